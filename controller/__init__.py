@@ -1,0 +1,1 @@
+"""The composition root: configuration, replay, evaluation, reports and the command line."""

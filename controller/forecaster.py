@@ -1,0 +1,168 @@
+"""What each cell will be offered: a filter on recent samples, carried along the cell's own daily profile.
+
+The log of the offered load is a slowly wandering level plus noise that forgets within minutes. A two-state Kalman
+filter per cell separates them; the seasonal profile (mean log load by time of day, older days fading) moves the level
+ahead. The forecast is log-normal: a median and a log standard deviation for the samples of each coming tick.
+
+Everything is learnt while running, from samples whose interval has ended. Arrays are per cell, updated in place.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from policies.forecast import Forecast
+from policies.profile import ForecastProfile
+
+FLOOR = 0.002  # offered load below which its log tells nothing about the cell [ratio]
+
+
+class FilterState(NamedTuple):
+    """State of the filter of each cell. n cells, S slots of a day."""
+
+    level: NDArray[np.float64]  # (n,) log of the slow level
+    noise: NDArray[np.float64]  # (n,) log deviation of the last sample from it
+    var_level: NDArray[np.float64]  # (n,)
+    covariance: NDArray[np.float64]  # (n,)
+    var_noise: NDArray[np.float64]  # (n,)
+    spread: NDArray[np.float64]  # (n,) measured over assumed noise variance, fading mean
+    profile: NDArray[np.float32]  # (n, S) mean log load by time of day
+    days: NDArray[np.uint16]  # (n, S) days behind each mean
+    samples: NDArray[np.int64]  # (n,) samples seen
+
+
+class FilterSettings(NamedTuple):
+    """Constants of the filter, per sample."""
+
+    persistence: float  # of the noise from sample to sample
+    noise_variance: float
+    drift_variance: float  # of the level per sample
+    unprofiled_variance: float  # more of it where the time of day has no profile yet
+    profile_weight: float
+    memory_days: float
+    spread_memory: float  # samples
+
+
+class Forecaster:
+    """Forecasts all cells. Feed it with ``observe`` once per tick, then ask ``forecast``."""
+
+    def __init__(self, n_cells: int, settings: ForecastProfile, *, sample_s: int, tick_s: int) -> None:
+        slots = max(1, 86400 // tick_s)
+        self._samples_per_tick = max(1, tick_s // sample_s)
+        self._horizon = settings.horizon_ticks
+        noise = settings.noise_sigma**2
+        minutes = sample_s / 60
+        self._settings = FilterSettings(
+            persistence=math.exp(-sample_s / settings.correlation_s),
+            noise_variance=noise,
+            drift_variance=settings.drift_variance_per_min * minutes,
+            unprofiled_variance=settings.unprofiled_variance_per_min * minutes,
+            profile_weight=settings.profile_weight,
+            memory_days=settings.profile_memory_days,
+            spread_memory=settings.spread_memory_h * 3600 / sample_s,
+        )
+        n = n_cells
+        self.state = FilterState(
+            level=np.full(n, math.log(0.3)),
+            noise=np.zeros(n),
+            var_level=np.ones(n),
+            covariance=np.zeros(n),
+            var_noise=np.full(n, noise),
+            spread=np.ones(n),
+            profile=np.zeros((n, slots), np.float32),
+            days=np.zeros((n, slots), np.uint16),
+            samples=np.zeros(n, np.int64),
+        )
+
+    def observe(self, offered: NDArray[np.float32], slot: int) -> None:
+        """Take in the samples of the tick that ended. ``offered`` (n, samples) NaN unknown [ratio]."""
+        _observe(self.state, self._settings, offered, slot % self.state.profile.shape[1])
+
+    def forecast(self, slot: int) -> Forecast:
+        """Forecast of the coming ticks, the first of which begins now in time-of-day slot ``slot``."""
+        shape = (len(self.state.level), self._horizon)
+        log_median, log_sd = np.empty(shape), np.empty(shape)
+        _forecast(
+            self.state,
+            self._settings,
+            slot % self.state.profile.shape[1],
+            self._samples_per_tick,
+            log_median,
+            log_sd,
+        )
+        return Forecast(log_median, log_sd, self.state.samples > 0)
+
+    def weight(self) -> NDArray[np.float64]:
+        """Expected offered load of each cell now, to split what was measured for several. (n,) [ratio]"""
+        return np.exp(self.state.level)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped-def]
+    """Filter the samples of one tick of one cell and update its profile."""
+    s = settings
+    log_sum, count = 0.0, 0
+    for t in range(len(offered)):
+        noise_variance = s.noise_variance * state.spread[i]
+        state.var_level[i] += s.drift_variance
+        state.noise[i] *= s.persistence
+        state.covariance[i] *= s.persistence
+        state.var_noise[i] = state.var_noise[i] * s.persistence**2 + noise_variance * (1 - s.persistence**2)
+        if np.isnan(offered[t]):
+            continue
+        value = math.log(max(offered[t], FLOOR))
+        variance = state.var_level[i] + 2 * state.covariance[i] + state.var_noise[i] + 1e-3
+        gain_level = (state.var_level[i] + state.covariance[i]) / variance
+        gain_noise = (state.covariance[i] + state.var_noise[i]) / variance
+        innovation = value - state.level[i] - state.noise[i]
+        if state.samples[i] > len(offered):
+            excess = min(innovation * innovation / variance, 16.0) - 1
+            state.spread[i] = max(0.2, state.spread[i] * (1 + excess / s.spread_memory))
+        state.level[i] += gain_level * innovation
+        state.noise[i] += gain_noise * innovation
+        shared = state.covariance[i] * (1 - gain_level) - gain_level * state.var_noise[i]
+        state.var_level[i] -= gain_level * (state.var_level[i] + state.covariance[i])
+        state.var_noise[i] -= gain_noise * (state.covariance[i] + state.var_noise[i])
+        state.covariance[i] = shared
+        state.samples[i] += 1
+        log_sum += value
+        count += 1
+    if count > 0:
+        state.days[i, slot] += 1
+        share = 1 / min(float(state.days[i, slot]), s.memory_days)
+        state.profile[i, slot] += share * (log_sum / count - state.profile[i, slot])
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _observe(state, settings, offered, slot):  # type: ignore[no-untyped-def]
+    for i in prange(len(offered)):
+        _observe_cell(state, settings, i, offered[i], slot)
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _forecast(state, settings, slot, samples_per_tick, log_median, log_sd):  # type: ignore[no-untyped-def]
+    s = settings
+    slots = state.profile.shape[1]
+    for i in prange(len(log_median)):
+        moved, variance = 0.0, 0.0
+        before = (slot - 1) % slots
+        noise_variance = s.noise_variance * state.spread[i]
+        for h in range(log_median.shape[1]):
+            at = (slot + h) % slots
+            ahead = samples_per_tick * h + 0.5 * (samples_per_tick + 1)
+            step = samples_per_tick if h > 0 else 0.5 * (samples_per_tick + 1)
+            variance += step * s.drift_variance
+            if state.days[i, at] > 0 and state.days[i, before] > 0:
+                moved += s.profile_weight * min(max(state.profile[i, at] - state.profile[i, before], -0.7), 0.7)
+            else:
+                variance += step * s.unprofiled_variance
+            before = at
+            kept = s.persistence**ahead
+            log_median[i, h] = state.level[i] + moved + kept * state.noise[i]
+            total = state.var_level[i] + 2 * kept * state.covariance[i] + kept * kept * state.var_noise[i]
+            log_sd[i, h] = math.sqrt(total + variance + noise_variance * (1 - kept * kept))

@@ -1,0 +1,57 @@
+"""Worlds by name or file: reads catalogue files and compiles them into arrays."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+
+from pydantic import Field, RootModel
+
+from controller.errors import ConfigError
+from controller.strict_yaml import load_yaml
+from hw.compiling import compile_world
+from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec
+from hw.world import World
+
+CATALOGUE = Path(str(files("hw").joinpath("catalogue")))
+CALIBRATED = "calibrated"  # fit on the trace's own measured energy
+DEFAULT_WORLD = "3gpp-cat1-set1"
+
+
+class _WorldFile(RootModel[World3gppSpec | WorldEarthSpec]):
+    root: World3gppSpec | WorldEarthSpec = Field(discriminator="model")
+
+
+@dataclass(frozen=True, slots=True)
+class EvaluatedWorld:
+    """A hardware world together with how it is evaluated."""
+
+    world: World
+    evaluation: EvaluationSpec
+
+
+def world_names() -> list[str]:
+    """Names of the worlds in the catalogue."""
+    return sorted(p.stem for p in CATALOGUE.glob("*.yaml") if p.stem != "evaluation")
+
+
+def default_evaluation() -> EvaluationSpec:
+    """The evaluation of hw/catalogue/evaluation.yaml."""
+    return load_yaml(CATALOGUE / "evaluation.yaml", EvaluationSpec)
+
+
+def load_world(name_or_file: str) -> EvaluatedWorld:
+    """A world of the catalogue by name, or of a world file by path.
+
+    Raises ConfigError for an unknown name or a file that is no world, naming line, field and remedy.
+    """
+    path = CATALOGUE / f"{name_or_file}.yaml"
+    if name_or_file not in world_names():
+        path = Path(name_or_file)
+        if not path.is_file():
+            known = ", ".join([*world_names(), CALIBRATED])
+            raise ConfigError(f"world {name_or_file!r} is neither a file nor a known world; known: {known}")
+    spec = load_yaml(path, _WorldFile).root
+    evaluation = spec.evaluation or default_evaluation()
+    return EvaluatedWorld(compile_world(spec, evaluation), evaluation)

@@ -1,0 +1,1 @@
+"""Equipment and worlds as data: one YAML file each, every number with its source."""

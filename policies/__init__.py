@@ -1,0 +1,1 @@
+"""What to do: planners, guards, baselines, the oracle, and the kernels behind them."""

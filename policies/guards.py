@@ -1,0 +1,59 @@
+"""Limits that are checked last. A guard may only move a cell toward awake, and never delays a wake-up."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.world import SYMBOL
+from policies.network import Network
+from policies.policy import Decision, Reason
+from policies.profile import GuardProfile
+
+
+class Guards:
+    """Allowed levels, fresh telemetry and the daily budget of changes."""
+
+    def __init__(self, network: Network, settings: GuardProfile) -> None:
+        self._network, self._settings = network, settings
+        self._group_of = np.empty(network.n_cells, np.intp)
+        sizes = np.diff(network.groups.group_start)
+        self._group_of[network.groups.member] = np.repeat(np.arange(network.n_groups), sizes)
+        self._changes = np.zeros(network.n_cells, np.int64)
+        self._day = -1
+
+    def apply(
+        self, decision: Decision, level: NDArray[np.uint8], fresh: NDArray[np.bool_], day: int
+    ) -> Decision:
+        """The decision, moved toward awake where a limit says so.
+
+        Parameters
+        ----------
+        level : level in use. (n,)
+        fresh : True where the last tick was measured; a whole group is awake as soon as one of its cells is not. (n,)
+        day : number of the local day; the budget of changes begins anew with it.
+        """
+        if day != self._day:
+            self._day = day
+            self._changes[:] = 0
+        wanted, reason = decision.level.copy(), decision.reason.copy()
+
+        def wake(cells: NDArray[np.bool_], why: Reason) -> None:
+            wanted[cells] = SYMBOL
+            reason[cells] = why
+
+        wake(~self._network.allowed[np.arange(len(wanted)), wanted], Reason.GUARD_LEVEL)
+        stale_group = np.zeros(self._network.n_groups, np.bool_)
+        np.logical_or.at(stale_group, self._group_of, ~fresh)
+        wake(stale_group[self._group_of] & (wanted > SYMBOL), Reason.GUARD_TELEMETRY)
+        # going deeper must leave one change of the day for the way back
+        spent = self._changes + 2 > self._settings.max_changes_per_cell_day
+        held = spent & (wanted > level)
+        wanted[held], reason[held] = level[held], Reason.GUARD_BUDGET
+        # staying where it is may itself not be allowed any more once a partner has moved: joint plans are all or none
+        broken = np.zeros(self._network.n_groups, np.bool_)
+        np.logical_or.at(broken, self._group_of, held)
+        partner = broken[self._group_of] & ~held & (wanted > level)
+        wanted[partner], reason[partner] = level[partner], Reason.GUARD_BUDGET
+        self._changes += (wanted != level) & (np.maximum(wanted, level) > SYMBOL)
+        return Decision(wanted, reason)

@@ -1,0 +1,99 @@
+"""Joint levels of groups: what the cells of one group can do together, as one flat list of states."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from policies.network import Network
+
+
+class States(NamedTuple):
+    """Joint states of all groups, for kernels. g groups.
+
+    State ``s`` of group k, cell j of the group: ``levels[level_start[k] + s * n_k + j]``. The first state is all
+    awake. ``radix`` and ``stride`` walk along one cell's levels: neighbours of s along cell j differ by
+    ``stride[cell_start[k] + j]``.
+    """
+
+    n_states: NDArray[np.int32]  # (g,)
+    level_start: NDArray[np.int64]  # (g,)
+    levels: NDArray[np.uint8]  # flat
+    cell_start: NDArray[np.int64]  # (g,) offset into radix and stride
+    radix: NDArray[np.int32]  # number of levels of each member
+    stride: NDArray[np.int32]
+    state_start: NDArray[np.int64]  # (g + 1,) offset of a group's states in arrays with one entry per state
+
+
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    levels: NDArray[np.uint8]  # (S, members)
+    radix: tuple[int, ...]
+    stride: tuple[int, ...]
+
+
+def joint_states(network: Network) -> States:
+    """Enumerate the joint levels of every group; ``full`` is left out, symbol shutdown costs no service."""
+    allowed = network.allowed.copy()
+    allowed[:, 0] = False
+    start, member = network.groups.group_start, network.groups.member
+    known: dict[bytes, _Pattern] = {}
+    patterns: list[_Pattern] = []
+    for k in range(network.n_groups):
+        rows = allowed[member[start[k] : start[k + 1]]]
+        key = rows.tobytes()
+        if key not in known:
+            known[key] = _enumerate(rows)
+        patterns.append(known[key])
+    counts = np.array([len(p.levels) for p in patterns], np.int64)
+    sizes = np.array([p.levels.size for p in patterns], np.int64)
+    members = np.array([len(p.radix) for p in patterns], np.int64)
+    return States(
+        n_states=counts.astype(np.int32),
+        level_start=np.concatenate([[0], np.cumsum(sizes)[:-1]]),
+        levels=np.concatenate([p.levels.ravel() for p in patterns]),
+        cell_start=np.concatenate([[0], np.cumsum(members)[:-1]]),
+        radix=np.concatenate([np.array(p.radix, np.int32) for p in patterns]),
+        stride=np.concatenate([np.array(p.stride, np.int32) for p in patterns]),
+        state_start=np.concatenate([[0], np.cumsum(counts)]),
+    )
+
+
+def _enumerate(allowed: NDArray[np.bool_]) -> _Pattern:
+    choices = [np.flatnonzero(row) for row in allowed]
+    radix = tuple(len(c) for c in choices)
+    stride = tuple(int(np.prod(radix[j + 1 :], dtype=np.int64)) for j in range(len(radix)))
+    return _Pattern(np.array(list(product(*choices)), np.uint8), radix, stride)
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def hamming(levels, base, other, n):  # type: ignore[no-untyped-def]
+    """Number of cells whose level differs between two states that begin at ``base`` and ``other``."""
+    differ = 0
+    for j in range(n):
+        if levels[base + j] != levels[other + j]:
+            differ += 1
+    return differ
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def relax_changes(cost, radix, stride, price):  # type: ignore[no-untyped-def]
+    """Cheapest of ``cost`` over all states when each changed cell costs ``price``, in place. Shape (S,).
+
+    The charge is a sum over cells, so one pass along each cell's levels is exact.
+    """
+    for j in range(len(radix)):
+        for s in range(len(cost)):
+            if (s // stride[j]) % radix[j] != 0:
+                continue
+            least = cost[s]
+            for level in range(1, radix[j]):
+                least = min(least, cost[s + level * stride[j]])
+            for level in range(radix[j]):
+                at = s + level * stride[j]
+                cost[at] = min(cost[at], least + price)

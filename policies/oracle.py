@@ -1,0 +1,212 @@
+"""The ceiling: the least energy that perfect foresight could have reached under the same limits.
+
+The oracle knows the true path, plans at the same instants, and spends the network's budgets of unserved traffic,
+traffic below target and level changes. Prices on the three budgets split the network into groups, each solved exactly
+by a dynamic programme; the best prices give a lower bound on the energy of any plan within the budgets (Lagrangian
+duality), found with cutting planes. A plan within the budgets is then mixed from the groups' plans at nearby prices;
+what it needs above the bound is the duality gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import linprog
+
+from hw.plant import Groups
+from hw.tables import Tables
+from policies.hindsight import cheapest_plans, price_states
+from policies.joint import States, joint_states
+from policies.network import Network
+
+GAP_WANTED = 2e-4
+MAX_ROUNDS = 80
+
+
+@dataclass(frozen=True, slots=True)
+class Budgets:
+    """What a plan may spend in all: traffic in full-rate samples, changes as a number."""
+
+    unserved: float
+    below: float
+    changes: float
+
+    def as_array(self) -> NDArray[np.float64]:
+        """(3,) unserved, below, changes."""
+        return np.array([self.unserved, self.below, self.changes])
+
+
+@dataclass(slots=True)
+class PriceTables:
+    """Energy and service of every joint state in every tick, one entry per block of the network."""
+
+    ticks: int
+    blocks: list[tuple[States, Groups, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]] = field(
+        default_factory=list
+    )
+
+    def add(
+        self, tables: Tables, network: Network, path: NDArray[np.float32], ul_per_dl: NDArray[np.float32], spt: int
+    ) -> None:
+        """Price one block of whole groups. ``path`` (n, samples), ``ul_per_dl`` (n, steps), ``spt`` samples a tick."""
+        states = joint_states(network)
+        size = int(states.state_start[-1]) * self.ticks
+        energy, unserved, below = (np.zeros(size, np.float32) for _ in range(3))
+        per_step = path.shape[1] // ul_per_dl.shape[1]
+        price_states(
+            tables, network.groups, states, path, ul_per_dl, (spt, per_step), self.ticks, energy, unserved, below
+        )
+        self.blocks.append((states, network.groups, energy, unserved, below))
+
+
+@dataclass(frozen=True, slots=True)
+class Oracle:
+    """The bound and a plan that nearly reaches it."""
+
+    bound: float  # least energy of any plan within the budgets [power_unit x samples]
+    energy: float  # of ``plans`` [power_unit x samples]
+    plans: list[NDArray[np.uint8]]  # (cells, ticks) per block, in the block's cell order
+    within_budgets: bool
+
+    @property
+    def bound_gap(self) -> float:
+        """Energy of the plan above the bound, relative. [ratio]"""
+        return self.energy / self.bound - 1 if self.bound > 0 else 0.0
+
+
+@dataclass(slots=True)
+class _Answer:
+    prices: NDArray[np.float64]
+    totals: NDArray[np.float64]  # (groups, 4) energy, unserved, below, changes
+    plans: list[NDArray[np.uint16]]
+
+    @property
+    def spent(self) -> NDArray[np.float64]:
+        return np.asarray(self.totals[:, 1:].sum(0))
+
+    @property
+    def energy(self) -> float:
+        return float(self.totals[:, 0].sum())
+
+
+def solve(tables: PriceTables, budgets: Budgets, *, progress: Callable[[float], None] | None = None) -> Oracle:
+    """Least energy within ``budgets``, its bound and its plan."""
+    limit = budgets.as_array()
+    answers, bound = _maximise_dual(tables, limit, progress)
+    chosen = _mix(tables, answers, limit)
+    energy = sum(float(a.totals[g, 0]) for g, a in enumerate(chosen))
+    spent = np.sum([a.totals[g, 1:] for g, a in enumerate(chosen)], axis=0)
+    return Oracle(bound, energy, _levels(tables, chosen), bool((spent <= limit * (1 + 1e-9)).all()))
+
+
+def _ask(tables: PriceTables, prices: NDArray[np.float64]) -> _Answer:
+    totals, plans = [], []
+    for states, groups, energy, unserved, below in tables.blocks:
+        n_groups = len(states.n_states)
+        plan, total = np.empty((n_groups, tables.ticks), np.uint16), np.empty((n_groups, 4))
+        cheapest_plans(states, groups.group_start, tables.ticks, energy, unserved, below, prices, plan, total)
+        totals.append(total)
+        plans.append(plan)
+    return _Answer(prices, np.concatenate(totals), plans)
+
+
+def _maximise_dual(
+    tables: PriceTables, limit: NDArray[np.float64], progress: Callable[[float], None] | None
+) -> tuple[list[_Answer], float]:
+    """Cutting planes on the concave dual; every answer is a cut. Returns the answers and the best dual value."""
+    awake = float(sum(b[2].sum() for b in tables.blocks)) / max(1, sum(len(b[0].n_states) for b in tables.blocks))
+    scale = max(awake, 1e-9) / np.maximum(limit, 1e-12)
+    prices = np.zeros(3)
+    answers: list[_Answer] = []
+    best, centre = -np.inf, prices
+    radius = 1.0
+    for turn in range(MAX_ROUNDS):
+        answer = _ask(tables, prices)
+        answers.append(answer)
+        value = answer.energy + float(prices @ (answer.spent - limit))
+        if value > best:
+            best, centre = value, prices
+        upper, target = _model_peak(answers, limit, scale, centre, radius)
+        if progress is not None:
+            progress(min(0.95, turn / 40))
+        reaches_edge = (target >= centre + 0.999 * radius * scale).any()
+        if not reaches_edge and upper - best <= GAP_WANTED / 4 * abs(best):
+            break
+        radius = radius * 4 if reaches_edge else radius
+        prices = target
+    return answers, best
+
+
+def _model_peak(
+    answers: list[_Answer], limit: NDArray[np.float64], scale: NDArray[np.float64], centre: NDArray[np.float64], radius: float
+) -> tuple[float, NDArray[np.float64]]:
+    """Highest point of the cutting-plane model inside a box around the best prices so far."""
+    energy = np.array([a.energy for a in answers])
+    slope = np.array([a.spent - limit for a in answers]) * scale
+    unit = float(np.abs(energy).max()) or 1.0
+    rows = np.column_stack([np.ones(len(answers)), -slope / unit])
+    box = [(None, None)] + [(max(0.0, c - radius), c + radius) for c in centre / scale]
+    found = linprog([-1, 0, 0, 0], A_ub=rows, b_ub=energy / unit, bounds=box, method="highs")
+    return float(found.x[0] * unit), np.asarray(found.x[1:] * scale)
+
+
+def _mix(tables: PriceTables, answers: list[_Answer], limit: NDArray[np.float64]) -> list[_Answer]:
+    """One answer per group so that the budgets hold: start within them, then take cheaper plans while they fit."""
+    best = max(answers, key=lambda a: a.energy + float(a.prices @ (a.spent - limit)))
+    safe = next((a for a in answers if (a.spent <= limit).all()), None)
+    low, high = 1.0, 1.0
+    for _ in range(24):
+        high *= 1.05
+        tried = _ask(tables, best.prices * high)
+        if (tried.spent <= limit).all():
+            safe = tried
+            break
+    for _ in range(6):
+        middle = 0.5 * (low + high)
+        tried = _ask(tables, best.prices * middle)
+        if (tried.spent <= limit).all():
+            safe, high = tried, middle
+        else:
+            low = middle
+    if safe is None:
+        safe = _ask(tables, np.full(3, 1e12))
+    pool = sorted(answers, key=lambda a: -(a.energy + float(a.prices @ (a.spent - limit))))[:12] + [
+        _ask(tables, best.prices * low)
+    ]
+    return _improve(safe, pool, limit, best.prices)
+
+
+def _improve(safe: _Answer, pool: list[_Answer], limit: NDArray[np.float64], prices: NDArray[np.float64]) -> list[_Answer]:
+    """Swap groups to cheaper plans of ``pool``, best saving per priced budget first, while the budgets hold."""
+    chosen = [safe] * len(safe.totals)
+    spent = safe.spent.copy()
+    moves = []
+    for answer in pool:
+        change = answer.totals - safe.totals
+        useful = np.flatnonzero(change[:, 0] < 0)
+        cost = np.maximum(change[useful, 1:] @ prices, 0) + 1e-12
+        moves += [(float(change[g, 0] / c), int(g), answer) for g, c in zip(useful, cost, strict=True)]
+    for _, g, answer in sorted(moves, key=lambda m: m[0]):
+        change = answer.totals[g] - chosen[g].totals[g]
+        if change[0] < 0 and (spent + change[1:] <= limit).all():
+            spent += change[1:]
+            chosen[g] = answer
+    return chosen
+
+
+def _levels(tables: PriceTables, chosen: list[_Answer]) -> list[NDArray[np.uint8]]:
+    """Plans of joint states as levels of cells, block by block."""
+    levels, g = [], 0
+    for b, (states, groups, *_) in enumerate(tables.blocks):
+        plan = np.empty((len(groups.model), tables.ticks), np.uint8)
+        for k in range(len(states.n_states)):
+            members = groups.member[groups.group_start[k] : groups.group_start[k + 1]]
+            first, n = states.level_start[k], len(members)
+            table = states.levels[first : first + states.n_states[k] * n].reshape(-1, n)
+            plan[members] = table[chosen[g].plans[b][k]].T
+            g += 1
+        levels.append(plan)
+    return levels

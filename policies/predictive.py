@@ -1,0 +1,279 @@
+"""The ``predictive`` planner: cheapest joint levels over the horizon, with service at a price.
+
+For each group and each coming tick it prices every joint level: expected power of the cells, plus the risk price for
+offered traffic that is expected to miss its target (the upper tail of the log-normal forecast of every cell, with
+what sleeping cells hand over added to their candidates), plus a price for each change. A dynamic programme over the
+horizon gives the cheapest plan; its first tick is the decision.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+from numpy.typing import NDArray
+
+from hw.plant import local_candidates, share_out
+from hw.tables import Tables, draw
+from hw.world import SYMBOL
+from policies.forecast import Forecast
+from policies.joint import States, hamming, joint_states, relax_changes
+from policies.network import Network
+from policies.policy import Decision, Reason, View
+from policies.profile import PredictiveProfile
+
+HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
+
+
+def target_load(tables: Tables) -> NDArray[np.float32]:
+    """Largest offered load at which a level still meets the throughput target. (M, L) [ratio]
+
+    A minute is below target when rate x (g - r) < min(target, share x rate x (1 - r)).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_share = (tables.rate - tables.target_share) / (1 - tables.target_share)
+    by_target = tables.rate - tables.target / tables.full_rate
+    limit = np.minimum(np.maximum(by_share, by_target), tables.capacity)
+    limit[:, : SYMBOL + 1] = np.inf  # awake as under none: never below it
+    return np.asarray(np.where(tables.asleep, 0, limit), np.float32)
+
+
+class Prices(NamedTuple):
+    """What a tick of full-load power, of missed traffic and of a change cost. n cells."""
+
+    power: NDArray[np.float64]  # (n,) full-load power, the unit of the other two [power_unit]
+    risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
+    change: float  # per change, in full-load power
+
+
+class PredictivePlanner:
+    """Plans all groups from a forecast. One instance per network; it keeps the realised shortfall of each cell."""
+
+    needs_forecast = True
+
+    def __init__(
+        self, network: Network, tables: Tables, settings: PredictiveProfile, *, samples_per_tick: int
+    ) -> None:
+        self._network, self._tables, self._settings = network, tables, settings
+        self._states = joint_states(network)
+        self._limit = target_load(tables)
+        self._samples_per_tick = samples_per_tick
+        self._shortfall = np.zeros(network.n_cells)  # traffic below target less its allowance, in full-rate ticks
+        self._model = network.groups.model
+        sizes = np.diff(network.groups.group_start)
+        self._single, self._coupled = np.flatnonzero(sizes == 1), np.flatnonzero(sizes > 1)
+
+    def plan(self, view: View) -> Decision:
+        """Levels for the coming tick. Cells without a forecast stay awake."""
+        forecast = view.forecast
+        if forecast is None:
+            raise ValueError("the predictive planner needs a forecast")
+        self._learn_shortfall(view)
+        level = np.full(self._network.n_cells, SYMBOL, np.uint8)
+        reason = np.full(self._network.n_cells, Reason.NO_FORECAST, np.uint8)
+        full_power = self._tables.power[self._model, SYMBOL, -1].astype(np.float64)
+        risk = self._settings.risk_price * (1 + self._settings.shortfall_gain * np.maximum(self._shortfall, 0))
+        price = Prices(full_power, risk * full_power, self._settings.change_price)
+        belief = (forecast.log_median, forecast.log_sd, forecast.known)
+        fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
+        _plan_singles(*fixed, self._single, *belief, price, view.level, level, reason)
+        if len(self._coupled):
+            _plan_groups(*fixed, self._coupled, *belief, price, view.level, level, reason)
+        return Decision(level, reason)
+
+    def _learn_shortfall(self, view: View) -> None:
+        limit = self._limit[self._model, view.level]
+        offered = np.nan_to_num(view.offered)
+        missed = np.where(offered > limit[:, None], offered, 0).sum(1)
+        allowance = view.allowed_below_target_share * offered.sum(1)
+        self._shortfall += (missed - allowance) / self._samples_per_tick
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _tail(mean, log_sd, limit):  # type: ignore[no-untyped-def]
+    """E[r; r > limit] of a log-normal r with this mean."""
+    if limit <= 0:
+        return mean
+    above = (math.log(mean / limit) + 0.5 * log_sd * log_sd) / log_sd
+    return mean * 0.5 * math.erfc(-above * 0.7071067811865476)
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _price_state(tables, limit, models, mean, log_sd, risk, levels, matrix, scratch):  # type: ignore[no-untyped-def]
+    """Expected power and priced risk of one joint state of a group in one tick."""
+    load, room, placed = scratch
+    n = len(models)
+    share_out(tables, models, matrix, mean, levels, load, room, placed)
+    power, below = 0.0, 0.0
+    for k in range(n):
+        level = levels[k]
+        power += draw(tables, models[k], level, np.float32(load[k]), np.float32(0))
+        if tables.asleep[level]:
+            left = np.float64(mean[k])
+            for c in range(n):
+                left -= placed[k, c]
+            below += risk[k] * max(left, 0.0)
+            continue
+        total, deviation = np.float64(mean[k]), mean[k] * math.sqrt(math.expm1(log_sd[k] ** 2))
+        variance = deviation * deviation
+        for c in range(n):
+            if placed[c, k] > 0:
+                handed = placed[c, k] * math.sqrt(math.expm1(log_sd[c] ** 2))
+                variance += handed * handed + 2 * HAND_OVER_CORRELATION * handed * deviation
+                total += placed[c, k]
+        reach = limit[models[k], level]
+        if level <= SYMBOL:
+            reach = 1 - tables.target / tables.full_rate
+            if total <= mean[k]:
+                continue  # nobody handed anything over: served as under none
+        below += risk[k] * _tail(total, math.sqrt(math.log(1 + variance / (total * total))), reach)
+    return power, below
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _plan_group(tables, limit, models, matrix, levels, n_states, radix, stride, spt, mean, log_sd, risk, change, now):  # type: ignore[no-untyped-def]
+    """Best first state of a group, and whether risk and change price shaped it. ``mean`` (members, H)."""
+    n, horizon = mean.shape
+    cost, tail = np.empty((horizon, n_states)), np.empty((horizon, n_states))
+    placed = np.zeros((n, n))
+    scratch = (np.empty(n), np.empty(n), placed)
+    for h in range(horizon):
+        for s in range(n_states):
+            placed[:] = 0
+            own = levels[s * n : (s + 1) * n].astype(np.int64)
+            cost[h, s], tail[h, s] = _price_state(
+                tables, limit, models, mean[:, h], log_sd[:, h], risk, own, matrix, scratch
+            )
+    # a cell that leaves a level needs its wake-up time: part of the next tick is still served by that level
+    to_go = np.zeros(n_states)
+    for h in range(horizon - 1, 0, -1):
+        for s in range(n_states):
+            to_go[s] += cost[h, s] + tail[h, s] + _wake_tail(tables, levels, tail, h, s, n, spt)
+        relax_changes(to_go, radix, stride, change)
+    best, best_free, least, least_free = 0, 0, np.inf, np.inf
+    for s in range(n_states):
+        free = cost[0, s] + tail[0, s] + _wake_tail(tables, levels, tail, 0, s, n, spt)
+        total = free + to_go[s] + change * hamming(levels, s * n, now * n, n)
+        if total < least:
+            best, least = s, total
+        if free < least_free:
+            best_free, least_free = s, free
+    return best, best_free
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _wake_tail(tables, levels, tail, h, s, n, spt):  # type: ignore[no-untyped-def]
+    """Risk of being caught at this state into the next tick by the slowest wake-up of its cells."""
+    slowest = 0
+    for j in range(n):
+        slowest = max(slowest, tables.wake_samples[levels[s * n + j]])
+    following = min(h + 1, len(tail) - 1)
+    return tail[following, s] * min(slowest / spt, 1.0)
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
+    """Why ``chosen``, when ``free`` would be best if changes cost nothing."""
+    if chosen != free:
+        return Reason.CHANGE_NOT_WORTH
+    return Reason.DEEPEST if chosen == deepest else Reason.DEEPER_TOO_RISKY
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _plan_single(tables, limit, model, levels, spt, log_median, log_sd, risk, change, now):  # type: ignore[no-untyped-def]
+    """Level of a cell of its own, and the level it would take if changes were free. ``log_median`` (H,)."""
+    n, horizon = len(levels), len(log_median)
+    to_go, cost, later = np.zeros(n), np.empty(n), np.zeros(n)
+    for h in range(horizon - 1, -1, -1):
+        mean = min(math.exp(log_median[h] + 0.5 * log_sd[h] * log_sd[h]), 1.0)
+        for s in range(n):
+            level = levels[s]
+            tail = 0.0 if level <= SYMBOL else risk * _tail(mean, log_sd[h], limit[model, level])
+            # part of the next tick is still served by this level if waking takes long
+            caught = (later[s] if h < horizon - 1 else tail) * min(tables.wake_samples[level] / spt, 1.0)
+            cost[s] = draw(tables, model, level, np.float32(mean), np.float32(0)) + tail + caught + to_go[s]
+            later[s] = tail
+        if h > 0:
+            least = cost.min() + change
+            for s in range(n):
+                to_go[s] = min(cost[s], least)
+    free = 0
+    best, least = 0, np.inf
+    for s in range(n):
+        if cost[s] < cost[free]:
+            free = s
+        total = cost[s] + (change if levels[s] != now else 0.0)
+        if total < least:
+            best, least = s, total
+    return levels[best], levels[free]
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _plan_singles(tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason):  # type: ignore[no-untyped-def]
+    for at in prange(len(chosen)):
+        g = chosen[at]
+        i = groups.member[groups.group_start[g]]
+        if not known[i]:
+            continue
+        first = states.level_start[g]
+        levels = states.levels[first : first + states.n_states[g]]
+        level[i], free = _plan_single(
+            tables,
+            limit,
+            groups.model[i],
+            levels,
+            spt,
+            log_median[i],
+            log_sd[i],
+            price.risk[i],
+            price.change * price.power[i],
+            now[i],
+        )
+        reason[i] = _reason(level[i], free, levels[-1])
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _state_of(levels, n_states, members, now):  # type: ignore[no-untyped-def]
+    """Number of the joint state that a group is in; all awake where it is none of them."""
+    n = len(members)
+    for s in range(n_states):
+        same = True
+        for j in range(n):
+            same = same and levels[s * n + j] == now[members[j]]
+        if same:
+            return s
+    return 0
+
+
+@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+def _plan_groups(tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason):  # type: ignore[no-untyped-def]
+    for at in prange(len(chosen)):
+        g = chosen[at]
+        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+        n, count = len(members), states.n_states[g]
+        if not known[members].all():
+            continue
+        levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
+        spread = log_sd[members]
+        mean = np.minimum(np.exp(log_median[members] + 0.5 * spread * spread), 1.0).astype(np.float32)
+        best, free = _plan_group(
+            tables,
+            limit,
+            groups.model[members],
+            local_candidates(members, groups.candidate_start, groups.candidate),
+            levels,
+            count,
+            states.radix[states.cell_start[g] : states.cell_start[g] + n],
+            states.stride[states.cell_start[g] : states.cell_start[g] + n],
+            spt,
+            mean,
+            spread,
+            price.risk[members],
+            price.change * price.power[members].mean(),
+            _state_of(levels, count, members, now),
+        )
+        for j in range(n):
+            level[members[j]] = levels[best * n + j]
+            reason[members[j]] = _reason(levels[best * n + j], levels[free * n + j], levels[(count - 1) * n + j])

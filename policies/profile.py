@@ -1,0 +1,72 @@
+"""The operator's settings of the policies: what policies/profiles/*.yaml may say."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+LocalHour = Annotated[float, Field(ge=0, le=24)]
+
+
+class _Settings(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ForecastProfile(_Settings):
+    """Constants of the seasonal forecaster."""
+
+    horizon_ticks: Annotated[int, Field(ge=1, le=96)]
+    noise_sigma: Positive  # log standard deviation of samples around the slow level, to begin with
+    correlation_s: Positive  # time after which that noise has fallen to 1/e
+    drift_variance_per_min: Positive  # wandering of the log level
+    unprofiled_variance_per_min: NotNegative  # more of it while the time of day has no profile
+    profile_weight: Share  # how much of the profile's movement is believed
+    profile_memory_days: Positive
+    spread_memory_h: Positive  # memory of the measured noise variance
+
+
+class PredictiveProfile(_Settings):
+    """Prices of the ``predictive`` policy, in units of a cell's full-load power over one tick."""
+
+    risk_price: Positive  # for offered traffic that misses its target, per full-rate tick of traffic
+    change_price: NotNegative  # for one change of level
+    shortfall_gain: NotNegative  # how steeply the risk price rises once a cell has missed its target
+
+
+class GuardProfile(_Settings):
+    """Limits that are checked last."""
+
+    max_changes_per_cell_day: Annotated[int, Field(ge=1)]
+
+
+class TimerProfile(_Settings):
+    """A fixed night window in local time."""
+
+    start_h: LocalHour
+    end_h: LocalHour
+
+
+class ThresholdProfile(_Settings):
+    """Two thresholds on the load of the level in use, and a dwell."""
+
+    sleep_below: Share  # measured load below which a cell goes one level deeper [ratio]
+    wake_above: Share  # measured load above which it returns to full service [ratio]
+    dwell_s: NotNegative  # least time at a level before going deeper [s]
+    carrier_sleep_below: Share  # offered load below which a capacity cell leaves the air [ratio]
+    candidate_below: Share  # load its candidates must stay under with its traffic [ratio]
+
+
+class Profile(_Settings):
+    """One file of policies/profiles/."""
+
+    schema_name: Annotated[Literal["quietcell.profile/1"], Field(alias="schema")]
+    name: Annotated[str, Field(min_length=1)]
+    forecast: ForecastProfile
+    predictive: PredictiveProfile
+    guards: GuardProfile
+    timer: TimerProfile
+    threshold: ThresholdProfile

@@ -1,0 +1,1 @@
+"""Parts of the synthetic network; ``traces.synthesis`` puts them together. See docs/synthetic.md."""
