@@ -1,4 +1,4 @@
-"""10,000 mutated measurement files: each is read, or refused with a TraceError, in time. Prints a line of JSON.
+"""10,000 mutated measurement files: each is read, or refused with a TraceError, in time. Prints one line.
 
 Mutates files of this project and, if the folder ``pm_samples`` beside QUIETCELL_DATA has any, real ones.
 """
@@ -24,10 +24,10 @@ from traces.errors import TraceError
 from traces.pm import looks_like_pm, read_pm, write_pm
 from traces.trace import SiteEnergy, Trace, make_cells
 
-N_FILES = 1_000
+N_FILES = 10_000
 REAL_EVERY = 20  # one file in so many is a mutated real one
 LIMIT_S = 10
-NODE_FILE = Path(__file__).parents[1] / "tests" / "data" / "pm" / "node.xml"
+OWN = Path(__file__).parents[1] / "tests" / "data" / "pm"
 _DATA = Path(os.environ.get("QUIETCELL_DATA", "../shared/data"))
 
 _NUMBERS = [
@@ -221,7 +221,7 @@ def mutated(seed: int, originals: list[bytes]) -> tuple[str, bytes]:
 
 
 def own_files(folder: Path) -> list[bytes]:
-    """Small files to mutate: from the writer, with lists of results, and with a vendor's counters."""
+    """Small files to mutate: from the writer, with lists of results, and with counters of a vendor."""
     rng = np.random.default_rng(7)
     shape = (3, 2)
     trace = Trace(
@@ -237,16 +237,7 @@ def own_files(folder: Path) -> list[bytes]:
         site_energy=SiteEnergy(np.array(["s", "t"]), rng.random((2, 2), np.float32), "Wh"),
     )
     files = [path.read_bytes() for path in write_pm(trace, folder)]
-    return [*files, _as_lists(files[0]), NODE_FILE.read_bytes()]
-
-
-def _as_lists(data: bytes) -> bytes:
-    """The same file with measTypes and measResults."""
-    for one, many in ((b"measType", b"measTypes"), (b"r", b"measResults")):
-        run = rb'(?:<%s p="\d+">[^<]*</%s>\s*)+' % (one, one)
-        inside = re.compile(rb">([^<]*)</%s>" % one)
-        data = re.sub(run, lambda m: b"<%s>%s</%s>" % (many, b" ".join(inside.findall(m[0])), many), data)  # noqa: B023
-    return data
+    return [*files, *(path.read_bytes() for path in sorted(OWN.glob("*.xml")))]
 
 
 class HangError(BaseException):
@@ -258,7 +249,7 @@ def _alarm(*_: object) -> None:
 
 
 def outcome(path: Path, good: Path | None) -> str:
-    """What reading a file comes to, together with a good one if given: "read", "refused" or what went wrong."""
+    """What reading a file, beside a good one if given, comes to: "read", "refused" or what went wrong."""
     signal.signal(signal.SIGALRM, _alarm)
     signal.alarm(LIMIT_S)
     try:

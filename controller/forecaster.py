@@ -30,7 +30,8 @@ class FilterState(NamedTuple):
     var_level: NDArray[np.float64]  # (n,)
     covariance: NDArray[np.float64]  # (n,)
     var_noise: NDArray[np.float64]  # (n,)
-    spread: NDArray[np.float64]  # (n,) measured over assumed noise variance, fading mean
+    spread: NDArray[np.float64]  # (n,) measured over assumed noise variance, fading
+    wander: NDArray[np.float64]  # (n,) measured over assumed drift variance, fading
     profile: NDArray[np.float32]  # (n, S) mean log load by time of day
     days: NDArray[np.uint16]  # (n, S) days behind each mean
     samples: NDArray[np.int64]  # (n,) samples seen
@@ -46,6 +47,8 @@ class FilterSettings(NamedTuple):
     profile_weight: float
     memory_days: float
     spread_memory: float  # samples
+    wander_memory: float  # ticks
+    mean_share: float  # variance of the mean noise of a tick over that of one sample
 
 
 class Forecaster:
@@ -65,6 +68,8 @@ class Forecaster:
             profile_weight=settings.profile_weight,
             memory_days=settings.profile_memory_days,
             spread_memory=settings.spread_memory_h * 3600 / sample_s,
+            wander_memory=settings.wander_memory_h * 3600 / tick_s,
+            mean_share=_mean_share(math.exp(-sample_s / settings.correlation_s), self._samples_per_tick),
         )
         n = n_cells
         self.state = FilterState(
@@ -74,6 +79,7 @@ class Forecaster:
             covariance=np.zeros(n),
             var_noise=np.full(n, noise),
             spread=np.ones(n),
+            wander=np.ones(n),
             profile=np.zeros((n, slots), np.float32),
             days=np.zeros((n, slots), np.uint16),
             samples=np.zeros(n, np.int64),
@@ -102,14 +108,24 @@ class Forecaster:
         return np.exp(self.state.level)
 
 
+def _mean_share(persistence: float, samples: int) -> float:
+    """Variance of the mean of ``samples`` correlated draws over that of one."""
+    lag = np.arange(1, samples)
+    return float((samples + 2 * ((samples - lag) * persistence**lag).sum()) / samples**2)
+
+
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped-def]
     """Filter the samples of one tick of one cell and update its profile."""
     s = settings
     log_sum, count = 0.0, 0
+    expected = state.level[i] + _profile_move(state, s, i, slot)
+    drift = s.drift_variance * state.wander[i]
+    noise_mean = s.noise_variance * state.spread[i] * s.mean_share
+    expected_variance = state.var_level[i] + drift * 0.5 * len(offered) + noise_mean
     for t in range(len(offered)):
         noise_variance = s.noise_variance * state.spread[i]
-        state.var_level[i] += s.drift_variance
+        state.var_level[i] += drift
         state.noise[i] *= s.persistence
         state.covariance[i] *= s.persistence
         state.var_noise[i] = state.var_noise[i] * s.persistence**2 + noise_variance * (1 - s.persistence**2)
@@ -132,10 +148,23 @@ def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped
         state.samples[i] += 1
         log_sum += value
         count += 1
+    if count == len(offered) and state.samples[i] > 4 * count:
+        miss = log_sum / count - expected
+        excess = min(miss * miss / expected_variance, 16.0) - 1
+        state.wander[i] = min(max(0.4, state.wander[i] * (1 + excess / s.wander_memory)), 20.0)
     if count > 0:
         state.days[i, slot] += 1
         share = 1 / min(float(state.days[i, slot]), s.memory_days)
         state.profile[i, slot] += share * (log_sum / count - state.profile[i, slot])
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _profile_move(state, settings, i, slot):  # type: ignore[no-untyped-def]
+    """How far the profile moves the log level into ``slot``; 0 where it is not known yet."""
+    before = (slot - 1) % state.profile.shape[1]
+    if state.days[i, slot] == 0 or state.days[i, before] == 0:
+        return 0.0
+    return settings.profile_weight * min(max(state.profile[i, slot] - state.profile[i, before], -0.7), 0.7)
 
 
 @njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
@@ -150,18 +179,15 @@ def _forecast(state, settings, slot, samples_per_tick, log_median, log_sd):  # t
     slots = state.profile.shape[1]
     for i in prange(len(log_median)):
         moved, variance = 0.0, 0.0
-        before = (slot - 1) % slots
         noise_variance = s.noise_variance * state.spread[i]
         for h in range(log_median.shape[1]):
             at = (slot + h) % slots
             ahead = samples_per_tick * h + 0.5 * (samples_per_tick + 1)
             step = samples_per_tick if h > 0 else 0.5 * (samples_per_tick + 1)
-            variance += step * s.drift_variance
-            if state.days[i, at] > 0 and state.days[i, before] > 0:
-                moved += s.profile_weight * min(max(state.profile[i, at] - state.profile[i, before], -0.7), 0.7)
-            else:
+            variance += step * s.drift_variance * state.wander[i]
+            if state.days[i, at] == 0:
                 variance += step * s.unprofiled_variance
-            before = at
+            moved += _profile_move(state, s, i, at)
             kept = s.persistence**ahead
             log_median[i, h] = state.level[i] + moved + kept * state.noise[i]
             total = state.var_level[i] + 2 * kept * state.covariance[i] + kept * kept * state.var_noise[i]

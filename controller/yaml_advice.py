@@ -117,8 +117,9 @@ def _is_model(annotation: Any) -> bool:
 
 
 def _did_you_mean(word: str, offered: list[str]) -> str:
-    close = difflib.get_close_matches(word, offered, n=1)
-    return f"did you mean '{close[0]}'?" if close else ""
+    by_lower = {name.lower(): name for name in offered}
+    close = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return f"did you mean '{by_lower[close[0]]}'?" if close else ""
 
 
 def _shown(value: Any, pattern: str) -> str:

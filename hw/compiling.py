@@ -86,7 +86,7 @@ def _power_3gpp(
     rows += [np.full_like(LOAD, radio.light_sleep), np.full_like(LOAD, radio.deep_sleep)]
     ul = [ul_power(radio, share) for share in shares] + [0.0, 0.0]
     transitions = [spec.radio.light_transition_energy_ms / 1000, spec.radio.deep_transition_energy_ms / 1000]
-    return np.stack(rows), ul, [0.0] * len(shares) + transitions, "P1 deep sleep", None
+    return np.stack(rows), ul, [0.0] * len(shares) + transitions, "P1", None
 
 
 def _power_earth(

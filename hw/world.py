@@ -56,7 +56,7 @@ class World:
     full_rate_mbit_s: float  # rate of a full cell [Mbit/s]
     ul_per_dl: float  # uplink load as a share of downlink load where uplink is not recorded [ratio]
     model_of_product: dict[str, int]  # product or cell_id -> model; "" is the default
-    power_unit: str  # "P1 deep sleep" in 3GPP worlds; energy is power_unit x h
+    power_unit: str  # "P1" (deep sleep) in 3GPP worlds, "W", or "<unit> per h"
     watt_per_unit: float | None = None  # None where W is not known
     parameters: dict[str, Any] = field(default_factory=dict)  # echoed as world_parameters
 

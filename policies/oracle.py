@@ -24,6 +24,7 @@ from policies.network import Network
 
 GAP_WANTED = 2e-4
 MAX_ROUNDS = 80
+TIE_BREAK = 1e-7  # least price of a budget in units of its scale: where a change is free it is made for nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +149,7 @@ def _model_peak(
     slope = np.array([a.spent - limit for a in answers]) * scale
     unit = float(np.abs(energy).max()) or 1.0
     rows = np.column_stack([np.ones(len(answers)), -slope / unit])
-    box = [(None, None)] + [(max(0.0, c - radius), c + radius) for c in centre / scale]
+    box = [(None, None)] + [(max(TIE_BREAK, c - radius), c + radius) for c in centre / scale]
     found = linprog([-1, 0, 0, 0], A_ub=rows, b_ub=energy / unit, bounds=box, method="highs")
     return float(found.x[0] * unit), np.asarray(found.x[1:] * scale)
 

@@ -61,6 +61,7 @@ class PredictivePlanner:
         self._limit = target_load(tables)
         self._samples_per_tick = samples_per_tick
         self._shortfall = np.zeros(network.n_cells)  # traffic below target less its allowance, in full-rate ticks
+        self._ticks_seen = np.zeros(network.n_cells)
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
         self._single, self._coupled = np.flatnonzero(sizes == 1), np.flatnonzero(sizes > 1)
@@ -74,7 +75,9 @@ class PredictivePlanner:
         level = np.full(self._network.n_cells, SYMBOL, np.uint8)
         reason = np.full(self._network.n_cells, Reason.NO_FORECAST, np.uint8)
         full_power = self._tables.power[self._model, SYMBOL, -1].astype(np.float64)
-        risk = self._settings.risk_price * (1 + self._settings.shortfall_gain * np.maximum(self._shortfall, 0))
+        days = self._ticks_seen * view.tick_s / 86400
+        shortfall = self._settings.shortfall_gain * np.maximum(self._shortfall, 0)
+        risk = self._settings.risk_price * (1 + shortfall + self._settings.caution / (1 + days))
         price = Prices(full_power, risk * full_power, self._settings.change_price)
         belief = (forecast.log_median, forecast.log_sd, forecast.known)
         fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
@@ -88,6 +91,7 @@ class PredictivePlanner:
         offered = np.nan_to_num(view.offered)
         missed = np.where(offered > limit[:, None], offered, 0).sum(1)
         allowance = view.allowed_below_target_share * offered.sum(1)
+        self._ticks_seen += np.isfinite(view.offered).any(1)
         self._shortfall += (missed - allowance) / self._samples_per_tick
 
 

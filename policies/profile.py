@@ -27,6 +27,7 @@ class ForecastProfile(_Settings):
     profile_weight: Share  # how much of the profile's movement is believed
     profile_memory_days: Positive
     spread_memory_h: Positive  # memory of the measured noise variance
+    wander_memory_h: Positive  # memory of the measured drift variance
 
 
 class PredictiveProfile(_Settings):
@@ -35,6 +36,7 @@ class PredictiveProfile(_Settings):
     risk_price: Positive  # for offered traffic that misses its target, per full-rate tick of traffic
     change_price: NotNegative  # for one change of level
     shortfall_gain: NotNegative  # how steeply the risk price rises once a cell has missed its target
+    caution: NotNegative  # added to the risk price, in multiples of it, while a cell is new; halves with its first day
 
 
 class GuardProfile(_Settings):

@@ -14,23 +14,23 @@ PLAUSIBLE_FULL_RATE_MBIT_S = (1.0, 20_000.0)
 
 
 @dataclass(frozen=True, slots=True)
-class Warning:  # noqa: A001  # the planner's word
+class Advice:
     """Something to know before trusting the trace."""
 
     finding: str
     remedy: str
 
 
-def warnings_of(found: Inspection) -> list[Warning]:
+def warnings_of(found: Inspection) -> list[Advice]:
     """All warnings, those about the record first."""
     parts = (_record, _units, _time, _use)
-    return [Warning(finding, remedy) for part in parts for finding, remedy in part(found)]
+    return [Advice(finding, remedy) for part in parts for finding, remedy in part(found)]
 
 
-Advice = Iterator[tuple[str, str]]
+Pairs = Iterator[tuple[str, str]]
 
 
-def _record(found: Inspection) -> Advice:
+def _record(found: Inspection) -> Pairs:
     gaps, rows = found.gaps, sum(found.set_aside.values())
     if rows:
         yield (
@@ -40,7 +40,7 @@ def _record(found: Inspection) -> Advice:
     if gaps.share_inside > 0.02:
         yield (
             f"{gaps.share_inside:.1%} of the steps inside the cells' recordings are missing.",
-            "Missing steps run awake and are left out of the figures; find out if they are outages or lost files.",
+            "Missing steps run awake and are left out of the figures; find out if files were lost.",
         )
     day, day_share = gaps.worst_day
     if day_share > max(0.25, 3 * gaps.share_inside):
@@ -76,9 +76,10 @@ def _record(found: Inspection) -> Advice:
         )
 
 
-def _units(found: Inspection) -> Advice:
+def _units(found: Inspection) -> Pairs:
     load, rate = found.load, found.full_rate_mbit_s
-    if load.share_at_lowest > 0.02 and load.lowest > 0:
+    has_floor = load.share_at_lowest > 0.02 and load.lowest > 0 and found.steps >= 24
+    if has_floor and not found.constant_cells:
         yield (
             f"{load.share_at_lowest:.1%} of the loads are exactly {load.lowest:g}, and none is lower.",
             "The source has a floor: what can be saved at low load is understated.",
@@ -101,7 +102,7 @@ def _units(found: Inspection) -> Advice:
         )
 
 
-def _time(found: Inspection) -> Advice:
+def _time(found: Inspection) -> Pairs:
     quietest = found.shape.quietest_hour
     if quietest is not None and quietest not in QUIET_HOURS:
         yield (
@@ -120,11 +121,11 @@ def _time(found: Inspection) -> Advice:
         )
 
 
-def _use(found: Inspection) -> Advice:
+def _use(found: Inspection) -> Pairs:
     if not found.capacity_cells:
         yield (
             "There is no capacity cell: carrier shutdown cannot be judged.",
-            "State candidates in the cell table, or take overlap inside stations for granted with --assume-overlay.",
+            "State candidates in the cell table, or assume overlap inside stations with --assume-overlay.",
         )
     if found.energy is None:
         yield (

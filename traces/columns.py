@@ -1,4 +1,4 @@
-"""The columns of the tidy schema ``quietcell.trace/1``: names, scales and limits. See docs/trace-schema.md."""
+"""The columns of the tidy schema ``quietcell.trace/1``: names, scales, limits. See docs/trace-schema.md."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def independent_groups(cells: Cells) -> NDArray[np.int32]:
 
 
 def pack_groups(group: NDArray[np.int32], max_cells: int) -> Iterator[NDArray[np.intp]]:
-    """Cells of whole groups, at most ``max_cells`` at a time unless one group alone is larger. Each ascending."""
+    """Cells of whole groups, ascending, at most ``max_cells`` at a time unless one group is larger."""
     sizes = np.bincount(group)
     by_group = np.split(np.argsort(group, kind="stable"), np.cumsum(sizes)[:-1])
     pending: list[NDArray[np.intp]] = []

@@ -1,4 +1,4 @@
-"""What a planner wants to know before trusting a trace: its size, gaps, units, outliers, loads and daily shape."""
+"""What a planner wants to know before trusting a trace: size, gaps, units, outliers, loads, daily shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from traces.advice import Warning, warnings_of
+from traces.advice import Advice, warnings_of
 from traces.localhours import LocalHours, local_hours
 from traces.outliers import Outliers, find_outliers
 from traces.trace import Float32, SiteEnergy, Trace
@@ -124,7 +124,7 @@ class Inspection:
     energy: EnergyRecord | None
     activation: dict[str, Activation]
     notes: list[str]
-    warnings: list[Warning] = field(default_factory=list)
+    warnings: list[Advice] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values: dicts, lists, text, finite numbers and None."""
@@ -218,7 +218,7 @@ def _measure(name: str, values: Float32) -> Measure:
 
 
 def _full_rate(trace: Trace) -> float | None:
-    """Median rate that the volume would have at full load, from cell-steps with a load of 0.1 to 0.9. [Mbit/s]"""
+    """Median of the volume over the load, from cell-steps with a load of 0.1 to 0.9. [Mbit/s]"""
     if trace.dl_volume_bit is None:
         return None
     load = trace.dl_prb_ratio
@@ -248,7 +248,7 @@ def _load(trace: Trace) -> Load:
 
 
 def _still_cells(trace: Trace) -> tuple[list[str], list[str]]:
-    """Cells that are zero throughout, and cells with one other value throughout, of those recorded for a day."""
+    """Cells that are zero throughout, and cells with one other value, of those recorded for a day."""
     recorded = (~trace.missing).sum(axis=1) * trace.step_s >= 86_400
     low = np.fmin.reduce(trace.dl_prb_ratio, axis=1)
     still = recorded & (low == np.fmax.reduce(trace.dl_prb_ratio, axis=1))
@@ -258,7 +258,8 @@ def _still_cells(trace: Trace) -> tuple[list[str], list[str]]:
 
 def _daily_shape(load: Float32, step_s: int, local: LocalHours) -> DailyShape:
     recorded = ~np.isnan(load)
-    total, count = np.nansum(load, axis=0, dtype=np.float64), recorded.sum(axis=0)
+    total: NDArray[np.float64] = np.asarray(np.nansum(load, axis=0, dtype=np.float64))
+    count = recorded.sum(axis=0)
     workday = _hourly_mean(total, count, local.hour, ~local.is_weekend)
     weekend = _hourly_mean(total, count, local.hour, local.is_weekend)
     all_days = _hourly_mean(total, count, local.hour, np.ones(len(count), np.bool_))
@@ -304,7 +305,8 @@ def _energy(trace: Trace, energy: SiteEnergy) -> EnergyRecord | None:
 
 def _activation(load: Float32, share: Float32, local: LocalHours) -> Activation:
     recorded = ~np.isnan(share)
-    total, count = np.nansum(share, axis=0, dtype=np.float64), recorded.sum(axis=0)
+    total: NDArray[np.float64] = np.asarray(np.nansum(share, axis=0, dtype=np.float64))
+    count = recorded.sum(axis=0)
     by_hour = _hourly_mean(total, count, local.hour, np.ones(len(count), np.bool_))
     low = recorded & (load < 0.1)
     return Activation(

@@ -37,8 +37,9 @@ class Outliers:
 def find_outliers(trace: Trace, hour: NDArray[np.int8]) -> Outliers:
     """Outliers of the load. ``hour``: local hour of each step, shape (n_steps,).
 
-    A load is an outlier if it is more than ``SIGMAS`` x 1.4826 x the median absolute deviation of the cell from the
-    median of its local hour. Real traffic has heavy tails: an outlier is a place to look at, not an error.
+    A load is an outlier if it is more than ``SIGMAS`` x 1.4826 x the median absolute deviation of the cell
+    from the median of its local hour. Real traffic has heavy tails: an outlier is a place to look at, not an
+    error.
     """
     count, cells = 0, 0
     worst: list[tuple[float, int, int, float]] = []
@@ -77,4 +78,5 @@ def _row_median(values: Float32) -> Float32:
     """Median of the numbers of each row, the lower one of two; NaN for a row without any. (n_rows,)"""
     ordered = np.sort(values, axis=1)  # NaN last
     count = (~np.isnan(values)).sum(axis=1)
-    return ordered[np.arange(len(values)), np.maximum(count - 1, 0) // 2]
+    median: Float32 = ordered[np.arange(len(values)), np.maximum(count - 1, 0) // 2]
+    return median

@@ -32,14 +32,15 @@ def read_trace(
     Parameters
     ----------
     path : a tidy, ITU or volume table or folder, or 3GPP PM XML; see docs/trace-schema.md.
-    time_zone : IANA name of the zone of local hours. Replaces what the source says; timestamps without an offset
-        are local times of this zone, and are refused without it.
+    time_zone : IANA name of the zone of local hours. Replaces what the source says; timestamps without an
+        offset are local times of this zone, and are refused without it.
     assume_overlay : where the source states no overlap, take the cells of one base station after its first as
         capacity cells, with the other cells of the station as candidates.
     progress : called with the share of the work that is done.
 
-    Rows that cannot be used are counted in the ``quarantine`` of the trace, and what was assumed is in its ``notes``.
-    Raises UnknownLayoutError, and TraceError with file, place and remedy for a trace that cannot be used.
+    Rows that cannot be used are counted in the ``quarantine`` of the trace; what was assumed is in its
+    ``notes``. Raises UnknownLayoutError, and TraceError with file, place and remedy for a trace that cannot
+    be used.
     """
     tell = progress or _silent
     source = find_source(Path(path))
@@ -66,10 +67,11 @@ def read_partitions(
 ) -> Iterator[Trace]:
     """Read a trace in pieces that can each be replayed on their own, for files larger than memory.
 
-    A piece holds whole base stations and all cells that are tied by candidates, and at most ``max_cell_steps`` cells
-    times steps unless one such group alone is larger. It equals the same cells of ``read_trace``. Rows set aside
-    that belong to no cell are counted in the first piece; pieces in which nothing is recorded are left out. PM XML
-    is read whole. Parameters and errors otherwise as in ``read_trace``.
+    A piece holds whole base stations and all cells that are tied by candidates, and at most
+    ``max_cell_steps`` cells times steps unless one such group alone is larger. It equals the same cells of
+    ``read_trace``. Rows set aside that belong to no cell are counted in the first piece; pieces in which
+    nothing is recorded are left out. PM XML is read whole. Parameters and errors otherwise as in
+    ``read_trace``.
     """
     tell = progress or _silent
     source = find_source(Path(path))

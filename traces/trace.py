@@ -193,6 +193,18 @@ class Trace:
         if energy is not None:
             keep = np.isin(energy.site_id, cells.site_id)
             energy = SiteEnergy(energy.site_id[keep], energy.energy[keep], energy.unit)
-        rows = {k: v[index] for k, v in self.series().items() if not k.startswith("activation_")}
-        activation = {k: v[index] for k, v in self.activation.items()}
-        return replace(self, cells=cells, activation=activation, site_energy=energy, **rows)
+
+        def rows(series: Float32 | None) -> Float32 | None:
+            return None if series is None else series[index]
+
+        return replace(
+            self,
+            cells=cells,
+            dl_prb_ratio=self.dl_prb_ratio[index],
+            ul_prb_ratio=rows(self.ul_prb_ratio),
+            dl_volume_bit=rows(self.dl_volume_bit),
+            ul_volume_bit=rows(self.ul_volume_bit),
+            active_users=rows(self.active_users),
+            activation={level: share[index] for level, share in self.activation.items()},
+            site_energy=energy,
+        )

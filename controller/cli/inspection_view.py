@@ -42,7 +42,8 @@ def _grid(title: str, rows: Iterable[tuple[str, str]]) -> Table:
 def _overview(found: Inspection) -> Iterable[tuple[str, str]]:
     yield (
         "cells",
-        f"{found.cells} at {found.sites} sites: {found.coverage_cells} coverage, {found.capacity_cells} capacity",
+        f"{found.cells} at {found.sites} sites: {found.coverage_cells} coverage, "
+        f"{found.capacity_cells} capacity",
     )
     yield "products", _some([f"{name} {count}" for name, count in found.products.items()])
     yield (
@@ -63,7 +64,8 @@ def _gaps(found: Inspection) -> Iterable[tuple[str, str]]:
     yield "longest gap", f"{gaps.longest_s / 3600:g} h inside a cell's recording"
     yield (
         "empty",
-        f"{gaps.steps_without_data} steps without any cell, {len(gaps.cells_without_data)} cells without any step",
+        f"{gaps.steps_without_data} steps without any cell, "
+        f"{len(gaps.cells_without_data)} cells without any step",
     )
     yield "worst day", f"{gaps.worst_day[0]}, {gaps.worst_day[1]:.0%} missing"
     if gaps.worst_cells:
@@ -132,7 +134,8 @@ def _energy(found: Inspection) -> Iterable[tuple[str, str]]:
         )
     for level, use in found.activation.items():
         yield level, f"{use.mean_share:.2%} of cell-time, in {use.cells} cells{_hours(use)}"
-        yield "", f"not active in {use.idle_while_low:.1%} of the cell-time with a load under 10 %"
+        if use.mean_share > 0.001:
+            yield "", f"not active in {use.idle_while_low:.1%} of the cell-time with a load under 10 %"
 
 
 def _hours(use: Activation) -> str:

@@ -31,7 +31,7 @@ from controller.report.words import (
 )
 
 MAX_POINTS = 3000  # of the plots over all cells; more would only slow the browser down
-SCRIPTS = ("decode.js", "plots.js", "page.js")
+SCRIPTS = ("decode.js", "plots.js", "curve.js", "page.js")
 
 
 def write_page(path: Path, report: dict[str, Any], page: PageData) -> None:

@@ -1,9 +1,10 @@
 """Awake energy of stations and cells: E = sum over cells of base + slope x shape(load).
 
-``shape`` rises from 0 to 1 over the load and is common to a radio product: straight between ``KNOTS``, increments
-not negative. The base is shared equally by the cells of a station. Base and slopes are each station's own, drawn
-towards the middle of hardware of its kind: a linear Gaussian model whose prior middles, spreads and noise come from
-all stations (empirical Bayes), solved under base, slope >= 0. Rows far off their curve weigh less (Huber).
+``shape`` rises from 0 to 1 over the load and is common to a radio product: straight between ``KNOTS``,
+increments not negative. The base is shared equally by the cells of a station. Base and slopes are each
+station's own, drawn towards the middle of hardware of its kind: a linear Gaussian model whose prior middles,
+spreads and noise come from all stations (empirical Bayes), solved under base, slope >= 0. Rows far off their
+curve weigh less (Huber).
 """
 
 from __future__ import annotations
@@ -88,13 +89,11 @@ class _Estimate:
         self.used = [r for r in rows if awake[r.site].any()]
         self.awake = [awake[r.site].astype(np.float64) for r in self.used]
         self.weights = list(self.awake)
-        self.scale = [
-            float(np.median(r.energy[a > 0])) for r, a in zip(self.used, self.awake, strict=True)
-        ]
+        self.scale = [float(np.median(r.energy[a > 0])) for r, a in zip(self.used, self.awake, strict=True)]
         self.fit = Awake(
             np.full(len(m.site_id), middle / 2),
             np.full(len(m.cell_id), middle / 2),
-            {p: KNOTS for p in sorted(set(self.product))},
+            dict.fromkeys(sorted(set(self.product)), KNOTS),
         )
         self.variances: list[Float64] = []
 
@@ -118,7 +117,9 @@ class _Estimate:
             site_rows[rows.site] = awake.sum()
             cell_rows[rows.cells] = awake @ rows.recorded
         fit.base_middle = middle_values(fit.base, site_rows / (site_rows + _ROWS_FOR_TRUST), self.base_paths)
-        fit.slope_middle = middle_values(fit.slope, cell_rows / (cell_rows + _ROWS_FOR_TRUST), self.slope_paths)
+        fit.slope_middle = middle_values(
+            fit.slope, cell_rows / (cell_rows + _ROWS_FOR_TRUST), self.slope_paths
+        )
         squares = [self._squares(r, v) for r, v in zip(self.used, self.variances, strict=True)]
         fit.spread = (
             max(_NARROW, float(np.sqrt(np.mean([s[0] for s in squares])))),
@@ -158,13 +159,13 @@ class _Estimate:
         """Relative noise from the median residual, and Huber weights of the rows."""
         residuals = []
         for rows, scale in zip(self.used, self.scale, strict=True):
-            own = np.r_[self.fit.base[rows.site], self.fit.slope[rows.cells]]
-            residuals.append(np.abs(rows.energy - self._features(rows) @ own) / scale)
+            residuals.append(np.abs(rows.energy - self._features(rows) @ self._own(rows)) / scale)
         kept = np.concatenate([r[a > 0] for r, a in zip(residuals, self.awake, strict=True)])
         self.fit.noise = max(_LEAST_NOISE, 1.4826 * float(np.median(kept)))
         limit = _HUBER * self.fit.noise
         self.weights = [
-            a * np.minimum(1.0, limit / np.maximum(r, limit)) for r, a in zip(residuals, self.awake, strict=True)
+            a * np.minimum(1.0, limit / np.maximum(r, limit))
+            for r, a in zip(residuals, self.awake, strict=True)
         ]
 
     def _features(self, rows: SiteRows) -> Float64:
@@ -177,14 +178,19 @@ class _Estimate:
         """Prior middles of one station's base and slopes. (1 + n,)"""
         fit = self.fit
         if not fit.base_middle:
-            return np.r_[fit.base[rows.site], fit.slope[rows.cells]]
+            return self._own(rows)
         slopes = [look_up(fit.slope_middle, self.slope_paths[c]) for c in rows.cells]
-        return np.maximum([look_up(fit.base_middle, self.base_paths[rows.site]), *slopes], self.floor)
+        middles: Float64 = np.array([look_up(fit.base_middle, self.base_paths[rows.site]), *slopes])
+        return np.maximum(middles, self.floor)
+
+    def _own(self, rows: SiteRows) -> Float64:
+        """Base and slopes of one station as fitted. (1 + n,)"""
+        return np.concatenate([self.fit.base[[rows.site]], self.fit.slope[rows.cells]])
 
     def _squares(self, rows: SiteRows, variance: Float64) -> Float64:
         """Expected squared relative distance of one station's base and slopes from their middles. (1 + n,)"""
-        own = np.r_[self.fit.base[rows.site], self.fit.slope[rows.cells]]
-        return np.minimum((own / self._prior(rows) - 1) ** 2 + variance, _WIDE**2)
+        distance: Float64 = (self._own(rows) / self._prior(rows) - 1) ** 2 + variance
+        return np.minimum(distance, _WIDE**2)
 
 
 def _solve_not_negative(gram: Float64, moment: Float64) -> Float64:

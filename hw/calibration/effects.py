@@ -1,8 +1,9 @@
 """What a level changes: identified where stations show it on and off at overlapping load, and how much.
 
-The effect of a level is a factor on the awake energy of a cell: with the level active for the share a of a step, the
-cell takes awake x (1 + effect x a), effect <= 0. It is estimated per station against the station's own awake curve,
-and per product as the mean over stations, weighted by what each station says (random effects).
+The effect of a level is a factor on the awake energy of a cell: with the level active for the share a of a
+step, the cell takes awake x (1 + effect x a), effect <= 0. It is estimated per station against the station's
+own awake curve, and per product as the mean over stations, weighted by what each station says (random
+effects).
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ TOUCHED = 0.02  # rows with more than this of a level on do not count as awake
 _LOAD_QUANTILE = 0.99
 _RESAMPLES = 2000
 _LEAST_SPREAD = 0.01
+_LEAST_ENERGY = 1e-3  # of the measured energy: least awake energy that a change is relative to
+_LEAST_WEIGHT = 1e-6
 
 Kind = tuple[str, str]  # product, level
 
@@ -73,8 +76,8 @@ class Effect:
 def gather_evidence(m: Measurements, rows: list[SiteRows]) -> dict[Kind, Evidence]:
     """Evidence for each product and level that is ever active.
 
-    Levels that the engine knows come first. Rows on which an earlier level with contrast is active say nothing
-    about a later one.
+    Levels that the engine knows come first. Rows on which an earlier level with contrast is active say
+    nothing about a later one.
     """
     found: dict[Kind, Evidence] = {}
     for level in sorted(m.activation, key=lambda name: (not is_known(name), name)):
@@ -119,10 +122,12 @@ def estimate_effects(
     return {kind: _pool(own, noise) for kind, own in raw.items()}
 
 
-def site_energy(m: Measurements, rows: SiteRows, awake: Awake) -> Float64:
+def _awake_energy(m: Measurements, rows: SiteRows, awake: Awake) -> Float64:
     """Awake energy of each cell of one station. (R, n) [energy unit]"""
     product = [str(p) for p in m.product[rows.cells]]
-    return awake.base[rows.site] + awake.slope[rows.cells] * shaped_load(rows.load, product, awake.shape)
+    shaped = shaped_load(rows.load, product, awake.shape)
+    energy: Float64 = awake.base[rows.site] + awake.slope[rows.cells] * shaped
+    return energy
 
 
 def _touched(rows: SiteRows, column: int, product: str, evidence: dict[Kind, Evidence]) -> Mask:
@@ -158,12 +163,15 @@ def _station_effects(
     m: Measurements, rows: SiteRows, awake: Awake, present: list[Kind]
 ) -> tuple[Float64, Float64]:
     """Least-squares effects of one station and the weight of each, in relative energy. (k,), (k,)"""
-    energy = site_energy(m, rows, awake)
-    total = energy.sum(axis=1)
+    energy = _awake_energy(m, rows, awake)
+    total = np.maximum(energy.sum(axis=1), _LEAST_ENERGY * rows.energy)
     x = np.column_stack(
-        [(energy * (m.product[rows.cells] == p) * rows.activation[level]).sum(axis=1) / total for p, level in present]
+        [
+            (energy * (m.product[rows.cells] == p) * rows.activation[level]).sum(axis=1) / total
+            for p, level in present
+        ]
     )
-    use = (x > TOUCHED).any(axis=1)
+    use = (x > 0).any(axis=1)
     change = rows.energy[use] / total[use] - 1
     gram = x[use].T @ x[use]
     return np.linalg.lstsq(gram, x[use].T @ change, rcond=1e-8)[0], np.diag(gram)
@@ -172,7 +180,7 @@ def _station_effects(
 def _pool(own: dict[int, tuple[float, float]], noise: float) -> Effect:
     """Random-effects mean with its bootstrap interval, and each station drawn towards it."""
     effect = np.array([e for e, _ in own.values()])
-    error = noise / np.array([w for _, w in own.values()])
+    error = noise / np.maximum([w for _, w in own.values()], _LEAST_WEIGHT)
     spread = max(_LEAST_SPREAD**2, float(effect.var() - error.mean()))
     weight = 1 / (spread + error)
     mean = float(effect @ weight / weight.sum())

@@ -7,10 +7,19 @@ from dataclasses import dataclass
 import numpy as np
 
 from hw.calibration.awake import KNOTS, Awake, base_path, fit_awake, shaped_load, slope_path
-from hw.calibration.clock import Clock, estimate_clocks, offset_of_cells
+from hw.calibration.clock import estimate_clocks, offset_of_cells
 from hw.calibration.effects import Effect, Evidence, Kind, estimate_effects, gather_evidence, untouched
 from hw.calibration.measurements import Float64, Measurements, SiteRows, pair
-from hw.calibration.model import Calibration, CellFit, ClockFit, LevelFit, Middle, ProductFit, StationFit
+from hw.calibration.model import (
+    Calibration,
+    CellFit,
+    ClockFit,
+    LevelFit,
+    Middle,
+    ProductFit,
+    Shape,
+    StationFit,
+)
 from hw.calibration.priors import Path, look_up
 from hw.errors import WorldError
 
@@ -55,18 +64,10 @@ def fit_power(
         noise=parts.awake.noise,
         spread_base=parts.awake.spread[0],
         spread_slope=parts.awake.spread[1],
-        clocks=tuple(
-            ClockFit(
-                group=c.group,
-                n_cells=c.n_cells,
-                offset_steps=c.offset_steps,
-                error=c.error,
-                error_as_stamped=c.error_as_stamped,
-            )
-            for c in clocks
-        ),
+        clocks=tuple(clocks),
         products={p: _product(m, parts, as_stamped, p) for p in sorted(set(m.product.tolist()))},
         knots=tuple(KNOTS.tolist()),
+        shapes=tuple(Shape(product=p, values=tuple(s.tolist())) for p, s in parts.awake.shape.items()),
         base_middles=_middles(parts.awake.base_middle),
         slope_middles=_middles(parts.awake.slope_middle),
         stations=tuple(_station(m, parts, site) for site in range(len(m.site_id))),
@@ -78,11 +79,10 @@ def predict(calibration: Calibration, m: Measurements) -> Float64:
 
     A station that the calibration does not know gets the middle of its kind.
     """
-    clocks = [Clock(c.group, c.n_cells, c.offset_steps, c.error, c.error_as_stamped) for c in calibration.clocks]
     known = {station.site_id: station for station in calibration.stations}
-    shape = {p: np.array(fit.shape) for p, fit in calibration.products.items()}
+    shape = {known.product: np.array(known.values) for known in calibration.shapes}
     out = np.full(m.energy.shape, np.nan)
-    for rows in pair(m, offset_of_cells(m, clocks), np.ones(m.energy.shape, np.bool_)):
+    for rows in pair(m, offset_of_cells(m, calibration.clocks), np.ones(m.energy.shape, np.bool_)):
         station = known.get(str(m.site_id[rows.site])) or typical_station(
             calibration,
             str(m.site_id[rows.site]),
@@ -115,17 +115,25 @@ def typical_station(
         for p, fit in calibration.products.items()
     }
     cells = tuple(
-        CellFit(cell_id=i, product=p, config=c, slope=look_up(slopes, slope_path(p, c)), effects=effects.get(p, {}))
+        CellFit(
+            cell_id=i,
+            product=p,
+            config=c,
+            slope=look_up(slopes, slope_path(p, c)),
+            effects=effects.get(p, {}),
+        )
         for i, p, c in zip(cell_id, product, config, strict=True)
     )
     base = look_up(bases, base_path(product, config))
     return StationFit(site_id=site_id, n_steps=0, base=base, cells=cells)
 
 
-def _fit_parts(m: Measurements, clocks: list[Clock]) -> _Parts:
+def _fit_parts(m: Measurements, clocks: list[ClockFit]) -> _Parts:
     rows = pair(m, offset_of_cells(m, clocks), np.isfinite(m.energy))
     if not any(len(r.step) for r in rows):
-        raise WorldError("calibration: no step has both measured energy and load; check that their times overlap")
+        raise WorldError(
+            "calibration: no step has both measured energy and load; check that their times overlap"
+        )
     evidence = gather_evidence(m, rows)
     steady = [untouched(m, r, evidence) for r in rows]
     if not any(mask.any() for mask in steady):
@@ -161,7 +169,9 @@ def _station(m: Measurements, parts: _Parts, site: int) -> StationFit:
 
 
 def _product(m: Measurements, parts: _Parts, as_stamped: dict[Kind, Effect], product: str) -> ProductFit:
-    n_rows = [len(parts.rows[site].step) for site in np.unique(m.site_of_cell[m.product == product])]
+    rows = [parts.rows[site] for site in np.unique(m.site_of_cell[m.product == product])]
+    n_rows = [len(r.step) for r in rows]
+    loads = [r.load[r.recorded & (m.product[r.cells] == product)].max(initial=0.0) for r in rows]
     base = look_up(parts.awake.base_middle, (product,))
     slope = look_up(parts.awake.slope_middle, (product,))
     return ProductFit(
@@ -170,7 +180,7 @@ def _product(m: Measurements, parts: _Parts, as_stamped: dict[Kind, Effect], pro
         base=base,
         slope=slope,
         idle_per_full=base / (base + slope) if any(n_rows) and base + slope > 0 else None,
-        shape=tuple(parts.awake.shape[product].tolist()),
+        load_max=float(max(loads)) if any(n_rows) else None,
         levels={
             level: _level(evidence, parts.effects.get((p, level)), as_stamped.get((p, level)))
             for (p, level), evidence in parts.evidence.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,7 +32,9 @@ class Measurements:
     energy: Float64  # (S, T) energy of the step, above zero [energy_unit]
     step_s: int
     energy_unit: str
-    activation: Mapping[str, Float64] = field(default_factory=dict)  # level -> (C, T) share of the step [ratio]
+    activation: Mapping[str, Float64] = field(
+        default_factory=dict
+    )  # level -> (C, T) share of the step [ratio]
 
     def __post_init__(self) -> None:
         n_sites, n_cells, n_steps = len(self.site_id), len(self.cell_id), self.load.shape[-1]
@@ -49,7 +52,7 @@ class Measurements:
         """Indices of the cells of each station."""
         order = np.argsort(self.site_of_cell, kind="stable")
         bounds = np.searchsorted(self.site_of_cell[order], np.arange(len(self.site_id) + 1))
-        return [order[a:b] for a, b in zip(bounds, bounds[1:], strict=False)]
+        return [order[a:b] for a, b in pairwise(bounds)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +69,10 @@ class SiteRows:
 
 
 def pair(m: Measurements, offset_of_cell: Indices, wanted: Mask) -> list[SiteRows]:
-    """Rows of each station: its energy of step t beside its cells' load of step t + offset, for ``wanted`` (S, T).
+    """Rows of each station, energy of step t beside load of step t + offset, for the ``wanted`` steps (S, T).
 
-    A station with several cells often lacks the load of one of them. It stands in from the mean of the recorded
-    ones, by a straight line over the steps both have, or as the cell's own mean.
+    A station with several cells often lacks the load of one of them. It stands in from the mean of the
+    recorded ones, by a straight line over the steps both have, or as the cell's own mean.
     """
     shifted = {level: _shift(a, offset_of_cell) for level, a in m.activation.items()}
     load = _shift(m.load, offset_of_cell)
@@ -102,7 +105,9 @@ def _stand_in(load: Float64, recorded: Mask) -> Float64:
     total = np.where(recorded, load, 0.0).sum(axis=1)
     for c in np.flatnonzero(~recorded.all(axis=0)):
         others = count - recorded[:, c]
-        mean = np.divide(total - np.where(recorded[:, c], load[:, c], 0.0), others, where=others > 0, out=total * 0)
+        mean = np.divide(
+            total - np.where(recorded[:, c], load[:, c], 0.0), others, where=others > 0, out=total * 0
+        )
         gap = ~recorded[:, c] & (others > 0)
         own, common = load[recorded[:, c], c], recorded[:, c] & (others > 0)
         if common.sum() >= _MIN_COMMON and np.ptp(mean[common]) > 0:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal, Self
 
 from pydantic import ConfigDict, Field, FiniteFloat, model_validator
@@ -9,11 +10,10 @@ from pydantic import ConfigDict, Field, FiniteFloat, model_validator
 from hw.calibration.awake import KNOTS
 from hw.spec import Spec
 
-SCHEMA = "quietcell.calibration/1"
-
 Energy = Annotated[FiniteFloat, Field(ge=0)]
 Ratio = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Change = Annotated[FiniteFloat, Field(ge=-1, le=0)]
+Group = Literal["long records", "short records"]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -48,27 +48,36 @@ class ProductFit(Spec):
     n_steps: Count
     base: Energy  # middle energy of a step of one cell at load 0
     slope: Energy  # middle further energy at load 1
-    idle_per_full: Ratio | None  # base / (base + slope)
-    shape: tuple[Ratio, ...]  # at ``knots``
+    idle_per_full: Ratio | None  # base / (base + slope); None without measured energy
+    load_max: Ratio | None  # largest load with measured energy; the curve above it is extrapolated
     levels: dict[str, LevelFit]
+
+
+class Shape(Spec):
+    """How the energy of a cell of one product rises with its load, from 0 to 1."""
+
+    product: str
+    values: tuple[Ratio, ...]  # at ``knots``
 
     @model_validator(mode="after")
     def _rising(self) -> Self:
-        if len(self.shape) != len(KNOTS) or self.shape[0] != 0 or self.shape[-1] != 1:
-            raise ValueError(f"shape must have {len(KNOTS)} values from 0 to 1, one for each of knots")
-        if any(b < a for a, b in zip(self.shape, self.shape[1:], strict=False)):
-            raise ValueError("shape must not fall")
+        if len(self.values) != len(KNOTS) or self.values[0] != 0 or self.values[-1] != 1:
+            raise ValueError(f"a shape must have {len(KNOTS)} values from 0 to 1, one for each of knots")
+        if any(b < a for a, b in pairwise(self.values)):
+            raise ValueError("a shape must not fall")
         return self
 
 
 class ClockFit(Spec):
     """Offset of the clocks of a group of cells: energy of step t belongs to load of step t + offset_steps."""
 
-    group: Literal["long records", "short records"]
+    group: Group
     n_cells: Count
     offset_steps: int
-    error: Energy  # of straight lines per cell at this offset, relative
-    error_as_stamped: Energy  # and at offset 0
+    error: (
+        Energy | None
+    )  # of straight lines per cell at this offset, relative; None if no cell has enough rows
+    error_as_stamped: Energy | None  # and at offset 0
 
 
 class CellFit(Spec):
@@ -123,7 +132,9 @@ class Calibration(Spec):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     # "schema" would shadow a method of pydantic's BaseModel, hence the alias
-    schema_name: Annotated[Literal["quietcell.calibration/1"], Field(alias="schema")] = SCHEMA
+    schema_name: Annotated[Literal["quietcell.calibration/1"], Field(alias="schema")] = (
+        "quietcell.calibration/1"
+    )
     source: str
     energy_unit: Annotated[str, Field(min_length=1)]
     step_s: Annotated[int, Field(gt=0)]
@@ -136,6 +147,7 @@ class Calibration(Spec):
     products: dict[str, ProductFit]
     errors: ErrorSummary | None = None
     knots: tuple[Ratio, ...]
+    shapes: tuple[Shape, ...]  # one for each product
     base_middles: tuple[Middle, ...]  # per cell, by products, number of cells and configurations
     slope_middles: tuple[Middle, ...]  # by product and configuration
     stations: tuple[StationFit, ...]
@@ -144,6 +156,8 @@ class Calibration(Spec):
     def _consistent(self) -> Self:
         if self.knots != tuple(KNOTS.tolist()):
             raise ValueError(f"knots must be {KNOTS.tolist()}")
+        if sorted(shape.product for shape in self.shapes) != sorted(self.products):
+            raise ValueError("shapes must hold one entry for each of products")
         for name, middles in (("base_middles", self.base_middles), ("slope_middles", self.slope_middles)):
             if not any(m.path == () for m in middles):
                 raise ValueError(f"{name} must hold the middle of the whole network, whose path is []")

@@ -1,8 +1,8 @@
 """What hardware of one kind has in common: middle values along paths from general to specific.
 
-A path names ever closer kinds, such as (product, configuration). The value of a path is the weighted median of its
-members, drawn towards the value of the path above it while there are few of them. An unknown path takes the value
-of the longest part of it that is known, at last that of the whole network.
+A path names ever closer kinds, such as (product, configuration). The value of a path is the weighted median
+of its members, drawn towards the value of the path above it while there are few of them. An unknown path
+takes the value of the longest part of it that is known, at last that of the whole network.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def look_up(found: Mapping[Path, float], path: Path) -> float:
 
 
 def weighted_median(values: Float64, weights: Float64) -> float:
-    """Smallest value that half of the weight does not exceed, halfway to the next where it is exactly half."""
+    """Value that half of the weight does not exceed, halfway to the next where it is exactly half."""
     order = np.argsort(values, kind="stable")
     ordered, share = values[order], np.cumsum(weights[order]) / weights.sum()
     low = int(np.searchsorted(share, 0.5 - 1e-12))

@@ -1,7 +1,8 @@
 """Error of a calibration by cross-validation, beside straight lines on the same rows.
 
-Nothing of a fold's energy reaches the fit that predicts it: clocks, shapes, middles, effects and the stations' own
-values are fitted anew on the other folds. Loads and activations of the fold are known, as they are in a replay.
+Nothing of a fold's energy reaches the fit that predicts it: clocks, shapes, middles, effects and the
+stations' own values are fitted anew on the other folds. Loads and activations of the fold are known, as they
+are in a replay.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numpy.typing import NDArray
 from hw.calibration.clock import estimate_clocks, offset_of_cells
 from hw.calibration.effects import gather_evidence
 from hw.calibration.fitting import fit_power, predict
-from hw.calibration.measurements import Float64, Measurements, SiteRows, pair
+from hw.calibration.measurements import Float64, Indices, Measurements, SiteRows, pair
 from hw.calibration.model import ErrorFigures, ErrorSummary
 from hw.errors import WorldError
 
@@ -66,8 +67,9 @@ def _figures(m: Measurements, folds: Folds, correct_clocks: bool, progress: Prog
         held = folds == fold
         try:
             train = replace(m, energy=np.where(held, np.nan, m.energy))
-            ours[held] = predict(fit_power(train, correct_clocks=correct_clocks), m)[held]
-            lines[held] = straight_lines(train, correct_clocks=correct_clocks)[held]
+            calibration = fit_power(train, correct_clocks=correct_clocks)
+            ours[held] = predict(calibration, m)[held]
+            lines[held] = straight_lines(train, offset_of_cells(m, calibration.clocks))[held]
         except WorldError:
             pass  # nothing is left to fit: the fold is not scored, and n_steps says so
         progress(done / len(numbers))
@@ -95,13 +97,12 @@ def _wmape(m: Measurements, predicted: Float64, rows: NDArray[np.bool_]) -> floa
     return float(np.abs(predicted - m.energy)[rows].sum() / m.energy[rows].sum())
 
 
-def straight_lines(m: Measurements, *, correct_clocks: bool = True) -> Float64:
+def straight_lines(m: Measurements, offset_of_cell: Indices) -> Float64:
     """The peer: least-squares lines of energy on the load of each cell and its activations. (S, T)
 
     A station with fewer than eight steps of energy takes the line of its products, on the sum over its cells.
     """
-    clocks = estimate_clocks(m) if correct_clocks else []
-    sites = pair(m, offset_of_cells(m, clocks), np.ones(m.energy.shape, np.bool_))
+    sites = pair(m, offset_of_cell, np.ones(m.energy.shape, np.bool_))
     levels = sorted({level for (_, level), e in gather_evidence(m, sites).items() if e.contrast})
     groups: dict[str, list[SiteRows]] = {}
     for rows in sites:
@@ -133,5 +134,5 @@ def _line(x: Float64, energy: Float64, middle: float) -> Float64:
     """Least squares on the rows with energy; without any, the middle of the network per cell."""
     rows = np.isfinite(energy)
     if not rows.any():
-        return np.r_[middle, np.zeros(x.shape[1] - 1)]
+        return np.concatenate([[middle], np.zeros(x.shape[1] - 1)])
     return np.asarray(np.linalg.lstsq(x[rows], energy[rows], rcond=1e-8)[0], np.float64)

@@ -40,20 +40,22 @@ def make_world(
     ----------
     calibration : the fit.
     name : of the world.
-    full_rate_mbit_s : rate of a full cell, a convention of the service figures: energy says nothing about it. [Mbit/s]
+    full_rate_mbit_s : rate of a full cell, a convention of the service figures. [Mbit/s]
     wake_s : time from command to traffic of every level, not identified either. [s]
 
-    Each cell of the calibration has its own model; each product has one for cells that are not in it, and ``""`` is
-    the middle of the network without levels. ``symbol`` draws as much as ``full`` unless the data identifies it. A
-    level's effect is credited only up to the load seen with it on, its ``capacity_ratio``; above, its power is awake.
+    Each cell of the calibration has its own model; each product has one for cells that are not in it, and
+    ``""`` is the middle of the network without levels. ``symbol`` draws as much as ``full`` unless the data
+    identifies it. A level's effect is credited only up to the load seen with it on, its ``capacity_ratio``;
+    above, its power is awake.
     """
     levels = _levels(calibration)
     models, model_of = _models(calibration)
+    shapes = {known.product: np.array(known.values) for known in calibration.shapes}
     shape = (len(models), len(levels))
     power = np.empty((*shape, LOAD_BINS + 1))
     capacity, has_level = np.ones(shape), np.zeros(shape, np.bool_)
     for i, model in enumerate(models):
-        awake = _awake(calibration, model)
+        awake = _awake(shapes.get(model.cell.product, KNOTS), model)
         for k, level in enumerate(levels):
             effect = model.cell.effects.get(level)
             power[i, k] = awake
@@ -63,8 +65,8 @@ def make_world(
             limit = calibration.products[model.cell.product].levels[level].load_max or 0.0
             if k > SYMBOL:
                 capacity[i, k] = 0.0 if level in _OFF_AIR else limit
-            seen = _LOAD <= limit
-            power[i, k, seen] *= 1 + effect
+            # up to the first point above the limit: kernels interpolate between points
+            power[i, k, : int(np.searchsorted(_LOAD, limit)) + 1] *= 1 + effect
     asleep = np.array([level in _OFF_AIR for level in levels])
     per_hour = _HOUR_S / calibration.step_s
     watt = calibration.energy_unit == "Wh"
@@ -120,11 +122,10 @@ def _models(calibration: Calibration) -> tuple[list[_Model], dict[str, int]]:
     return models, model_of
 
 
-def _awake(calibration: Calibration, model: _Model) -> Float64:
+def _awake(shape: Float64, model: _Model) -> Float64:
     """Energy of a step at each load point. (LOAD_BINS + 1,)"""
-    product = calibration.products.get(model.cell.product)
-    shape = np.array(product.shape) if product else KNOTS
-    return model.base + model.cell.slope * np.interp(_LOAD, KNOTS, shape)
+    energy: Float64 = model.base + model.cell.slope * np.interp(_LOAD, KNOTS, shape)
+    return energy
 
 
 def _parameters(calibration: Calibration, wake_s: float) -> dict[str, Any]:

@@ -96,6 +96,7 @@ def test_reads_every_kind_of_value() -> None:
     ("old", "new", "expected"),
     [
         ("seed: 7", "seeed: 7", "c.yaml:2: seeed: unknown field (value 7); did you mean 'seed'?"),
+        ("seed: 7", "SEED: 7", "did you mean 'seed'?"),
         ("seed: 7", "schemma: 7", "did you mean 'schema'?"),
         ("seed: 7", "zzz: 7", "c.yaml:2: zzz: unknown field (value 7); known here: by_area, guard, name"),
         ("seed: 7", "zzz: {a: 1}", "c.yaml:2: zzz: unknown field; known here"),

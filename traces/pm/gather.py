@@ -71,10 +71,9 @@ class Found:
     cell_rows: dict[Row, int] = field(default_factory=dict)
     site_rows: dict[Row, int] = field(default_factory=dict)
     first_file: dict[Period, str] = field(default_factory=dict)
-    other_objects: list[str] = field(
-        default_factory=list
-    )  # the first with counters of interest, but not mapped
+    other_objects: list[str] = field(default_factory=list)  # the first with mapped counters that are no cell
     type_names: dict[str, None] = field(default_factory=dict)
+    n_unmapped_files: int = 0
     n_blank: int = 0
     n_zero_denominators: int = 0
     n_local_times: int = 0
@@ -97,6 +96,7 @@ class Gatherer:
         self._mapping, self._zone, self._quarantine = mapping, zone, quarantine
         self._targets: dict[tuple[str, str], Target | None] = {}
         self._periods: dict[tuple[str, str], Period | str] = {}
+        self._complete: dict[tuple[tuple[Series, ...], tuple[str, ...]], tuple[Series, ...]] = {}
         self._staged: dict[tuple[Row, Period], _Staged] = {}
         self._file = ""
 
@@ -106,6 +106,7 @@ class Gatherer:
         parser = PmParser(self._file, self._wants_counter, self._target_of, self._take)
         try:
             parser.parse(read_chunks(path))
+            self.found.n_unmapped_files += not self._staged
             self._commit()
         finally:
             self._staged.clear()
@@ -190,10 +191,17 @@ class Gatherer:
         """Evaluate what the file held, now that it is complete."""
         for (row, period), staged in self._staged.items():
             self.found.first_file.setdefault(period, self._file)
-            for series in staged.target.series:
-                if series.expression.is_complete(staged.results):
-                    value = self._value_of(series, staged, row, period)
-                    self._store(series, staged, row, period, value)
+            for series in self._complete_series(staged):
+                value = self._value_of(series, staged, row, period)
+                self._store(series, staged, row, period, value)
+
+    def _complete_series(self, staged: _Staged) -> tuple[Series, ...]:
+        """The series whose counters are all there; found once for each set of counters."""
+        key = (staged.target.series, tuple(staged.results))
+        if key not in self._complete:
+            complete = (s for s in staged.target.series if s.expression.is_complete(staged.results))
+            self._complete[key] = tuple(complete)
+        return self._complete[key]
 
     def _value_of(self, series: Series, staged: _Staged, row: Row, period: Period) -> float:
         try:

@@ -13,7 +13,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from traces.errors import TraceError
 
@@ -99,6 +108,9 @@ class Expression(BaseModel):
         )
 
 
+Fields = dict[FieldName, Annotated[tuple[Expression, ...], Field(min_length=1)]]
+
+
 class CounterMapping(BaseModel):
     """How the counters of one exporter become the fields of a trace.
 
@@ -114,24 +126,26 @@ class CounterMapping(BaseModel):
     source: str  # where names and units come from
     cell: Annotated[tuple[Pattern, ...], Field(min_length=1)]
     site: Annotated[tuple[Pattern, ...], Field(min_length=1)]
-    fields: dict[FieldName, Annotated[tuple[Expression, ...], Field(min_length=1)]]
+    fields: Fields
 
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if "dl_prb_ratio" not in self.fields:
-            raise ValueError("fields: dl_prb_ratio is missing; a trace needs downlink PRB utilisation")
-        for group in ("cell", "site"):
-            if any(f"(?P<{group}>" not in pattern for pattern in getattr(self, group)):
-                raise ValueError(f"{group}: each pattern needs a group (?P<{group}>...)")
-        for name, expressions in self.fields.items():
-            for expression in expressions:
-                if expression.unit not in UNITS[name]:
-                    raise ValueError(
-                        f"fields.{name}: unit {expression.unit!r} is not one of {', '.join(UNITS[name])}"
-                    )
-                if (expression.object is None) == (name == SITE_FIELD):
-                    raise ValueError(f"fields.{name}: object is required for {SITE_FIELD} and only there")
-        return self
+    @field_validator("cell", "site")
+    @classmethod
+    def _has_group(cls, patterns: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if any(f"(?P<{info.field_name}>" not in pattern for pattern in patterns):
+            raise ValueError(f"each pattern needs a group (?P<{info.field_name}>...)")
+        return patterns
+
+    @field_validator("fields")
+    @classmethod
+    def _fit_together(cls, fields: Fields) -> Fields:
+        if "dl_prb_ratio" not in fields:
+            raise ValueError("dl_prb_ratio is missing; a trace needs downlink PRB utilisation")
+        for name, expression in ((name, one) for name, several in fields.items() for one in several):
+            if expression.unit not in UNITS[name]:
+                raise ValueError(f"{name}: unit {expression.unit!r} is not one of {', '.join(UNITS[name])}")
+            if (expression.object is None) == (name == SITE_FIELD):
+                raise ValueError(f"{name}: object is required for {SITE_FIELD} and only there")
+        return fields
 
 
 def load_mapping(path: Path) -> CounterMapping:

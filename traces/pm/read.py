@@ -37,7 +37,7 @@ def read_pm(paths: Sequence[Path], mapping: CounterMapping | None = None, *, tim
     """
     try:
         zone = ZoneInfo(time_zone)
-    except (OSError, ValueError) as error:
+    except (OSError, KeyError, ValueError) as error:
         raise TraceError(
             f"time zone {time_zone!r} is not known; use an IANA name such as Europe/Berlin"
         ) from error
@@ -163,6 +163,10 @@ def _cells_of(found: Found) -> Cells:
 
 def _source_notes(found: Found, time_zone: str) -> list[str]:
     notes = ["Measurement files hold no topology: every cell counts as a coverage cell."]
+    if found.n_unmapped_files:
+        notes.append(
+            f"{found.n_unmapped_files} files hold no counter of the mapping; read them with another."
+        )
     if found.n_blank:
         notes.append(f"{found.n_blank} results were blank, NIL or NULL: missing.")
     if found.n_zero_denominators:

@@ -1,4 +1,4 @@
-"""A table of cells, in the words of the tidy schema, to ``Cells``. It is small and made by hand: errors stop the reading."""
+"""A table of cells to ``Cells``. The table is small and made by hand, so errors in it stop the reading."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class CellTable:
 def read_cell_table(table: Table, names: Mapping[str, str] | None = None) -> CellTable:
     """Read the cells. ``names``: the table's own name of a tidy column, where it differs.
 
-    Raises TraceError, with file, row and remedy, for repeated or empty identifiers, candidates that are not in the
-    table, a cell that is its own candidate, roles that are not known, and numbers out of range.
+    Raises TraceError, with file, row and remedy, for repeated or empty identifiers, candidates that are not
+    in the table, a cell that is its own candidate, roles that are not known, and numbers out of range.
     """
     source = {column: (names or {}).get(column, column) for column in CELL_COLUMNS}
     source = {column: name for column, name in source.items() if name in table.columns}
@@ -41,10 +41,7 @@ def read_cell_table(table: Table, names: Mapping[str, str] | None = None) -> Cel
     batch = read_all(table, list(source.values()))
     texts = {column: _texts(batch, source[column]) for column in (CELL_ID, *CELL_TEXTS) if column in source}
     cell_id = texts.pop(CELL_ID)
-    if "" in cell_id:
-        raise TraceError(
-            f"{table.name}, {batch.place(cell_id.index(''))}: {CELL_ID} is empty; give the cell a name"
-        )
+    _refuse_unclear_ids(batch, cell_id)
     if "site_id" in texts:  # a cell without a site is a site of its own
         texts["site_id"] = [site or cell for site, cell in zip(texts["site_id"], cell_id, strict=True)]
     known: dict[str, Any] = {**texts}
@@ -54,12 +51,22 @@ def read_cell_table(table: Table, names: Mapping[str, str] | None = None) -> Cel
     if "role" in source:
         known["is_capacity"], more = _is_capacity(batch, source["role"], candidates)
         notes += more
-    try:
-        cells = make_cells(cell_id, candidates, **known)
-    except TraceError as error:
-        raise TraceError(f"{table.name}: {error}") from error
+    cells = make_cells(cell_id, candidates, **known)
     zone = _only_value(batch, source["time_zone"]) if "time_zone" in source else ""
     return CellTable(cells, "candidates" in source, zone, notes)
+
+
+def _refuse_unclear_ids(batch: Batch, cell_id: list[str]) -> None:
+    first_row: dict[str, int] = {}
+    for row, cell in enumerate(cell_id):
+        where = f"{batch.table.name}, {batch.place(row)}"
+        if not cell:
+            raise TraceError(f"{where}: {CELL_ID} is empty; give the cell a name")
+        if first_row.setdefault(cell, row) != row:
+            raise TraceError(
+                f"{where}: {CELL_ID} {cell!r} is there already, in {batch.place(first_row[cell])}; "
+                "keep one row per cell"
+            )
 
 
 def _texts(batch: Batch, name: str) -> list[str]:
@@ -77,8 +84,8 @@ def _numbers(batch: Batch, column: str, name: str) -> NDArray[np.float64]:
         row = int(np.argmax(bad))
         value = batch.columns[name][row].as_py()
         raise TraceError(
-            f"{batch.table.name}, {batch.place(row)}: {name} is {value!r}; it must be a number from {low:g} to {high:g}, "
-            "or empty if not known"
+            f"{batch.table.name}, {batch.place(row)}: {name} is {value!r}; it must be a number from {low:g} "
+            f"to {high:g}, or empty if not known"
         )
     return np.nan_to_num(values, nan=0.0) if column == "txru" else values
 
@@ -90,11 +97,16 @@ def _candidates(batch: Batch, name: str, cell_id: list[str]) -> dict[int, list[i
     for row, value in enumerate(batch.columns[name].to_pylist()):
         own = [part.strip() for part in value.split(";")] if isinstance(value, str) else value or []
         named = [str(part) for part in own if part not in ("", None)]
+        if cell_id[row] in named:
+            raise TraceError(
+                f"{batch.table.name}, {batch.place(row)}: cell {cell_id[row]!r} is its own candidate; "
+                "name only other cells in candidates"
+            )
         unknown = [part for part in named if part not in index]
         if unknown:
             raise TraceError(
-                f"{batch.table.name}, {batch.place(row)}: candidate {unknown[0]!r} of cell {cell_id[row]!r} is not a "
-                f"{CELL_ID} of the table; add the cell or remove the candidate"
+                f"{batch.table.name}, {batch.place(row)}: candidate {unknown[0]!r} of {cell_id[row]!r} is "
+                "not in the table; add the cell or remove the candidate"
             )
         if named:
             found[row] = [index[part] for part in named]
@@ -108,7 +120,8 @@ def _is_capacity(
     for row, role in enumerate(roles):
         if role not in ("coverage", "capacity", ""):
             raise TraceError(
-                f"{batch.table.name}, {batch.place(row)}: role {role!r} is not known; write coverage or capacity"
+                f"{batch.table.name}, {batch.place(row)}: role {role!r} is not known; "
+                "write coverage or capacity"
             )
     is_capacity = np.array([role == "capacity" for role in roles])
     alone = sum(row not in candidates for row in np.flatnonzero(is_capacity).tolist())

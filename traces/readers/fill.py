@@ -32,9 +32,10 @@ def fill(
 ) -> Series:
     """Arrays of every measure, shape (n_rows, n_steps), NaN where nothing was recorded.
 
-    ``row_of_key``: row of the array for each number of ``keys``, -1 for keys that are not wanted. Of several rows
-    of a cell and time the first that is good counts. Rows that cannot be used are counted in ``quarantine``; rows
-    without a known key or time only with ``count_misplaced``, because a scan may have counted them already.
+    ``row_of_key``: row of the array for each number of ``keys``, -1 for keys that are not wanted. Of several
+    rows of a cell and time the first that is good counts. Rows that cannot be used are counted in
+    ``quarantine``; rows without a known key or time only with ``count_misplaced``, as a scan may have counted
+    them already.
     """
     n_rows = int((row_of_key >= 0).sum())
     flat = {c.measure: np.full(n_rows * grid.n_steps, np.nan, np.float32) for c in keyed.columns}

@@ -15,7 +15,7 @@ MAX_OFF_GRID_SHARE = 0.05
 MAX_FAR_SHARE = 0.01
 FAR_S = 366 * 86_400  # times further than this from all others are taken for errors
 OFF_GRID = "timestamp is off the grid of steps"
-OUTSIDE = "timestamp is far from the recording"
+OUTSIDE = "timestamp is outside the recording"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +57,8 @@ def find_grid(facts: TimeFacts, declared_step_s: int | None, likely_step_s: int 
     step_s = declared_step_s or _most_common(facts.distances) or likely_step_s
     if not step_s:
         raise TraceError(
-            f"{name}: the step cannot be told from one time per cell; write tidy Parquet with quietcell.step_s, "
-            "or add the rows of further steps"
+            f"{name}: the step cannot be told from one time per cell; add the rows of further steps, or "
+            "write tidy Parquet with quietcell.step_s"
         )
     phases: Counter[int] = Counter()
     for phase, count in zip((seconds[near] % step_s).tolist(), rows[near].tolist(), strict=True):
@@ -85,7 +85,7 @@ def _main_part(seconds: NDArray[np.int64], rows: NDArray[np.int64], name: str) -
     near = part == np.argmax(rows_of_part)
     if rows[~near].sum() > MAX_FAR_SHARE * rows.sum():
         raise TraceError(f"{name}: the recording has a gap of more than a year; split the file there")
-    return near
+    return np.asarray(near)
 
 
 def _refuse_mixed_steps(
@@ -95,14 +95,14 @@ def _refuse_mixed_steps(
     off_share = rows[off_grid].sum() / rows.sum()
     if off_share > MAX_OFF_GRID_SHARE:
         raise TraceError(
-            f"{name}: mixed steps: rows of a cell are most often {step_s} s apart, but {off_share:.0%} of the rows "
-            f"are off that grid; {remedy}"
+            f"{name}: mixed steps: rows of a cell are most often {step_s} s apart, but {off_share:.0%} of "
+            f"the rows are off that grid; {remedy}"
         )
     coarse = {distance: count for distance, count in facts.runs.items() if distance > step_s}
     coarse_share = sum(coarse.values()) / rows.sum()
     if coarse_share > MAX_OFF_GRID_SHARE:
         common = max(coarse, key=lambda distance: coarse[distance])
         raise TraceError(
-            f"{name}: mixed steps: rows of a cell are most often {step_s} s apart, but in {coarse_share:.0%} of the "
-            f"rows steadily {common} s; {remedy}"
+            f"{name}: mixed steps: rows of a cell are most often {step_s} s apart, but in {coarse_share:.0%} "
+            f"of the rows steadily {common} s; {remedy}"
         )

@@ -1,7 +1,7 @@
 """The layout of the ITU AI/ML in 5G Challenge 2023 (energy consumption of 5G base stations).
 
-``cells``: bs_id, cell_id, ru_type, ...; ``cell_load``: cell_id, timestamp, prb_load, es_mode1..6; ``bs_energy``:
-bs_id, timestamp, energy_norm. Only cell_id, timestamp, prb_load and a cell table are needed.
+``cells``: bs_id, cell_id, ru_type, ...; ``cell_load``: cell_id, timestamp, prb_load, es_mode1..6;
+``bs_energy``: bs_id, timestamp, energy_norm. Only cell_id, timestamp, prb_load and a cell table are needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from traces.errors import TraceError
 from traces.readers.source import Energy, Source, unread_note
 from traces.readers.tables import Table
 
-NEEDS = "ITU challenge: a folder with cells.(parquet|csv) and cell_load.(parquet|csv) with cell_id, timestamp, prb_load"
+NEEDS = "ITU challenge: a folder with cells and cell_load.(parquet|csv) with cell_id, timestamp, prb_load"
 SHUTDOWN_MODES = ("es_mode1", "es_mode2")  # they act together: one level
 SYMBOL_MODE = "es_mode6"
 _CELL_NAMES = {"site_id": "bs_id", "product": "ru_type", "carrier": "freq_anon"}

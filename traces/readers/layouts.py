@@ -1,4 +1,4 @@
-"""Which layout a file or a folder is in, told by its columns, file names or root element, never by the folder's name."""
+"""Which layout a file or a folder is in, told by columns, file names or root element, not by its own name."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ def find_source(path: Path) -> Source | Path:
     if not path.exists():
         raise TraceError(f"{path}: no such file or folder; check the path")
     tables = _tables(path)
-    for layout in (tidy, itu, volume):
-        source = layout.recognise(tables, path.name or path.resolve().name)
+    for recognise in (tidy.recognise, itu.recognise, volume.recognise):
+        source = recognise(tables, path.name or path.resolve().name)
         if source is not None:
             return source
     if not tables and looks_like_pm(path):

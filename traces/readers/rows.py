@@ -59,16 +59,17 @@ class Keys:
         return list(self._number)
 
     def numbers(self, column: Any) -> NDArray[np.int32]:
-        """Number of each row's identifier, ``NO_KEY`` if it is empty, ``UNKNOWN_KEY`` if it is not known. (n,)"""
+        """Number of each row's identifier, ``NO_KEY`` if empty, ``UNKNOWN_KEY`` if not known. (n,)"""
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
-        met = [
-            NO_KEY if not key else self._number_of(key)
-            for key in column.dictionary.cast(pa.string()).to_pylist()
-        ]
-        met.append(NO_KEY)
-        index = column.indices.fill_null(len(met) - 1).to_numpy(zero_copy_only=False)
-        return np.array(met, np.int32)[index]
+        names = column.dictionary.cast(pa.string()).to_pylist()
+        index = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+        number = np.full(len(names) + 1, NO_KEY, np.int32)
+        for i in np.unique(index).tolist():  # a dictionary may hold names that no row has
+            if i < len(names) and names[i]:
+                number[i] = self._number_of(names[i])
+        numbers: NDArray[np.int32] = number[index]
+        return numbers
 
     def _number_of(self, key: str) -> int:
         if self._grows:
@@ -101,7 +102,7 @@ def to_numbers(column: Any, name: str, where: str) -> tuple[NDArray[np.float64],
 
 
 def measured(batch: Batch, columns: Sequence[Column], check: RowCheck) -> dict[str, NDArray[np.float32]]:
-    """The measures of the rows, NaN where not recorded; rows with an impossible value are rejected. Each (n,)."""
+    """The measures of the rows, NaN where not recorded. Rows with an impossible value are rejected. (n,)"""
     measures: dict[str, NDArray[np.float32]] = {}
     for column in columns:
         source = batch.columns[column.name]
@@ -113,7 +114,7 @@ def measured(batch: Batch, columns: Sequence[Column], check: RowCheck) -> dict[s
         check.reject(values < 0, column.name, f"{column.name} is negative")
         above = values > column.highest + ROUNDING
         check.reject(above, column.name, f"{column.name} is above {column.highest / column.scale:g}")
-        narrow = np.minimum(values, column.highest).astype(np.float32)
+        narrow = np.clip(values, 0, column.highest).astype(np.float32)
         measures[column.measure] = (
             np.fmax(measures[column.measure], narrow) if column.measure in measures else narrow
         )

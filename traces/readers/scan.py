@@ -1,4 +1,4 @@
-"""The first pass over a file: which cells and times it holds, and whether its units can be what they are said to be."""
+"""The first pass over a file: which cells and times it holds, and whether its units can be right."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ def scan(keyed: Keyed, keys: Keys, quarantine: Quarantine, progress: Progress) -
 
 
 def _note_times(numbers: NDArray[np.int32], seconds: Seconds, latest: Seconds, times: TimeFacts) -> int:
-    """Count times and their distances per cell; ``latest`` is the last time of each cell so far. Returns unsorted rows."""
+    """Count times and distances; ``latest`` is the last time of each cell so far. Returns unsorted rows."""
     _count(times.rows_at, seconds)
     if (np.diff(numbers) < 0).any():
         order = np.argsort(numbers, kind="stable")
@@ -157,7 +157,8 @@ def _refuse_wrong_units(table: Table, columns: Sequence[Column], facts: Mapping[
         many = share > 0.5 or (share > 0.01 and found.above_highest >= 10)
         if column.highest != 1 or found.largest <= 1.5 or not many:
             continue
-        said = f"{table.name}: {share:.0%} of column {column.name} is above {1 / column.scale:g}, up to {found.largest / column.scale:g}"
+        limit, largest = 1 / column.scale, found.largest / column.scale
+        said = f"{table.name}: {share:.0%} of column {column.name} is above {limit:g}, up to {largest:g}"
         if column.percent_advice and found.largest <= 110:
             raise TraceError(f"{said}; it looks like percent: {column.percent_advice}")
         raise TraceError(

@@ -46,7 +46,7 @@ class Batch:
         return len(next(iter(self.columns.values())))
 
     def place(self, index: int) -> str:
-        """Where row ``index`` of the batch stands in its file: the line in CSV, the row counted from 1 in Parquet."""
+        """Where row ``index`` of the batch stands: the line in CSV, the row counted from 1 in Parquet."""
         row = self.first_row + index
         if self.table.is_parquet:
             return f"row {row + 1}"
@@ -93,8 +93,9 @@ def read_batches(
 ) -> Iterator[Batch]:
     """Read the columns ``names`` in pieces of bounded size, in file order.
 
-    ``chunks``: the row groups to read; None reads all, and a CSV file is always read whole. Lines of a CSV file
-    with a wrong number of fields are skipped and reported to ``on_bad_line``. Raises TraceError for a damaged file.
+    ``chunks``: the row groups to read; None reads all, and a CSV file is always read whole. Lines of a CSV
+    file with a wrong number of fields are skipped and told to ``on_bad_line``. Raises TraceError for a
+    damaged file.
     """
     rows = (
         _parquet_batches(table, names, chunks)
@@ -114,10 +115,11 @@ def read_batches(
 def read_all(table: Table, names: Sequence[str]) -> Batch:
     """All rows of a small table at once. Raises TraceError for a line with a wrong number of fields."""
 
-    def refuse(line: int, text: str) -> None:
+    bad: list[tuple[int, str]] = []
+    batches = list(read_batches(table, names, on_bad_line=lambda line, text: bad.append((line, text))))
+    if bad:
+        line, text = bad[0]
         raise TraceError(f"{table.name}, line {line}: wrong number of fields in {text!r}; correct the line")
-
-    batches = list(read_batches(table, names, on_bad_line=refuse))
     if not batches:
         raise TraceError(f"{table.name}: the table has no rows; export it again")
     columns = {name: pa.chunked_array([b.columns[name] for b in batches]).combine_chunks() for name in names}

@@ -16,7 +16,7 @@ KEY = "quietcell."
 
 
 def recognise(tables: Mapping[str, Table], name: str) -> Source | None:
-    """The files as a tidy trace, or None if they are of another layout. Raises TraceError if they contradict it."""
+    """The files as a tidy trace, or None. Raises TraceError if they contradict the schema they state."""
     traffic = tables.get("traffic")
     if traffic is None:
         return None

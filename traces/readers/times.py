@@ -47,8 +47,8 @@ def to_utc_seconds(column: Any, zone: ZoneInfo | None, where: str) -> tuple[Seco
         column = column.cast(pa.timestamp("s"), safe=False)
     elif not (pa.types.is_dictionary(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         raise TraceError(
-            f"{where}: column timestamp is of type {kind}; write UTC times, as a Parquet timestamp with time zone "
-            "or as ISO 8601 text such as 2024-01-31T13:00:00Z"
+            f"{where}: column timestamp is of type {kind}; write UTC times, as a Parquet timestamp with time "
+            "zone or as ISO 8601 text such as 2024-01-31T13:00:00Z"
         )
     encoded = column if pa.types.is_dictionary(kind) else column.dictionary_encode()
     parsed = [_parse(value, zone, where) for value in encoded.dictionary.to_pylist()]

@@ -1,4 +1,4 @@
-"""Hourly volume per cell: ``traffic`` with cell_id, timestamp, dl_bytes and, if known, prb_util; ``cells`` if known.
+"""Hourly volume per cell: ``traffic`` with cell_id, timestamp, dl_bytes, prb_util if known; ``cells`` too.
 
 Where PRB utilisation is not recorded, the load is derived from the volume.
 """
@@ -15,7 +15,7 @@ from traces.errors import TraceError
 from traces.readers.source import Series, Source, unread_note
 from traces.readers.tables import Table
 
-NEEDS = "volume: traffic.(parquet|csv), or one file, with cell_id, timestamp and dl_bytes, and optionally prb_util"
+NEEDS = "volume: traffic.(parquet|csv), or one file, with cell_id, timestamp, dl_bytes, optionally prb_util"
 REFERENCE_QUANTILE, REFERENCE_LOAD = 0.999, 0.8
 _CELL_NAMES = {"carrier": "band_mhz", "latitude_deg": "lat", "longitude_deg": "lon"}
 _VOLUME_NOTE = (
@@ -31,8 +31,8 @@ def recognise(tables: Mapping[str, Table], name: str) -> Source | None:
         return None
     if "parent" in traffic.columns:
         raise TraceError(
-            f"{traffic.name}: its rows are sums over clusters of base stations (column parent), not loads of cells; "
-            "give a trace of single cells"
+            f"{traffic.name}: its rows are sums over clusters of base stations (column parent), not loads of "
+            "cells; give a trace of single cells"
         )
     known = (
         ratio("prb_util", LOAD),
@@ -70,4 +70,5 @@ def _load(volume_bit: NDArray[np.float32]) -> NDArray[np.float32]:
     reference = np.quantile(volume_bit[recorded], REFERENCE_QUANTILE)
     if reference == 0:
         return volume_bit * np.float32(0)
-    return np.minimum(volume_bit * np.float32(REFERENCE_LOAD / reference), np.float32(1))
+    load: NDArray[np.float32] = np.minimum(volume_bit * np.float32(REFERENCE_LOAD / reference), np.float32(1))
+    return load

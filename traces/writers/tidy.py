@@ -21,8 +21,8 @@ ROW_GROUP_ROWS = 1 << 20
 def write_tidy(trace: Trace, folder: Path) -> None:
     """Write ``cells``, ``traffic`` and, if recorded, ``site_energy`` into a new or empty folder.
 
-    ``read_trace`` of the folder gives the same trace, but for its quarantine, which belongs to the files it was
-    read from. Raises TraceError if the folder holds files already.
+    ``read_trace`` of the folder gives the same trace, but for its quarantine, which belongs to the files it
+    was read from. Raises TraceError if the folder holds files already.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)

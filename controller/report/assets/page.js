@@ -33,10 +33,10 @@ function fragmentOf(cell, policy) {
 function follow(fragment) {
   const choice = choiceIn(fragment);
   if (Object.hasOwn(data.policies, choice.policy ?? "")) state.policy = choice.policy;
-  if (choice.cell === undefined) return;
   const found = data.cells.indexOf(choice.cell);
   if (found >= 0) state.cell = found;
-  draw();
+  if (Object.keys(choice).length) draw();
+  if (choice.cell === undefined) return;
   if (found < 0) element("cell-note").textContent = `No cell ${choice.cell} can be opened here. ${data.cells_note}`;
   element("cell").scrollIntoView();
 }

@@ -121,7 +121,7 @@ def test_the_page_is_well_formed_and_loads_nothing(sample: tuple[Made, str, Chec
 def test_the_scripts_find_every_element_they_ask_for(sample: tuple[Made, str, Checked]) -> None:
     _, _, html = sample
     ids = {attributes["id"] for _, attributes in html.tags if "id" in attributes}
-    code = (ASSETS / "page.js").read_text() + (ASSETS / "plots.js").read_text()
+    code = "".join((ASSETS / name).read_text() for name in page_module.SCRIPTS)
     asked = set(re.findall(r'(?:element|getElementById|show)\("([\w-]+)"', code))
     assert asked and asked <= ids
 
@@ -226,7 +226,7 @@ const { data, arrays, plotly } = JSON.parse(require("fs").readFileSync("data.jso
         np.testing.assert_allclose(seen, row.astype(np.float64), rtol=1e-6, err_msg=name)
 
 
-@pytest.mark.parametrize("name", ["decode.js", "plots.js", "page.js"])
+@pytest.mark.parametrize("name", page_module.SCRIPTS)
 def test_the_scripts_parse(name: str) -> None:
     node = shutil.which("node")
     if node is None:

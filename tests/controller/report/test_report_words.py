@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -115,3 +116,12 @@ def test_level_names_become_words() -> None:
 def test_parameters_are_flattened() -> None:
     nested = {"a": {"b": 1, "c": [2, 3]}, "d": None}
     assert list(flat(nested)) == [("a.b", "1"), ("a.c", "2, 3"), ("d", "None")]
+
+
+def test_every_field_is_documented(made: Made) -> None:
+    report = made[0]
+    page = (Path(__file__).parents[3] / "docs" / "report.md").read_text(encoding="utf-8")
+    figures = {key for policy in report["policies"].values() for key in policy if not key.endswith("_reason")}
+    fields = figures | (set(report) - {"policies", "trace", "limits"})
+    fields |= {f"{part}.{key}" for part in ("trace", "limits") for key in report[part]}
+    assert [name for name in sorted(fields) if f"`{name}`" not in page] == []

@@ -1,0 +1,1 @@
+"""Replay: a recorded network under several policies, with a simulated plant and a simulated clock."""

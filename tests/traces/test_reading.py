@@ -1,0 +1,319 @@
+"""Reading against a naive twin, and what bad input leads to: an error with a remedy, or counted rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from traces import TraceError, UnknownLayoutError
+from traces.reading import read_trace
+
+HEADER = "cell_id,timestamp,dl_prb_ratio,active_users"
+START = np.datetime64("2024-01-01T00:00:00")
+
+LOADS = st.sampled_from(["0", "0.25", "0.5", "1", "", "NaN", "-0.1", "1.7", "inf", "abc"])
+USERS = st.sampled_from(["", "3", "4", "-1", "NaN"])
+ROWS = st.lists(
+    st.tuples(st.sampled_from(["a", "b", "c", ""]), st.integers(0, 40), LOADS, USERS), min_size=1, max_size=60
+)
+
+
+def naive(rows: list[tuple[str, int, str, str]]) -> tuple[dict[tuple[str, int], tuple[float, float]], Counter[str]]:
+    """Row by row what the schema says: the first good row of a cell and step counts, all others are counted."""
+    kept: dict[tuple[str, int], tuple[float, float]] = {}
+    aside: Counter[str] = Counter()
+    for cell, step, load, users in rows:
+        if cell == "":
+            aside["cell_id is empty"] += 1
+        elif load in ("NaN", "inf", "abc"):
+            aside["dl_prb_ratio is not a number"] += 1
+        elif load == "-0.1":
+            aside["dl_prb_ratio is negative"] += 1
+        elif load == "1.7":
+            aside["dl_prb_ratio is above 1"] += 1
+        elif users == "NaN":
+            aside["active_users is not a number"] += 1
+        elif users == "-1":
+            aside["active_users is negative"] += 1
+        else:
+            values = tuple(float(text) if text else float("nan") for text in (load, users))
+            first = kept.setdefault((cell, step), values)
+            if first is not values:
+                same = np.array_equal(first, values, equal_nan=True)
+                aside[f"cell and time repeated, {'same' if same else 'other'} values"] += 1
+    return kept, aside
+
+
+@settings(max_examples=200, deadline=None)
+@given(ROWS, st.sampled_from(["csv", "parquet"]))
+def test_reads_like_the_naive_twin(tmp_path_factory: pytest.TempPathFactory, rows: list, kind: str) -> None:
+    # enough good rows of a cell of its own to fix the grid and to keep bad values a small share
+    rows = rows + [("z", step, "0.5", "1") for step in range(200)]
+    kept, aside = naive(rows)
+    path = tmp_path_factory.mktemp("t") / f"t.{kind}"
+    lines = [HEADER, *(f"{c},{START + np.timedelta64(s, 'h')}Z,{load},{users}" for c, s, load, users in rows)]
+    path.write_text("\n".join(lines) + "\n")
+    if kind == "parquet":
+        text = pa_csv.ConvertOptions(
+            column_types=dict.fromkeys(HEADER.split(","), pa.string()), strings_can_be_null=True, null_values=[""]
+        )
+        pq.write_table(pa_csv.read_csv(path, convert_options=text), path, row_group_size=37)
+    trace = read_trace(path)
+    assert trace.quarantine.counts == dict(aside)
+    assert (trace.step_s, trace.start, trace.n_steps) == (3600, START, 200)
+    assert trace.active_users is not None
+    row = {cell: i for i, cell in enumerate(trace.cells.cell_id.tolist())}
+    assert set(row) == {cell for cell, *_ in rows if cell}
+    expected = np.full((2, trace.n_cells, 200), np.nan, np.float32)
+    for (cell, step), values in kept.items():
+        expected[:, row[cell], step] = values
+    np.testing.assert_array_equal(trace.dl_prb_ratio, expected[0])
+    np.testing.assert_array_equal(trace.active_users, expected[1])
+
+
+def csv(path: Path, lines: list[str], header: str = "cell_id,timestamp,dl_prb_ratio") -> Path:
+    path.write_text("\n".join([header, *lines]) + "\n")
+    return path
+
+
+def day(cell: str = "a", step_min: int = 60, steps: int = 24, load: float = 0.5) -> list[str]:
+    return [f"{cell},{START + np.timedelta64(i * step_min, 'm')}Z,{load}" for i in range(steps)]
+
+
+def test_row_order_makes_no_difference_but_is_noted(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    lines = [line.replace("0.5", f"{rng.random():.4f}") for cell in "abc" for line in day(cell)]
+    ordered = read_trace(csv(tmp_path / "t.csv", lines))
+    shuffled = read_trace(csv(tmp_path / "t.csv", [lines[i] for i in rng.permutation(len(lines))]))
+    np.testing.assert_array_equal(ordered.dl_prb_ratio, shuffled.dl_prb_ratio)
+    assert not any("out of time order" in note for note in ordered.notes)
+    assert any("out of time order" in note for note in shuffled.notes)
+
+
+def test_set_aside_rows_say_where_they_are(tmp_path: Path) -> None:
+    lines = [*day(steps=90), "a,2024-01-05T00:00:00Z", "a,not a time,0.5", "a,2024-01-05T01:00:00Z,1.2", "a,,0.5"]
+    trace = read_trace(csv(tmp_path / "t.csv", lines))
+    found = {(p.file, p.place, p.field, p.reason, p.value) for p in trace.quarantine.examples}
+    assert found == {
+        ("t.csv", "line 92", "", "wrong number of fields", "a,2024-01-05T00:00:00Z"),
+        ("t.csv", "line 93", "timestamp", "timestamp is not ISO 8601", "not a time"),
+        ("t.csv", "line 94", "dl_prb_ratio", "dl_prb_ratio is above 1", "1.2"),
+        ("t.csv", "line 95", "timestamp", "timestamp is empty", "None"),
+    }
+
+
+def test_rows_off_the_grid_are_counted_until_they_are_many(tmp_path: Path) -> None:
+    stray = ["a,2024-01-02T03:17:00Z,0.5", "a,2024-01-03T05:01:00Z,0.5"]
+    trace = read_trace(csv(tmp_path / "t.csv", day(steps=100) + stray))
+    assert trace.quarantine.counts == {"timestamp is off the grid of steps": 2}
+    assert trace.n_steps == 100
+    with pytest.raises(TraceError, match="mixed steps.*3600 s apart.*off that grid; resample"):
+        read_trace(csv(tmp_path / "t.csv", day(steps=30) + stray))
+
+
+def test_grid_starts_at_the_common_phase(tmp_path: Path) -> None:
+    trace = read_trace(csv(tmp_path / "t.csv", ["a,2023-12-31T22:59:00Z,0.5", *day(steps=100)]))
+    assert trace.start == START
+    assert trace.quarantine.total == 1
+
+
+@pytest.mark.parametrize("order", ["by cell", "in one cell", "by time"])
+def test_mixed_steps_on_one_grid_are_refused(tmp_path: Path, order: str) -> None:
+    if order == "in one cell":
+        later = [line.replace("2024-01-01", "2024-01-09") for line in day(steps=24)]
+        lines = day(step_min=15, steps=96) + later
+    else:
+        lines = day("a", 15, 96) + day("b", 60, 24)
+    if order == "by time":
+        lines.sort(key=lambda line: line.split(",")[1])
+    with pytest.raises(TraceError, match="mixed steps.*900 s apart.*steadily 3600 s"):
+        read_trace(csv(tmp_path / "t.csv", lines))
+
+
+def test_random_gaps_are_not_mixed_steps(tmp_path: Path) -> None:
+    rng = np.random.default_rng(1)
+    lines = [line for line in day(steps=2000) if rng.random() < 0.5]
+    assert read_trace(csv(tmp_path / "t.csv", lines)).step_s == 3600
+
+
+def test_a_stray_year_does_not_stretch_the_grid(tmp_path: Path) -> None:
+    lines = day(steps=200)
+    trace = read_trace(csv(tmp_path / "t.csv", [*lines, "a,1970-01-01T00:00:00Z,0.5"]))
+    assert trace.n_steps == 200
+    assert trace.quarantine.counts == {"timestamp is outside the recording": 1}
+    old = [line.replace("2024", "2019") for line in lines]
+    with pytest.raises(TraceError, match="gap of more than a year; split"):
+        read_trace(csv(tmp_path / "t.csv", old + lines))
+
+
+def test_a_few_values_above_one_are_rows_and_many_are_a_unit(tmp_path: Path) -> None:
+    lines = [*day(steps=46), "b,2024-01-01T00:00:00Z,37.5", "b,2024-01-01T01:00:00Z,0.4"]
+    trace = read_trace(csv(tmp_path / "t.csv", lines))
+    assert trace.quarantine.counts == {"dl_prb_ratio is above 1": 1}
+    many = [*day(steps=180), *(line.replace("0.5", "35") for line in day("b", steps=20))]
+    with pytest.raises(TraceError, match="10% of column dl_prb_ratio is above 1, up to 35; it looks like percent"):
+        read_trace(csv(tmp_path / "t.csv", many))
+
+
+def test_rounding_above_one_is_one(tmp_path: Path) -> None:
+    trace = read_trace(csv(tmp_path / "t.csv", [*day(), "b,2024-01-01T00:00:00Z,1.0000001"]))
+    assert trace.dl_prb_ratio[1, 0] == 1
+    assert trace.quarantine.total == 0
+
+
+def test_nan_in_parquet_is_set_aside_for_the_load_and_missing_elsewhere(tmp_path: Path) -> None:
+    times = (START + np.arange(3) * np.timedelta64(1, "h")).astype("datetime64[ms]")
+    table = {
+        "cell_id": pa.array([7, 7, 7]),
+        "timestamp": pa.array(times).cast(pa.timestamp("ms", tz="UTC")),
+        "dl_prb_ratio": pa.array([0.1, float("nan"), None], pa.float64()),
+        "active_users": pa.array([float("nan"), 1.0, 2.0]),
+    }
+    pq.write_table(pa.table(table), tmp_path / "t.parquet")
+    trace = read_trace(tmp_path / "t.parquet")
+    assert trace.cells.cell_id.tolist() == ["7"]
+    assert trace.quarantine.counts == {"dl_prb_ratio is not a number": 1}
+    assert trace.quarantine.examples[0].place == "row 2"
+    np.testing.assert_array_equal(trace.dl_prb_ratio, np.float32([[0.1, np.nan, np.nan]]))
+    np.testing.assert_array_equal(trace.active_users, np.float32([[np.nan, np.nan, 2]]))
+
+
+def test_a_dictionary_may_hold_names_without_rows(tmp_path: Path) -> None:
+    cells = pa.DictionaryArray.from_arrays(pa.array([1, 1]), pa.array(["ghost", "a"]))
+    times = ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z"]
+    pq.write_table(
+        pa.table({"cell_id": cells, "timestamp": times, "dl_prb_ratio": [0.1, 0.2]}), tmp_path / "t.parquet"
+    )
+    assert read_trace(tmp_path / "t.parquet").cells.cell_id.tolist() == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("lines", "header", "message"),
+    [
+        ([], "cell_id,timestamp,dl_prb_ratio", "the trace is empty"),
+        (["a,2024-01-01T00:00:00Z,", "a,2024-01-01T01:00:00Z,"], "cell_id,timestamp,dl_prb_ratio", "holds no number"),
+        (["a,2024-01-01T00:00:00Z,0.5"], "cell_id,timestamp,dl_prb_ratio", "step cannot be told.*add the rows"),
+        (["a,yesterday,0.5"], "cell_id,timestamp,dl_prb_ratio", "the trace is empty"),
+        (["a,2024-01-01 00:00:00,0.5"], "cell_id,timestamp,dl_prb_ratio", "names no time zone"),
+        (["a,2024-01-01T00:00:00Z,0.5,1"], "cell_id,timestamp,dl_prb_ratio,cell_id", "appears more than once"),
+        (["a,x,-0.5"] * 3, "cell_id,timestamp,dl_prb_ratio", "empty"),
+    ],
+)
+def test_traffic_that_cannot_be_used(tmp_path: Path, lines: list[str], header: str, message: str) -> None:
+    with pytest.raises(TraceError, match=r"t\.csv.*" + message):
+        read_trace(csv(tmp_path / "t.csv", lines, header))
+
+
+def test_only_bad_rows_leave_an_empty_trace_with_reasons(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="all its rows were set aside .*dl_prb_ratio is negative: 24"):
+        read_trace(csv(tmp_path / "t.csv", day(load=-0.5)))
+
+
+@pytest.mark.parametrize(
+    ("header", "lines", "message"),
+    [
+        ("cell_id,candidates", ["a,b", "b,b"], r"cells\.csv, line 3: cell 'b' is its own candidate; name"),
+        ("cell_id,candidates", ["a,", "b,a;x"], r"cells\.csv, line 3: candidate 'x' of 'b' is not in the table"),
+        ("cell_id", ["a", "a"], r"cells\.csv, line 3: cell_id 'a' is there already, in line 2; keep"),
+        ("cell_id,site_id", ["a,s", ",s"], r"cells\.csv, line 3: cell_id is empty"),
+        ("cell_id,role", ["a,booster"], r"cells\.csv, line 2: role 'booster' is not known; write coverage"),
+        ("cell_id,txru", ["a,-4"], r"cells\.csv, line 2: txru is '-4'; it must be a number from 0"),
+        ("cell_id,latitude_deg", ["a,north"], r"cells\.csv, line 2: latitude_deg is 'north'"),
+        ("cell_id,time_zone", ["a,UTC", "b,Asia/Tokyo"], "a trace has one time zone"),
+        ("cell_id,time_zone", ["a,Mars/Base"], "time zone 'Mars/Base' is not known; use an IANA name"),
+        ("cell_id,txru", ["a,4,5"], r"cells\.csv, line 2: wrong number of fields"),
+        ("name", ["a"], r"cells\.csv: column cell_id is missing; it has name"),
+        ("cell_id", [], r"cells\.csv: the table has no rows"),
+    ],
+)
+def test_cell_tables_that_cannot_be_used(tmp_path: Path, header: str, lines: list[str], message: str) -> None:
+    csv(tmp_path / "traffic.csv", day())
+    csv(tmp_path / "cells.csv", lines, header)
+    with pytest.raises(TraceError, match=message):
+        read_trace(tmp_path)
+
+
+def test_truncated_parquet_is_an_error_wherever_it_is_cut(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    n = 5000
+    table = pa.table(
+        {
+            "cell_id": [f"c{i % 7}" for i in range(n)],
+            "timestamp": [f"{START + np.timedelta64(i // 7, 'h')}Z" for i in range(n)],
+            "dl_prb_ratio": rng.random(n),
+        }
+    )
+    pq.write_table(table, tmp_path / "whole.parquet")
+    whole = (tmp_path / "whole.parquet").read_bytes()
+    for size in (0, 3, 4, 100, len(whole) // 2, len(whole) - 1):
+        path = tmp_path / "t.parquet"
+        path.write_bytes(whole[:size])
+        with pytest.raises(TraceError, match=r"t\.parquet: .*(copy or export|export it again)"):
+            read_trace(path)
+    for seed in range(30):  # damage in the middle, with the footer intact
+        rng = np.random.default_rng(seed)
+        broken = bytearray(whole)
+        at = int(rng.integers(4, len(whole) - 1000))
+        broken[at : at + 40] = rng.bytes(40)
+        path.write_bytes(bytes(broken))
+        try:
+            read_trace(path)
+        except TraceError as error:
+            assert "t.parquet" in str(error)
+
+
+def test_a_wrong_type_of_column_is_named(tmp_path: Path) -> None:
+    times = ["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z"]
+    cases = {
+        "column dl_prb_ratio is of type bool": {"timestamp": times, "dl_prb_ratio": [True, False]},
+        "column timestamp is of type int64": {"timestamp": [1, 2], "dl_prb_ratio": [0.1, 0.2]},
+    }
+    for message, columns in cases.items():
+        pq.write_table(pa.table({"cell_id": ["a", "a"], **columns}), tmp_path / "t.parquet")
+        with pytest.raises(TraceError, match=message):
+            read_trace(tmp_path / "t.parquet")
+
+
+def test_unknown_layouts_say_what_was_seen_and_what_is_known(tmp_path: Path) -> None:
+    with pytest.raises(UnknownLayoutError, match="an empty folder"):
+        read_trace(tmp_path)
+    (tmp_path / "report.pdf").write_bytes(b"%PDF")
+    with pytest.raises(UnknownLayoutError, match=r"report\.pdf(.|\n)*ITU challenge(.|\n)*measCollecFile"):
+        read_trace(tmp_path)
+    with pytest.raises(UnknownLayoutError, match="neither Parquet nor CSV nor PM XML"):
+        read_trace(tmp_path / "report.pdf")
+    path = csv(tmp_path / "traffic.csv", ["a,1"], "cell,load")
+    for place in (tmp_path, path):
+        with pytest.raises(UnknownLayoutError, match=r"traffic\.csv with columns cell, load"):
+            read_trace(place)
+    (tmp_path / "traffic.parquet").write_bytes(b"PAR1")
+    with pytest.raises(TraceError, match=r"both .*traffic\.csv and traffic\.parquet"):
+        read_trace(tmp_path)
+    with pytest.raises(TraceError, match="no such file or folder"):
+        read_trace(tmp_path / "nowhere")
+
+
+def test_text_that_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_bytes("cell_id,timestamp,dl_prb_ratio\nä".encode("utf-16"))
+    with pytest.raises(TraceError, match=r"t\.csv: cannot be read"):
+        read_trace(tmp_path / "t.csv")
+
+
+def test_unknown_time_zone_option(tmp_path: Path) -> None:
+    with pytest.raises(TraceError, match="'Asia/Nowhere' is not known; use an IANA name"):
+        read_trace(csv(tmp_path / "t.csv", day()), time_zone="Asia/Nowhere")
+
+
+def test_progress_rises_to_one(tmp_path: Path) -> None:
+    told: list[float] = []
+    read_trace(csv(tmp_path / "t.csv", day()), progress=told.append)
+    assert told == sorted(told)
+    assert told[-1] == 1
