@@ -45,6 +45,7 @@ def measurements_of(trace: Trace) -> Measurements:
         site_of_cell=site_of_cell,
         product=cells.product,
         config=_configs(trace),
+        txru=cells.txru.astype(np.int_),
         load=trace.dl_prb_ratio.astype(np.float64),
         energy=energy,
         activation={level: share.astype(np.float64) for level, share in trace.activation.items()},
@@ -61,14 +62,14 @@ def fit_trace(trace: Trace) -> Calibration:
     return fit_power(measurements_of(trace), source=trace.source)
 
 
-def calibrate(trace: Trace, progress: Progress) -> Calibration:
+def calibrate(trace: Trace, progress: Progress | None = None) -> Calibration:
     """Power models fitted on a trace, with their error by cross-validation.
 
     ``progress`` is told the share of the work that is done. Raises as ``fit_trace``.
     """
     measurements = measurements_of(trace)
     fitted = fit_power(measurements, source=trace.source, compare_as_stamped=True)
-    return fitted.model_copy(update={"errors": cross_validate(measurements, progress)})
+    return fitted.model_copy(update={"errors": cross_validate(measurements, progress or _silent)})
 
 
 def calibration_to_json(calibration: Calibration) -> str:
@@ -113,13 +114,16 @@ def load_calibration(path: Path) -> Calibration:
         raise WorldError("\n".join(problems) + f"; {remedy}") from error
 
 
+def _silent(done: float) -> None:
+    """No progress is wanted."""
+    del done
+
+
 def _configs(trace: Trace) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
-    """What is known of each cell's hardware beyond its product, as a label. (n_cells,)"""
-    cells = trace.cells
+    """What is known of each cell's hardware beyond product and TxRU, as a label. (n_cells,)"""
     labels = []
-    for carrier, bandwidth_mhz, txru in zip(cells.carrier, cells.bandwidth_mhz, cells.txru, strict=True):
+    for carrier, bandwidth_mhz in zip(trace.cells.carrier, trace.cells.bandwidth_mhz, strict=True):
         known = [f"carrier {carrier}"] if carrier else []
         known += [f"{bandwidth_mhz:g} MHz"] if np.isfinite(bandwidth_mhz) else []
-        known += [f"{txru} TxRU"] if txru else []
         labels.append(", ".join(known))
     return np.array(labels, np.str_)

@@ -308,12 +308,10 @@ def _group(tables, models, matrix, members, path, ul_per_dl, plan, clock, table,
         for t in range(start, min(start + samples_per_tick, path.shape[1])):
             for k in range(n):
                 offered[k] = path[members[k], t]
-                if wake_left[k] > 0:
-                    wake_left[k] -= 1
-                else:
-                    service_level[k] = plan[members[k], tick]
                 if np.isnan(offered[k]):
                     service_level[k], wake_left[k] = SYMBOL, 0
+                elif wake_left[k] == 0:
+                    service_level[k] = plan[members[k], tick]
             share_out(tables, models, matrix, offered, service_level, load, room, placed)
             for k in range(n):
                 if np.isnan(offered[k]):
@@ -330,6 +328,10 @@ def _group(tables, models, matrix, members, path, ul_per_dl, plan, clock, table,
                 _book_service(tables, models, offered, service_level, load, placed, k, row, latency[i])
                 if energy_tick.shape[1]:
                     energy_tick[i, tick] += used
+                if wake_left[k] > 0:
+                    wake_left[k] -= 1
+                    if wake_left[k] == 0:
+                        service_level[k] = level
 
 
 @njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]

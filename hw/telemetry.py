@@ -37,6 +37,24 @@ class SimulatedPlant:
         return carried
 
 
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _before_sample(service_level, wake_left, i, level, offered):  # type: ignore[no-untyped-def]
+    """Level that serves the coming sample: unrecorded ones run awake, a waking cell keeps its old level."""
+    if np.isnan(offered):
+        service_level[i], wake_left[i] = SYMBOL, 0
+    elif wake_left[i] == 0:
+        service_level[i] = level
+
+
+@njit(inline="always")  # type: ignore[untyped-decorator]
+def _after_sample(service_level, wake_left, i, level):  # type: ignore[no-untyped-def]
+    """One sample of waking has passed."""
+    if wake_left[i] > 0:
+        wake_left[i] -= 1
+        if wake_left[i] == 0:
+            service_level[i] = level
+
+
 @njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
 def _serve(tables, groups, offered, level, service_level, wake_left, carried):  # type: ignore[no-untyped-def]
     for g in prange(len(groups.group_start) - 1):
@@ -49,13 +67,9 @@ def _serve(tables, groups, offered, level, service_level, wake_left, carried):  
         model = groups.model[i]
         service_level[i], wake_left[i] = service_begin(tables, np.int64(level[i]), service_level[i], wake_left[i])
         for t in range(offered.shape[1]):
-            if wake_left[i] > 0:
-                wake_left[i] -= 1
-            else:
-                service_level[i] = level[i]
-            if np.isnan(offered[i, t]):
-                service_level[i], wake_left[i] = SYMBOL, 0
+            _before_sample(service_level, wake_left, i, level[i], offered[i, t])
             carried[i, t] = min(offered[i, t], tables.capacity[model, service_level[i]])
+            _after_sample(service_level, wake_left, i, level[i])
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
@@ -70,12 +84,9 @@ def _serve_group(tables, groups, members, offered, level, service_level, wake_le
         for k in range(n):
             i = members[k]
             now[k] = offered[i, t]
-            if wake_left[i] > 0:
-                wake_left[i] -= 1
-            else:
-                service_level[i] = level[i]
-            if np.isnan(now[k]):
-                service_level[i], wake_left[i] = SYMBOL, 0
+            _before_sample(service_level, wake_left, i, level[i], now[k])
         share_out(tables, models, matrix, now, service_level[members], load, room, placed)
         for k in range(n):
-            carried[members[k], t] = np.nan if np.isnan(now[k]) else load[k]
+            i = members[k]
+            carried[i, t] = np.nan if np.isnan(now[k]) else load[k]
+            _after_sample(service_level, wake_left, i, level[i])

@@ -1,19 +1,64 @@
-"""Kernels of the oracle: what every joint level would have cost in every tick, and the cheapest way through them."""
+"""What every joint level would have cost in every tick: the tables behind the oracle.
+
+Kept per group, tick and joint state, as sums over the samples of the tick: energy, unserved and below-target traffic,
+and the latter two once more over the first samples of the tick, for each wake-up time: a cell that wakes is served
+by the level it leaves for that long.
+"""
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit, prange
+from numpy.typing import NDArray
 
 from hw.plant import local_candidates, share_out
 from hw.tables import draw, limit_throughput, user_throughput
 from hw.world import SYMBOL
-from policies.joint import hamming, relax_changes
+
+ENERGY, UNSERVED, BELOW, N_SUMS = 0, 1, 2, 3  # behind them unserved and below for each wake-up time
+
+
+class Wakes(NamedTuple):
+    """Wake-up times of a world. L levels, W distinct wake-up times of at least one sample."""
+
+    samples: NDArray[np.int64]  # (W,)
+    of_level: NDArray[np.int64]  # (L,) which of them a level has, -1 none
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _price_level(tables, model, level, path, ul_per_dl, clock, wakes, sums):  # type: ignore[no-untyped-def]
+    """One cell at one level with its own traffic. Adds to ``sums`` (ticks, N_SUMS + 2 W)."""
+    samples_per_tick, per_step = clock
+    capacity, asleep = tables.capacity[model, level], tables.asleep[level]
+    for t in range(len(path)):
+        offered = path[t]
+        if np.isnan(offered):
+            continue
+        row = sums[t // samples_per_tick]
+        row[ENERGY] += draw(tables, model, level, np.float32(0) if asleep else offered, ul_per_dl[t // per_step])
+        if level <= SYMBOL or asleep:
+            continue
+        missed = max(offered - capacity, np.float32(0))
+        slow = user_throughput(tables, model, level, offered, offered) < limit_throughput(tables, offered)
+        _add(row, wakes, t % samples_per_tick, missed, offered if slow else np.float32(0))
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
-def _minute_service(tables, models, offered, levels, load, placed):  # type: ignore[no-untyped-def]
-    """Unserved and below-target traffic of one sample of a group."""
+def _add(row, wakes, at, missed, slow):  # type: ignore[no-untyped-def]
+    """Book unserved and below-target traffic of the sample ``at`` of a tick."""
+    row[UNSERVED] += missed
+    row[BELOW] += slow
+    for w in range(len(wakes.samples)):
+        if at < wakes.samples[w]:
+            row[N_SUMS + 2 * w] += missed
+            row[N_SUMS + 2 * w + 1] += slow
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _shared_service(tables, models, offered, levels, load, placed):  # type: ignore[no-untyped-def]
+    """Unserved and below-target traffic of one sample of a group that shares traffic."""
     unserved, below = 0.0, 0.0
     for k in range(len(offered)):
         if np.isnan(offered[k]):
@@ -38,122 +83,66 @@ def _minute_service(tables, models, offered, levels, load, placed):  # type: ign
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _price_group(tables, models, matrix, levels, n_states, path, ul_per_dl, clock, energy, unserved, below):  # type: ignore[no-untyped-def]
-    """Energy, unserved and below-target traffic of every state in every tick. ``path`` (members, samples)."""
+def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes, sums):  # type: ignore[no-untyped-def]
+    """A joint state with cells off air, sample by sample; energy of the cells on air only."""
     samples_per_tick, per_step = clock
     n, samples = path.shape
-    offered = np.empty(n, np.float32)
-    load, room, placed = np.empty(n), np.empty(n), np.zeros((n, n))
-    own = np.empty((n_states, n), np.int64)
-    for s in range(n_states):
-        for k in range(n):
-            own[s, k] = levels[s * n + k]
+    offered, load, room, placed = np.empty(n, np.float32), np.empty(n), np.empty(n), np.zeros((n, n))
     for t in range(samples):
-        at = (t // samples_per_tick) * n_states
-        known = False
         for k in range(n):
             offered[k] = path[k, t]
-            known = known or not np.isnan(offered[k])
-        if not known:
-            continue
-        for s in range(n_states):
-            placed[:] = 0
-            share_out(tables, models, matrix, offered, own[s], load, room, placed)
-            for k in range(n):
-                if not np.isnan(offered[k]):
-                    energy[at + s] += draw(tables, models[k], own[s, k], np.float32(load[k]), ul_per_dl[k, t // per_step])
-            missed, slow = _minute_service(tables, models, offered, own[s], load, placed)
-            unserved[at + s] += missed
-            below[at + s] += slow
+        share_out(tables, models, matrix, offered, levels, load, room, placed)
+        row = sums[t // samples_per_tick]
+        for k in range(n):
+            if not np.isnan(offered[k]) and not tables.asleep[levels[k]]:
+                row[ENERGY] += draw(tables, models[k], levels[k], np.float32(load[k]), ul_per_dl[k, t // per_step])
+        missed, slow = _shared_service(tables, models, offered, levels, load, placed)
+        _add(row, wakes, t % samples_per_tick, missed, slow)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _price_single(tables, model, levels, path, ul_per_dl, clock, energy, unserved, below):  # type: ignore[no-untyped-def]
-    """``_price_group`` for a cell of its own, level by level."""
-    samples_per_tick, per_step = clock
-    n_states = len(levels)
+def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, clock, wakes, out):  # type: ignore[no-untyped-def]
+    """All joint states of a group. ``out`` (ticks, S, N_SUMS + 2 W)."""
+    n, ticks, n_states = len(models), out.shape[0], out.shape[1]
+    alone = np.zeros((n, len(tables.asleep), ticks, out.shape[2]))
+    for k in range(n):
+        for level in range(SYMBOL, len(tables.asleep)):
+            _price_level(tables, models[k], level, path[k], ul_per_dl[k], clock, wakes, alone[k, level])
+    own = np.empty(n, np.int64)
+    shared = np.zeros((n_states, ticks, out.shape[2])) if n > 1 else np.zeros((0, ticks, out.shape[2]))
     for s in range(n_states):
-        level = np.int64(levels[s])
-        capacity = tables.capacity[model, level]
-        for start in range(0, len(path), samples_per_tick):
-            spent, missed, slow = 0.0, 0.0, 0.0
-            for t in range(start, min(start + samples_per_tick, len(path))):
-                offered = path[t]
-                if np.isnan(offered):
-                    continue
-                spent += draw(tables, model, level, offered, ul_per_dl[t // per_step])
-                if level <= SYMBOL:
-                    continue
-                missed += max(offered - capacity, np.float32(0))
-                if user_throughput(tables, model, level, offered, offered) < limit_throughput(tables, offered):
-                    slow += offered
-            at = (start // samples_per_tick) * n_states + s
-            energy[at], unserved[at], below[at] = spent, missed, slow
+        for k in range(n):
+            own[k] = levels[s * n + k]
+        as_state = service_as[s]
+        if as_state == s and n > 1:
+            _price_shared(tables, models, matrix, own, path, ul_per_dl, clock, wakes, shared[s])
+        for q in range(ticks):
+            for k in range(n):
+                if as_state < 0 or tables.asleep[own[k]]:
+                    for column in range(out.shape[2]):
+                        out[q, s, column] += alone[k, own[k], q, column]
+            if as_state >= 0 and n > 1:
+                for column in range(out.shape[2]):
+                    out[q, s, column] += shared[as_state, q, column]
 
 
 @njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def price_states(tables, groups, states, path, ul_per_dl, clock, ticks, energy, unserved, below):  # type: ignore[no-untyped-def]
-    """Fill the flat tables; group g, tick q, state s is at ``state_start[g] * ticks + q * n_states[g] + s``."""
+def price_states(tables, groups, states, path, ul_per_dl, clock, wakes, ticks, out):  # type: ignore[no-untyped-def]
+    """Fill ``out``; group g, tick q, state s is row ``state_start[g] * ticks + q * n_states[g] + s``."""
     for g in prange(len(states.n_states)):
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
         n, count = len(members), states.n_states[g]
-        levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
         first = states.state_start[g] * ticks
-        last = first + count * ticks
-        if n == 1:
-            i = members[0]
-            _price_single(
-                tables, groups.model[i], levels, path[i], ul_per_dl[i], clock,
-                energy[first:last], unserved[first:last], below[first:last],
-            )  # fmt: skip
-        else:
-            matrix = local_candidates(members, groups.candidate_start, groups.candidate)
-            _price_group(
-                tables, groups.model[members], matrix, levels, count, path[members], ul_per_dl[members], clock,
-                energy[first:last], unserved[first:last], below[first:last],
-            )  # fmt: skip
-
-
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def cheapest_plans(states, group_start, ticks, energy, unserved, below, prices, plan, totals):  # type: ignore[no-untyped-def]
-    """Cheapest state of every group in every tick at given prices of unserved, below and changes.
-
-    ``plan`` (g, ticks) uint16 states; ``totals`` (g, 4): energy, unserved, below, changes of that plan.
-    """
-    for g in prange(len(states.n_states)):
-        count = states.n_states[g]
-        n = group_start[g + 1] - group_start[g]
-        first = states.state_start[g] * ticks
-        levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
-        radix = states.radix[states.cell_start[g] : states.cell_start[g] + n]
-        stride = states.stride[states.cell_start[g] : states.cell_start[g] + n]
-        to_go = np.zeros((ticks + 1, count))
-        for q in range(ticks - 1, -1, -1):
-            at = first + q * count
-            for s in range(count):
-                price = energy[at + s] + prices[0] * unserved[at + s] + prices[1] * below[at + s]
-                to_go[q, s] = price + to_go[q + 1, s]
-            if q > 0:
-                relax_changes(to_go[q], radix, stride, prices[2])
-        _walk(levels, n, count, ticks, first, energy, unserved, below, prices, to_go, plan[g], totals[g])
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _walk(levels, n, count, ticks, first, energy, unserved, below, prices, to_go, plan, totals):  # type: ignore[no-untyped-def]
-    """Follow the cheapest way from all awake, and add up what it does."""
-    totals[:] = 0
-    now = 0
-    for q in range(ticks):
-        at = first + q * count
-        best, least = 0, np.inf
-        for s in range(count):
-            price = energy[at + s] + prices[0] * unserved[at + s] + prices[1] * below[at + s] + to_go[q + 1, s]
-            price += prices[2] * hamming(levels, s * n, now * n, n)
-            if price < least:
-                best, least = s, price
-        totals[3] += hamming(levels, best * n, now * n, n)
-        now = best
-        plan[q] = best
-        totals[0] += energy[at + best]
-        totals[1] += unserved[at + best]
-        totals[2] += below[at + best]
+        table = out[first : first + count * ticks].reshape(ticks, count, out.shape[1])
+        _price_group(
+            tables,
+            groups.model[members],
+            local_candidates(members, groups.candidate_start, groups.candidate),
+            states.levels[states.level_start[g] : states.level_start[g] + count * n],
+            states.service_as[states.state_start[g] : states.state_start[g] + count],
+            path[members],
+            ul_per_dl[members],
+            clock,
+            wakes,
+            table,
+        )

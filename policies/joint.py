@@ -28,6 +28,8 @@ class States(NamedTuple):
     radix: NDArray[np.int32]  # number of levels of each member
     stride: NDArray[np.int32]
     state_start: NDArray[np.int64]  # (g + 1,) offset of a group's states in arrays with one entry per state
+    service_as: NDArray[np.int32]  # (all states,) state of the same group with the same service: each cell off air
+    # stands for the first of its levels off air; -1 where no cell is off air and each cell serves its own traffic
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +37,14 @@ class _Pattern:
     levels: NDArray[np.uint8]  # (S, members)
     radix: tuple[int, ...]
     stride: tuple[int, ...]
+    service_as: NDArray[np.int32]
 
 
-def joint_states(network: Network) -> States:
-    """Enumerate the joint levels of every group; ``full`` is left out, symbol shutdown costs no service."""
+def joint_states(network: Network, asleep: NDArray[np.bool_]) -> States:
+    """Enumerate the joint levels of every group; ``full`` is left out, symbol shutdown costs no service.
+
+    ``asleep`` (L,) marks the levels off air.
+    """
     allowed = network.allowed.copy()
     allowed[:, 0] = False
     start, member = network.groups.group_start, network.groups.member
@@ -48,7 +54,7 @@ def joint_states(network: Network) -> States:
         rows = allowed[member[start[k] : start[k + 1]]]
         key = rows.tobytes()
         if key not in known:
-            known[key] = _enumerate(rows)
+            known[key] = _enumerate(rows, asleep)
         patterns.append(known[key])
     counts = np.array([len(p.levels) for p in patterns], np.int64)
     sizes = np.array([p.levels.size for p in patterns], np.int64)
@@ -61,14 +67,20 @@ def joint_states(network: Network) -> States:
         radix=np.concatenate([np.array(p.radix, np.int32) for p in patterns]),
         stride=np.concatenate([np.array(p.stride, np.int32) for p in patterns]),
         state_start=np.concatenate([[0], np.cumsum(counts)]),
+        service_as=np.concatenate([p.service_as for p in patterns]),
     )
 
 
-def _enumerate(allowed: NDArray[np.bool_]) -> _Pattern:
+def _enumerate(allowed: NDArray[np.bool_], asleep: NDArray[np.bool_]) -> _Pattern:
     choices = [np.flatnonzero(row) for row in allowed]
     radix = tuple(len(c) for c in choices)
     stride = tuple(int(np.prod(radix[j + 1 :], dtype=np.int64)) for j in range(len(radix)))
-    return _Pattern(np.array(list(product(*choices)), np.uint8), radix, stride)
+    levels = np.array(list(product(*choices)), np.uint8)
+    first_off = [next((i for i, level in enumerate(c) if asleep[level]), len(c)) for c in choices]
+    steps = np.array(list(product(*(range(r) for r in radix))), np.int64)
+    service_as = (np.minimum(steps, first_off) * np.array(stride)).sum(1)
+    service_as[~asleep[levels].any(1)] = -1
+    return _Pattern(levels, radix, stride, service_as.astype(np.int32))
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]

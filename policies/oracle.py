@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +19,8 @@ from scipy.optimize import linprog
 
 from hw.plant import Groups
 from hw.tables import Tables
-from policies.hindsight import cheapest_plans, price_states
+from policies.cheapest import cheapest_plans
+from policies.hindsight import N_SUMS, Wakes, price_states
 from policies.joint import States, joint_states
 from policies.network import Network
 
@@ -40,42 +42,40 @@ class Budgets:
         return np.array([self.unserved, self.below, self.changes])
 
 
+class Block(NamedTuple):
+    """The priced states of a part of the network."""
+
+    states: States
+    groups: Groups
+    table: NDArray[np.float32]  # see policies.hindsight
+
+
 @dataclass(slots=True)
 class PriceTables:
-    """Energy and service of every joint state in every tick, one entry per block of the network."""
+    """Energy and service of every joint state in every tick, block by block."""
 
     ticks: int
-    blocks: list[tuple[States, Groups, NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]] = field(
-        default_factory=list
-    )
+    wakes: Wakes
+    blocks: list[Block] = field(default_factory=list)
 
     def add(
         self, tables: Tables, network: Network, path: NDArray[np.float32], ul_per_dl: NDArray[np.float32], spt: int
     ) -> None:
         """Price one block of whole groups. ``path`` (n, samples), ``ul_per_dl`` (n, steps), ``spt`` samples a tick."""
-        states = joint_states(network)
-        size = int(states.state_start[-1]) * self.ticks
-        energy, unserved, below = (np.zeros(size, np.float32) for _ in range(3))
-        per_step = path.shape[1] // ul_per_dl.shape[1]
-        price_states(
-            tables, network.groups, states, path, ul_per_dl, (spt, per_step), self.ticks, energy, unserved, below
-        )
-        self.blocks.append((states, network.groups, energy, unserved, below))
+        states = joint_states(network, tables.asleep)
+        columns = N_SUMS + 2 * len(self.wakes.samples)
+        table = np.zeros((int(states.state_start[-1]) * self.ticks, columns), np.float32)
+        clock = (spt, path.shape[1] // ul_per_dl.shape[1])
+        price_states(tables, network.groups, states, path, ul_per_dl, clock, self.wakes, self.ticks, table)
+        self.blocks.append(Block(states, network.groups, table))
 
 
-@dataclass(frozen=True, slots=True)
-class Oracle:
-    """The bound and a plan that nearly reaches it."""
-
-    bound: float  # least energy of any plan within the budgets [power_unit x samples]
-    energy: float  # of ``plans`` [power_unit x samples]
-    plans: list[NDArray[np.uint8]]  # (cells, ticks) per block, in the block's cell order
-    within_budgets: bool
-
-    @property
-    def bound_gap(self) -> float:
-        """Energy of the plan above the bound, relative. [ratio]"""
-        return self.energy / self.bound - 1 if self.bound > 0 else 0.0
+def wake_times(tables: Tables, allowed: NDArray[np.bool_]) -> Wakes:
+    """Wake-up times of the levels that some cell of ``allowed`` (n, L) may use."""
+    used = allowed.any(0) & (tables.wake_samples > 0)
+    samples = np.unique(tables.wake_samples[used]).astype(np.int64)
+    of_level = np.where(used, np.searchsorted(samples, tables.wake_samples), -1)
+    return Wakes(samples, of_level.astype(np.int64))
 
 
 @dataclass(slots=True)
@@ -93,35 +93,43 @@ class _Answer:
         return float(self.totals[:, 0].sum())
 
 
-def solve(tables: PriceTables, budgets: Budgets, *, progress: Callable[[float], None] | None = None) -> Oracle:
-    """Least energy within ``budgets``, its bound and its plan."""
-    limit = budgets.as_array()
-    answers, bound = _maximise_dual(tables, limit, progress)
-    chosen = _mix(tables, answers, limit)
-    energy = sum(float(a.totals[g, 0]) for g, a in enumerate(chosen))
-    spent = np.sum([a.totals[g, 1:] for g, a in enumerate(chosen)], axis=0)
-    return Oracle(bound, energy, _levels(tables, chosen), bool((spent <= limit * (1 + 1e-9)).all()))
+@dataclass(slots=True)
+class Solver:
+    """The best prices of a network, from which plans for equal or tighter budgets are mixed."""
+
+    tables: PriceTables
+    answers: list[_Answer]
+    bound: float  # least energy of any plan within the budgets [power_unit x samples]
+
+    def plans(self, budgets: Budgets) -> list[NDArray[np.uint8]]:
+        """Nearly cheapest levels (cells, ticks) within ``budgets`` by the tables, one array per block."""
+        return _levels(self.tables, _mix(self.tables, self.answers, budgets.as_array()))
+
+
+def solve(tables: PriceTables, budgets: Budgets, *, progress: Callable[[float], None]) -> Solver:
+    """Find the best prices of ``budgets`` and with them the bound."""
+    answers, bound = _maximise_dual(tables, budgets.as_array(), progress)
+    return Solver(tables, answers, bound)
 
 
 def _ask(tables: PriceTables, prices: NDArray[np.float64]) -> _Answer:
     totals, plans = [], []
-    for states, groups, energy, unserved, below in tables.blocks:
+    for states, groups, table in tables.blocks:
         n_groups = len(states.n_states)
         plan, total = np.empty((n_groups, tables.ticks), np.uint16), np.empty((n_groups, 4))
-        cheapest_plans(states, groups.group_start, tables.ticks, energy, unserved, below, prices, plan, total)
+        cheapest_plans(states, groups.group_start, tables.ticks, table, tables.wakes, prices, plan, total)
         totals.append(total)
         plans.append(plan)
     return _Answer(prices, np.concatenate(totals), plans)
 
 
 def _maximise_dual(
-    tables: PriceTables, limit: NDArray[np.float64], progress: Callable[[float], None] | None
+    tables: PriceTables, limit: NDArray[np.float64], progress: Callable[[float], None]
 ) -> tuple[list[_Answer], float]:
     """Cutting planes on the concave dual; every answer is a cut. Returns the answers and the best dual value."""
-    awake = float(sum(b[2].sum() for b in tables.blocks)) / max(1, sum(len(b[0].n_states) for b in tables.blocks))
-    scale = max(awake, 1e-9) / np.maximum(limit, 1e-12)
     prices = np.zeros(3)
     answers: list[_Answer] = []
+    scale = max(_ask(tables, np.full(3, 1e9)).energy, 1e-9) / np.maximum(limit, 1e-12)
     best, centre = -np.inf, prices
     radius = 1.0
     for turn in range(MAX_ROUNDS):
@@ -131,8 +139,7 @@ def _maximise_dual(
         if value > best:
             best, centre = value, prices
         upper, target = _model_peak(answers, limit, scale, centre, radius)
-        if progress is not None:
-            progress(min(0.95, turn / 40))
+        progress(min(0.95, turn / 40))
         reaches_edge = (target >= centre + 0.999 * radius * scale).any()
         if not reaches_edge and upper - best <= GAP_WANTED / 4 * abs(best):
             break
@@ -157,26 +164,21 @@ def _model_peak(
 def _mix(tables: PriceTables, answers: list[_Answer], limit: NDArray[np.float64]) -> list[_Answer]:
     """One answer per group so that the budgets hold: start within them, then take cheaper plans while they fit."""
     best = max(answers, key=lambda a: a.energy + float(a.prices @ (a.spent - limit)))
-    safe = next((a for a in answers if (a.spent <= limit).all()), None)
-    low, high = 1.0, 1.0
-    for _ in range(24):
-        high *= 1.05
+    low, high, safe = 1.0, 1.0, None
+    while safe is None and high < 1e6:
+        low, high = high, 1 + 4 * (high - 1) if high > 1 else 1.01
         tried = _ask(tables, best.prices * high)
-        if (tried.spent <= limit).all():
-            safe = tried
-            break
-    for _ in range(6):
+        safe = tried if (tried.spent <= limit).all() else None
+    if safe is None:
+        safe = _ask(tables, np.full(3, 1e12))
+    for _ in range(4):
         middle = 0.5 * (low + high)
         tried = _ask(tables, best.prices * middle)
         if (tried.spent <= limit).all():
             safe, high = tried, middle
         else:
             low = middle
-    if safe is None:
-        safe = _ask(tables, np.full(3, 1e12))
-    pool = sorted(answers, key=lambda a: -(a.energy + float(a.prices @ (a.spent - limit))))[:12] + [
-        _ask(tables, best.prices * low)
-    ]
+    pool = sorted(answers, key=lambda a: -(a.energy + float(a.prices @ (a.spent - limit))))[:12]
     return _improve(safe, pool, limit, best.prices)
 
 
@@ -201,7 +203,7 @@ def _improve(safe: _Answer, pool: list[_Answer], limit: NDArray[np.float64], pri
 def _levels(tables: PriceTables, chosen: list[_Answer]) -> list[NDArray[np.uint8]]:
     """Plans of joint states as levels of cells, block by block."""
     levels, g = [], 0
-    for b, (states, groups, *_) in enumerate(tables.blocks):
+    for b, (states, groups, _) in enumerate(tables.blocks):
         plan = np.empty((len(groups.model), tables.ticks), np.uint8)
         for k in range(len(states.n_states)):
             members = groups.member[groups.group_start[k] : groups.group_start[k + 1]]

@@ -57,7 +57,7 @@ class PredictivePlanner:
         self, network: Network, tables: Tables, settings: PredictiveProfile, *, samples_per_tick: int
     ) -> None:
         self._network, self._tables, self._settings = network, tables, settings
-        self._states = joint_states(network)
+        self._states = joint_states(network, tables.asleep)
         self._limit = target_load(tables)
         self._samples_per_tick = samples_per_tick
         self._shortfall = np.zeros(network.n_cells)  # traffic below target less its allowance, in full-rate ticks
@@ -105,51 +105,81 @@ def _tail(mean, log_sd, limit):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _price_state(tables, limit, models, mean, log_sd, risk, levels, matrix, scratch):  # type: ignore[no-untyped-def]
-    """Expected power and priced risk of one joint state of a group in one tick."""
+def _price_alone(tables, limit, models, mean, log_sd, risk, power, tail):  # type: ignore[no-untyped-def]
+    """Expected power and priced risk of each cell at each level with its own traffic. ``power`` (members, L)."""
+    for k in range(len(models)):
+        for level in range(SYMBOL, len(tables.asleep)):
+            on_air = not tables.asleep[level]
+            power[k, level] = draw(tables, models[k], level, mean[k] if on_air else np.float32(0), np.float32(0))
+            tail[k, level] = 0.0
+            if on_air and level > SYMBOL:
+                tail[k, level] = risk[k] * _tail(mean[k], log_sd[k], limit[models[k], level])
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _price_shared(tables, limit, models, mean, deviation, risk, levels, matrix, scratch):  # type: ignore[no-untyped-def]
+    """Expected power on air and priced risk of a joint state in which some cells hand over their traffic."""
     load, room, placed = scratch
     n = len(models)
     share_out(tables, models, matrix, mean, levels, load, room, placed)
     power, below = 0.0, 0.0
     for k in range(n):
         level = levels[k]
-        power += draw(tables, models[k], level, np.float32(load[k]), np.float32(0))
         if tables.asleep[level]:
-            left = np.float64(mean[k])
-            for c in range(n):
-                left -= placed[k, c]
-            below += risk[k] * max(left, 0.0)
+            below += risk[k] * max(mean[k] - placed[k].sum(), 0.0)
             continue
-        total, deviation = np.float64(mean[k]), mean[k] * math.sqrt(math.expm1(log_sd[k] ** 2))
-        variance = deviation * deviation
+        power += draw(tables, models[k], level, np.float32(load[k]), np.float32(0))
+        total, variance = np.float64(mean[k]), deviation[k] * deviation[k]
         for c in range(n):
-            if placed[c, k] > 0:
-                handed = placed[c, k] * math.sqrt(math.expm1(log_sd[c] ** 2))
-                variance += handed * handed + 2 * HAND_OVER_CORRELATION * handed * deviation
+            if tables.asleep[levels[c]] and placed[c, k] > 0:
+                handed = placed[c, k] * deviation[c] / mean[c]
+                variance += handed * handed + 2 * HAND_OVER_CORRELATION * handed * deviation[k]
                 total += placed[c, k]
         reach = limit[models[k], level]
         if level <= SYMBOL:
             reach = 1 - tables.target / tables.full_rate
             if total <= mean[k]:
                 continue  # nobody handed anything over: served as under none
-        below += risk[k] * _tail(total, math.sqrt(math.log(1 + variance / (total * total))), reach)
+        below += risk[k] * _tail(total, math.sqrt(math.log1p(variance / (total * total))), reach)
     return power, below
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _plan_group(tables, limit, models, matrix, levels, n_states, radix, stride, spt, mean, log_sd, risk, change, now):  # type: ignore[no-untyped-def]
-    """Best first state of a group, and whether risk and change price shaped it. ``mean`` (members, H)."""
-    n, horizon = mean.shape
-    cost, tail = np.empty((horizon, n_states)), np.empty((horizon, n_states))
-    placed = np.zeros((n, n))
-    scratch = (np.empty(n), np.empty(n), placed)
-    for h in range(horizon):
-        for s in range(n_states):
-            placed[:] = 0
-            own = levels[s * n : (s + 1) * n].astype(np.int64)
-            cost[h, s], tail[h, s] = _price_state(
-                tables, limit, models, mean[:, h], log_sd[:, h], risk, own, matrix, scratch
+def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd, risk, scratch, cost, tail):  # type: ignore[no-untyped-def]
+    """Expected power ``cost`` (S,) and priced risk ``tail`` (S,) of every joint state in one tick."""
+    n = len(models)
+    power, alone = np.empty((n, len(tables.asleep))), np.empty((n, len(tables.asleep)))
+    _price_alone(tables, limit, models, mean, log_sd, risk, power, alone)
+    deviation = mean * np.sqrt(np.expm1(log_sd * log_sd))
+    own, on_air = np.empty(n, np.int64), np.empty(len(cost))
+    for s in range(len(cost)):
+        cost[s], tail[s] = 0.0, 0.0
+        for k in range(n):
+            own[k] = levels[s * n + k]
+            if service_as[s] < 0 or tables.asleep[own[k]]:
+                cost[s] += power[k, own[k]]
+                tail[s] += alone[k, own[k]]
+        if service_as[s] == s:
+            on_air[s], tail[s] = _price_shared(
+                tables, limit, models, mean, deviation, risk, own, matrix, scratch
             )
+        elif service_as[s] >= 0:  # an earlier state: levels off air come last
+            on_air[s], tail[s] = on_air[service_as[s]], tail[service_as[s]]
+        if service_as[s] >= 0:
+            cost[s] += on_air[s]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride, spt, mean, log_sd, risk, change, now):  # type: ignore[no-untyped-def]
+    """Best first state of a group, and the best if changes were free. ``mean`` (H, members)."""
+    horizon, n = mean.shape
+    n_states = len(service_as)
+    cost, tail = np.empty((horizon, n_states)), np.empty((horizon, n_states))
+    scratch = (np.empty(n), np.empty(n), np.zeros((n, n)))
+    for h in range(horizon):
+        _price_tick(
+            tables, limit, models, matrix, levels, service_as, mean[h], log_sd[h], risk, scratch, cost[h], tail[h]
+        )
     # a cell that leaves a level needs its wake-up time: part of the next tick is still served by that level
     to_go = np.zeros(n_states)
     for h in range(horizon - 1, 0, -1):
@@ -158,8 +188,8 @@ def _plan_group(tables, limit, models, matrix, levels, n_states, radix, stride, 
         relax_changes(to_go, radix, stride, change)
     best, best_free, least, least_free = 0, 0, np.inf, np.inf
     for s in range(n_states):
-        free = cost[0, s] + tail[0, s] + _wake_tail(tables, levels, tail, 0, s, n, spt)
-        total = free + to_go[s] + change * hamming(levels, s * n, now * n, n)
+        free = cost[0, s] + tail[0, s] + _wake_tail(tables, levels, tail, 0, s, n, spt) + to_go[s]
+        total = free + change * hamming(levels, s * n, now * n, n)
         if total < least:
             best, least = s, total
         if free < least_free:
@@ -260,15 +290,15 @@ def _plan_groups(tables, limit, groups, states, spt, chosen, log_median, log_sd,
         if not known[members].all():
             continue
         levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
-        spread = log_sd[members]
-        mean = np.minimum(np.exp(log_median[members] + 0.5 * spread * spread), 1.0).astype(np.float32)
+        spread = np.ascontiguousarray(log_sd[members].T)
+        mean = np.minimum(np.exp(log_median[members].T + 0.5 * spread * spread), 1.0).astype(np.float32)
         best, free = _plan_group(
             tables,
             limit,
             groups.model[members],
             local_candidates(members, groups.candidate_start, groups.candidate),
             levels,
-            count,
+            states.service_as[states.state_start[g] : states.state_start[g] + count],
             states.radix[states.cell_start[g] : states.cell_start[g] + n],
             states.stride[states.cell_start[g] : states.cell_start[g] + n],
             spt,

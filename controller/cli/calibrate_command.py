@@ -135,6 +135,8 @@ def _clock_lines(fitted: Calibration) -> Iterator[str]:
                 yield f"  {name} {level} without the correction: {100 * fit.effect_as_stamped:.1f} %"
     if fitted.n_steps_unpaired:
         yield f"{fitted.n_steps_unpaired} steps with energy have no load at their time and are not used."
+    if fitted.n_steps_absurd:
+        yield f"{fitted.n_steps_absurd} steps exceed ten times the station's middle energy and are not used."
 
 
 def _missing_lines(fitted: Calibration) -> Iterator[str]:

@@ -112,13 +112,14 @@ def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
 
     def tell(done: float) -> None:
         bar.update(task, completed=done)
-        if not bar.live.is_started and time.monotonic() - begin > QUIET_S:
+        if console.is_terminal and not bar.live.is_started and time.monotonic() - begin > QUIET_S:
             bar.start()
 
     try:
         yield tell
     finally:
-        bar.stop()
+        if bar.live.is_started:
+            bar.stop()
 
 
 @contextmanager

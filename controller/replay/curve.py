@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controller.replay.figures import Outcome, gain, service_figures
-from controller.replay.run import PolicyRun, Progress, Stage, Task, plans_of, run_policy, score
+from controller.replay.run import PolicyRun, plans_of, run_policy, score
+from controller.replay.stage import Progress, Stage, Task
 from controller.replay.scene import make_clock
 from controller.report.pagedata import CurvePoint
 from policies.profile import Profile

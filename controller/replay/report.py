@@ -19,9 +19,10 @@ from controller.replay.figures import (
     service_figures,
 )
 from controller.replay.planning import ALWAYS, POLICIES
-from controller.replay.run import PolicyRun, Progress, Stage, Task, quiet, run_policy, why_not
+from controller.replay.run import PolicyRun, run_policy, why_not
 from controller.replay.scene import make_clock
 from controller.replay.series import kept_cells, page_data
+from controller.replay.stage import Progress, Stage, Task, quiet
 from controller.report.pagedata import CurvePoint, PageData
 from hw.world import World
 
@@ -112,8 +113,8 @@ class Replay:
 
     def _notes(self) -> list[str]:
         notes = []
-        if self.stage.too_large:
-            sizes = ", ".join(str(s) for s in self.stage.too_large)
+        if self.stage.network.too_large:
+            sizes = ", ".join(str(s) for s in self.stage.network.too_large)
             notes.append(f"Groups of {sizes} cells are too large to plan jointly; their cells stay on air.")
         if not self.task.trace.cells.is_capacity.any():
             notes.append("No overlap between cells is known, so every cell is a coverage cell and stays on air.")

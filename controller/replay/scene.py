@@ -85,17 +85,17 @@ class Scene:
         plan: NDArray[np.uint8],
         *,
         tables: Tables | None = None,
-        per_tick: int | None = None,
         energy_per_tick: bool = False,
     ) -> Figures:
-        """Carry out a plan: levels per planning tick, or per ``per_tick`` samples."""
+        """Carry out a plan: one level per planning tick, or one per sample. (n, ticks) or (n, samples)"""
+        per_tick = 1 if plan.shape[1] == self.clock.n_samples else self.clock.per_tick
         return execute(
             tables or self.tables,
             self.network.groups,
             self.path,
             self.ul_per_dl,
             plan,
-            samples_per_tick=per_tick or self.clock.per_tick,
+            samples_per_tick=per_tick,
             samples_per_day=self.clock.per_day,
             energy_per_tick=energy_per_tick,
         )

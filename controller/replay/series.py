@@ -5,8 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.replay.run import PolicyRun, Stage, Task, scored_samples, tick_loads
+from controller.replay.recording import scored_samples, tick_loads
+from controller.replay.run import PolicyRun
 from controller.replay.scene import make_clock
+from controller.replay.stage import Stage, Task
 from controller.report.pagedata import CellDetail, CurvePoint, PageData, PolicySeries, WorstCell
 from hw.plant import BELOW, CHANGES, N_COLUMNS, OFFERED, UNSERVED
 from policies.policy import REASON_WORDS, Reason

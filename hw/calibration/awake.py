@@ -9,13 +9,20 @@ curve weigh less (Huber).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import nnls
 
 from hw.calibration.measurements import Float64, Mask, Measurements, SiteRows
-from hw.calibration.priors import Path, look_up, middle_values
+from hw.calibration.priors import (
+    Middles,
+    base_path,
+    base_size,
+    middle_values,
+    slope_size,
+    typical_txru,
+)
 
 KNOTS = np.array([0, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0])
 
@@ -36,21 +43,9 @@ class Awake:
     base: Float64  # (S,) energy of a step per cell at load 0 [energy unit]
     slope: Float64  # (C,) further energy of a step at load 1 [energy unit]
     shape: dict[str, Float64]  # product -> (len(KNOTS),) values at KNOTS, 0 to 1
-    base_middle: dict[Path, float] = field(default_factory=dict)  # by ``base_path``
-    slope_middle: dict[Path, float] = field(default_factory=dict)  # by ``slope_path``
+    middles: Middles | None = None  # of each kind of hardware, once known
     spread: tuple[float, float] = (_WIDE, _WIDE)  # relative, of base and slope between stations of a kind
     noise: float = 0.05  # relative to a station's middle energy
-
-
-def base_path(product: list[str], config: list[str]) -> Path:
-    """Path of a station's base: its products, how many cells of each, their configurations."""
-    kinds = sorted(f"{p} {c}" for p, c in zip(product, config, strict=True))
-    return "+".join(sorted(set(product))), "+".join(sorted(product)), "+".join(kinds)
-
-
-def slope_path(product: str, config: str) -> Path:
-    """Path of a cell's slope: its product and configuration."""
-    return product, config
 
 
 def shaped_load(load: Float64, product: list[str], shape: dict[str, Float64]) -> Float64:
@@ -79,13 +74,10 @@ class _Estimate:
     def __init__(self, m: Measurements, rows: list[SiteRows], awake: list[Mask]) -> None:
         middle = float(np.nanmedian(m.energy))
         self.floor = _TINY * middle
-        self.product = m.product.tolist()
+        self.kinds = m.kinds()
+        self.kinds_of_site = [[self.kinds[c] for c in own] for own in m.cells_of_sites()]
+        self.typical = typical_txru(self.kinds)
         self.site_of_cell = m.site_of_cell
-        config = m.config.tolist()
-        self.base_paths = [
-            base_path([self.product[c] for c in own], [config[c] for c in own]) for own in m.cells_of_sites()
-        ]
-        self.slope_paths = [slope_path(p, c) for p, c in zip(self.product, config, strict=True)]
         self.used = [r for r in rows if awake[r.site].any()]
         self.awake = [awake[r.site].astype(np.float64) for r in self.used]
         self.weights = list(self.awake)
@@ -93,7 +85,7 @@ class _Estimate:
         self.fit = Awake(
             np.full(len(m.site_id), middle / 2),
             np.full(len(m.cell_id), middle / 2),
-            dict.fromkeys(sorted(set(self.product)), KNOTS),
+            dict.fromkeys(sorted({kind.product for kind in self.kinds}), KNOTS),
         )
         self.variances: list[Float64] = []
 
@@ -116,9 +108,13 @@ class _Estimate:
         for rows, awake in zip(self.used, self.awake, strict=True):
             site_rows[rows.site] = awake.sum()
             cell_rows[rows.cells] = awake @ rows.recorded
-        fit.base_middle = middle_values(fit.base, site_rows / (site_rows + _ROWS_FOR_TRUST), self.base_paths)
-        fit.slope_middle = middle_values(
-            fit.slope, cell_rows / (cell_rows + _ROWS_FOR_TRUST), self.slope_paths
+        base_sizes = np.array([base_size(kinds, self.typical) for kinds in self.kinds_of_site])
+        slope_sizes = np.array([slope_size(kind, self.typical) for kind in self.kinds])
+        site_weights, cell_weights = (n / (n + _ROWS_FOR_TRUST) for n in (site_rows, cell_rows))
+        fit.middles = Middles(
+            middle_values(fit.base / base_sizes, site_weights, [base_path(k) for k in self.kinds_of_site]),
+            middle_values(fit.slope / slope_sizes, cell_weights, [kind.slope_path for kind in self.kinds]),
+            self.typical,
         )
         squares = [self._squares(r, v) for r, v in zip(self.used, self.variances, strict=True)]
         fit.spread = (
@@ -126,9 +122,9 @@ class _Estimate:
             max(_NARROW, float(np.sqrt(np.mean(np.concatenate([s[1:] for s in squares]))))),
         )
         for site in np.flatnonzero(site_rows == 0):
-            fit.base[site] = look_up(fit.base_middle, self.base_paths[site])
+            fit.base[site] = fit.middles.base_of(self.kinds_of_site[site])
         for cell in np.flatnonzero(site_rows[self.site_of_cell] == 0):
-            fit.slope[cell] = look_up(fit.slope_middle, self.slope_paths[cell])
+            fit.slope[cell] = fit.middles.slope_of(self.kinds[cell])
 
     def update_shapes(self) -> None:
         """Shape of each product from the rows of all its stations, other products' cells held fixed."""
@@ -138,7 +134,7 @@ class _Estimate:
         pull: dict[str, list[float]] = {p: [] for p in fit.shape}
         for rows, weights, scale in zip(self.used, self.weights, self.scale, strict=True):
             w = weights / scale**2
-            product, slope = np.array([self.product[c] for c in rows.cells]), fit.slope[rows.cells]
+            product, slope = np.array([self.kinds[c].product for c in rows.cells]), fit.slope[rows.cells]
             curve = self._features(rows)[:, 1:] * slope
             rest = rows.energy - len(rows.cells) * fit.base[rows.site] - curve.sum(axis=1)
             filled = np.clip((rows.load[:, :, None] - KNOTS[:-1]) / width, 0, 1)  # (R, n, bins)
@@ -170,18 +166,18 @@ class _Estimate:
 
     def _features(self, rows: SiteRows) -> Float64:
         """Design of one station: its number of cells, then the shape of each cell's load. (R, 1 + n)"""
-        product = [self.product[c] for c in rows.cells]
+        product = [self.kinds[c].product for c in rows.cells]
         shaped = shaped_load(rows.load, product, self.fit.shape)
         return np.column_stack([np.full(len(rows.energy), float(len(rows.cells))), shaped])
 
     def _prior(self, rows: SiteRows) -> Float64:
         """Prior middles of one station's base and slopes. (1 + n,)"""
-        fit = self.fit
-        if not fit.base_middle:
+        middles = self.fit.middles
+        if middles is None:
             return self._own(rows)
-        slopes = [look_up(fit.slope_middle, self.slope_paths[c]) for c in rows.cells]
-        middles: Float64 = np.array([look_up(fit.base_middle, self.base_paths[rows.site]), *slopes])
-        return np.maximum(middles, self.floor)
+        kinds = self.kinds_of_site[rows.site]
+        prior: Float64 = np.array([middles.base_of(kinds), *(middles.slope_of(kind) for kind in kinds)])
+        return np.maximum(prior, self.floor)
 
     def _own(self, rows: SiteRows) -> Float64:
         """Base and slopes of one station as fitted. (1 + n,)"""

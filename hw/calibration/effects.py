@@ -27,6 +27,8 @@ _RESAMPLES = 2000
 _LEAST_SPREAD = 0.01
 _LEAST_ENERGY = 1e-3  # of the measured energy: least awake energy that a change is relative to
 _LEAST_WEIGHT = 1e-6
+_RIDGE = 0.1  # rows' worth of pull towards one effect for all products of a station
+_LARGEST_RISE = 0.5  # of a step's energy above the awake curve; more is no effect of a level
 
 Kind = tuple[str, str]  # product, level
 
@@ -162,19 +164,26 @@ def _add(found: dict[Kind, Evidence], kind: Kind, rows: SiteRows, column: int, u
 def _station_effects(
     m: Measurements, rows: SiteRows, awake: Awake, present: list[Kind]
 ) -> tuple[Float64, Float64]:
-    """Least-squares effects of one station and the weight of each, in relative energy. (k,), (k,)"""
+    """Effects at one station against its awake curve, and the weight of each. (k,), (k,)
+
+    First one effect for each level by least squares, then what its products differ in by ridge regression:
+    products that rest together can hardly be told apart.
+    """
     energy = _awake_energy(m, rows, awake)
     total = np.maximum(energy.sum(axis=1), _LEAST_ENERGY * rows.energy)
+    product = m.product[rows.cells]
     x = np.column_stack(
-        [
-            (energy * (m.product[rows.cells] == p) * rows.activation[level]).sum(axis=1) / total
-            for p, level in present
-        ]
+        [(energy * (product == p) * rows.activation[level]).sum(axis=1) / total for p, level in present]
     )
     use = (x > 0).any(axis=1)
-    change = rows.energy[use] / total[use] - 1
-    gram = x[use].T @ x[use]
-    return np.linalg.lstsq(gram, x[use].T @ change, rcond=1e-8)[0], np.diag(gram)
+    x = x[use]
+    change = np.minimum(rows.energy[use] / total[use] - 1, _LARGEST_RISE)
+    levels = sorted({level for _, level in present})
+    of_level = np.array([[level == name for name in levels] for _, level in present], np.float64)
+    common = of_level @ np.linalg.lstsq(x @ of_level, change, rcond=1e-8)[0]
+    gram = x.T @ x
+    own = np.linalg.solve(gram + _RIDGE * np.eye(len(present)), x.T @ (change - x @ common))
+    return common + own, np.diag(gram)
 
 
 def _pool(own: dict[int, tuple[float, float]], noise: float) -> Effect:

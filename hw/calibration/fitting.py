@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from hw.calibration.awake import KNOTS, Awake, base_path, fit_awake, shaped_load, slope_path
+from hw.calibration.awake import KNOTS, Awake, fit_awake, shaped_load
 from hw.calibration.clock import estimate_clocks, offset_of_cells
 from hw.calibration.effects import Effect, Evidence, Kind, estimate_effects, gather_evidence, untouched
-from hw.calibration.measurements import Float64, Measurements, SiteRows, pair
+from hw.calibration.measurements import Float64, Measurements, SiteRows, pair, without_absurd
 from hw.calibration.model import (
     Calibration,
     CellFit,
@@ -20,7 +21,8 @@ from hw.calibration.model import (
     Shape,
     StationFit,
 )
-from hw.calibration.priors import Path, look_up
+from hw.calibration.priors import Middles, Path
+from hw.calibration.typical import Typical
 from hw.errors import WorldError
 
 
@@ -31,6 +33,7 @@ class _Parts:
     rows: list[SiteRows]
     evidence: dict[Kind, Evidence]
     awake: Awake
+    middles: Middles
     effects: dict[Kind, Effect]
 
 
@@ -48,6 +51,7 @@ def fit_power(
 
     Raises WorldError if no step has both energy and load.
     """
+    m, n_absurd = without_absurd(m)
     clocks = estimate_clocks(m) if correct_clocks else []
     parts = _fit_parts(m, clocks)
     as_stamped: dict[Kind, Effect] = {}
@@ -61,6 +65,7 @@ def fit_power(
         step_s=m.step_s,
         n_steps=n_steps,
         n_steps_unpaired=int(np.isfinite(m.energy).sum()) - n_steps,
+        n_steps_absurd=n_absurd,
         noise=parts.awake.noise,
         spread_base=parts.awake.spread[0],
         spread_slope=parts.awake.spread[1],
@@ -68,8 +73,9 @@ def fit_power(
         products={p: _product(m, parts, as_stamped, p) for p in sorted(set(m.product.tolist()))},
         knots=tuple(KNOTS.tolist()),
         shapes=tuple(Shape(product=p, values=tuple(s.tolist())) for p, s in parts.awake.shape.items()),
-        base_middles=_middles(parts.awake.base_middle),
-        slope_middles=_middles(parts.awake.slope_middle),
+        typical_txru=dict(parts.middles.txru),
+        base_middles=_middles(parts.middles.base),
+        slope_middles=_middles(parts.middles.slope),
         stations=tuple(_station(m, parts, site) for site in range(len(m.site_id))),
     )
 
@@ -77,21 +83,18 @@ def fit_power(
 def predict(calibration: Calibration, m: Measurements) -> Float64:
     """Energy of each station and step at the recorded loads and activations. (S, T), NaN without a load
 
-    A station that the calibration does not know gets the middle of its kind.
+    A station that the calibration does not know with these cells gets the middle of its kind.
     """
-    known = {station.site_id: station for station in calibration.stations}
+    known = {(s.site_id, frozenset(cell.cell_id for cell in s.cells)): s for s in calibration.stations}
     shape = {known.product: np.array(known.values) for known in calibration.shapes}
+    typical, kinds = Typical(calibration), m.kinds()
     out = np.full(m.energy.shape, np.nan)
     for rows in pair(m, offset_of_cells(m, calibration.clocks), np.ones(m.energy.shape, np.bool_)):
-        station = known.get(str(m.site_id[rows.site])) or typical_station(
-            calibration,
-            str(m.site_id[rows.site]),
-            m.cell_id[rows.cells].tolist(),
-            m.product[rows.cells].tolist(),
-            m.config[rows.cells].tolist(),
-        )
+        site_id, cell_id = str(m.site_id[rows.site]), [str(c) for c in m.cell_id[rows.cells]]
+        station = known.get((site_id, frozenset(cell_id)))
+        station = station or typical.station(site_id, cell_id, [kinds[c] for c in rows.cells])
         cells = {cell.cell_id: cell for cell in station.cells}
-        own = [cells[str(c)] for c in m.cell_id[rows.cells]]
+        own = [cells[c] for c in cell_id]
         slope = np.array([cell.slope for cell in own])
         energy = station.base + slope * shaped_load(
             rows.load, [cell.product for cell in own], {c.product: shape.get(c.product, KNOTS) for c in own}
@@ -102,30 +105,6 @@ def predict(calibration: Calibration, m: Measurements) -> Float64:
                     energy[:, column] *= 1 + effect * rows.activation[level][:, column]
         out[rows.site, rows.step] = energy.sum(axis=1)
     return out
-
-
-def typical_station(
-    calibration: Calibration, site_id: str, cell_id: list[str], product: list[str], config: list[str]
-) -> StationFit:
-    """A station without measured energy: the middle of its kind."""
-    bases = {middle.path: middle.value for middle in calibration.base_middles}
-    slopes = {middle.path: middle.value for middle in calibration.slope_middles}
-    effects = {
-        p: {name: level.effect for name, level in fit.levels.items() if level.effect is not None}
-        for p, fit in calibration.products.items()
-    }
-    cells = tuple(
-        CellFit(
-            cell_id=i,
-            product=p,
-            config=c,
-            slope=look_up(slopes, slope_path(p, c)),
-            effects=effects.get(p, {}),
-        )
-        for i, p, c in zip(cell_id, product, config, strict=True)
-    )
-    base = look_up(bases, base_path(product, config))
-    return StationFit(site_id=site_id, n_steps=0, base=base, cells=cells)
 
 
 def _fit_parts(m: Measurements, clocks: list[ClockFit]) -> _Parts:
@@ -139,7 +118,8 @@ def _fit_parts(m: Measurements, clocks: list[ClockFit]) -> _Parts:
     if not any(mask.any() for mask in steady):
         raise WorldError("calibration: a level is active in every step; awake energy needs steps without")
     awake = fit_awake(m, rows, steady)
-    return _Parts(rows, evidence, awake, estimate_effects(m, rows, awake, evidence))
+    assert awake.middles is not None  # fitted to at least one row
+    return _Parts(rows, evidence, awake, awake.middles, estimate_effects(m, rows, awake, evidence))
 
 
 def _station(m: Measurements, parts: _Parts, site: int) -> StationFit:
@@ -156,6 +136,7 @@ def _station(m: Measurements, parts: _Parts, site: int) -> StationFit:
                 cell_id=str(m.cell_id[cell]),
                 product=product,
                 config=str(m.config[cell]),
+                txru=int(m.txru[cell]),
                 slope=float(parts.awake.slope[cell]),
                 effects=effects,
             )
@@ -169,23 +150,29 @@ def _station(m: Measurements, parts: _Parts, site: int) -> StationFit:
 
 
 def _product(m: Measurements, parts: _Parts, as_stamped: dict[Kind, Effect], product: str) -> ProductFit:
-    rows = [parts.rows[site] for site in np.unique(m.site_of_cell[m.product == product])]
-    n_rows = [len(r.step) for r in rows]
-    loads = [r.load[r.recorded & (m.product[r.cells] == product)].max(initial=0.0) for r in rows]
-    base = look_up(parts.awake.base_middle, (product,))
-    slope = look_up(parts.awake.slope_middle, (product,))
+    levels = {
+        level: _level(evidence, parts.effects.get((p, level)), as_stamped.get((p, level)))
+        for (p, level), evidence in parts.evidence.items()
+        if p == product
+    }
+    sites = np.unique(m.site_of_cell[m.product == product])
+    rows = [parts.rows[site] for site in sites if len(parts.rows[site].step)]
+    if not rows:
+        return ProductFit(n_stations=0, n_steps=0, levels=levels)
+    own = [m.product[r.cells] == product for r in rows]
+    base = float(np.median([parts.awake.base[r.site] for r in rows]))
+    slope = float(
+        np.median(np.concatenate([parts.awake.slope[r.cells[o]] for r, o in zip(rows, own, strict=True)]))
+    )
+    loads = [r.load[r.recorded & o].max(initial=0.0) for r, o in zip(rows, own, strict=True)]
     return ProductFit(
-        n_stations=sum(n > 0 for n in n_rows),
-        n_steps=sum(n_rows),
+        n_stations=len(rows),
+        n_steps=sum(len(r.step) for r in rows),
         base=base,
         slope=slope,
-        idle_per_full=base / (base + slope) if any(n_rows) and base + slope > 0 else None,
-        load_max=float(max(loads)) if any(n_rows) else None,
-        levels={
-            level: _level(evidence, parts.effects.get((p, level)), as_stamped.get((p, level)))
-            for (p, level), evidence in parts.evidence.items()
-            if p == product
-        },
+        idle_per_full=base / max(base + slope, np.finfo(float).tiny),
+        load_max=float(max(loads)),
+        levels=levels,
     )
 
 
@@ -204,5 +191,5 @@ def _level(evidence: Evidence, effect: Effect | None, as_stamped: Effect | None)
     )
 
 
-def _middles(found: dict[Path, float]) -> tuple[Middle, ...]:
+def _middles(found: Mapping[Path, float]) -> tuple[Middle, ...]:
     return tuple(Middle(path=path, value=value) for path, value in sorted(found.items()))

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.calibration.priors import CellKind
 from hw.errors import WorldError
 
 Float64 = NDArray[np.float64]
@@ -16,6 +17,7 @@ Strings = NDArray[np.str_]
 Indices = NDArray[np.intp]
 Mask = NDArray[np.bool_]
 
+_ABSURD = 10.0
 _MIN_COMMON = 8  # steps that two cells must share before one's load stands in for the other's
 
 
@@ -27,9 +29,10 @@ class Measurements:
     cell_id: Strings  # (C,)
     site_of_cell: Indices  # (C,) index of the cell's station
     product: Strings  # (C,) radio product
-    config: Strings  # (C,) what else is known of the hardware; cells of one product and config are alike
+    config: Strings  # (C,) what else is known of the hardware, such as carrier and bandwidth
     load: Float64  # (C, T) PRB utilisation [ratio]
     energy: Float64  # (S, T) energy of the step, above zero [energy_unit]
+    txru: NDArray[np.int_]  # (C,) transceiver units, 0 unknown
     step_s: int
     energy_unit: str
     activation: Mapping[str, Float64] = field(
@@ -47,6 +50,11 @@ class Measurements:
             raise WorldError("calibration: no step has a measured energy; energy must hold finite values")
         if (self.energy <= 0).any():
             raise WorldError("calibration: energy must be above zero; set steps without energy to NaN")
+
+    def kinds(self) -> list[CellKind]:
+        """The hardware of each cell."""
+        known = zip(self.product.tolist(), self.config.tolist(), self.txru.tolist(), strict=True)
+        return [CellKind(product, config, txru) for product, config, txru in known]
 
     def cells_of_sites(self) -> list[Indices]:
         """Indices of the cells of each station."""
@@ -66,6 +74,14 @@ class SiteRows:
     load: Float64  # (R, n) on the clock of the energy; unrecorded loads stand in from the other cells [ratio]
     recorded: Mask  # (R, n) True where the load was recorded
     activation: dict[str, Float64]  # level -> (R, n), 0 where not recorded [ratio]
+
+
+def without_absurd(m: Measurements) -> tuple[Measurements, int]:
+    """Without energies above ten times the middle of their station, which no load explains; their number."""
+    absurd = np.zeros(m.energy.shape, np.bool_)
+    for site in np.flatnonzero(np.isfinite(m.energy).any(axis=1)):
+        absurd[site] = m.energy[site] > _ABSURD * np.nanmedian(m.energy[site])
+    return replace(m, energy=np.where(absurd, np.nan, m.energy)), int(absurd.sum())
 
 
 def pair(m: Measurements, offset_of_cell: Indices, wanted: Mask) -> list[SiteRows]:

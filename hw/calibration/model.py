@@ -13,7 +13,6 @@ from hw.spec import Spec
 Energy = Annotated[FiniteFloat, Field(ge=0)]
 Ratio = Annotated[FiniteFloat, Field(ge=0, le=1)]
 Change = Annotated[FiniteFloat, Field(ge=-1, le=0)]
-Group = Literal["long records", "short records"]
 Count = Annotated[int, Field(ge=0)]
 
 
@@ -46,10 +45,10 @@ class ProductFit(Spec):
 
     n_stations: Count  # with measured energy
     n_steps: Count
-    base: Energy  # middle energy of a step of one cell at load 0
-    slope: Energy  # middle further energy at load 1
-    idle_per_full: Ratio | None  # base / (base + slope); None without measured energy
-    load_max: Ratio | None  # largest load with measured energy; the curve above it is extrapolated
+    base: Energy | None = None  # middle energy of a step of one cell at load 0; None without measured energy
+    slope: Energy | None = None  # middle further energy at load 1
+    idle_per_full: Ratio | None = None  # base / (base + slope)
+    load_max: Ratio | None = None  # largest load with measured energy; the curve above it is extrapolated
     levels: dict[str, LevelFit]
 
 
@@ -71,7 +70,7 @@ class Shape(Spec):
 class ClockFit(Spec):
     """Offset of the clocks of a group of cells: energy of step t belongs to load of step t + offset_steps."""
 
-    group: Group
+    group: str
     n_cells: Count
     offset_steps: int
     error: (
@@ -85,7 +84,8 @@ class CellFit(Spec):
 
     cell_id: str
     product: str
-    config: str
+    config: str  # what else is known of its hardware
+    txru: Count  # 0 unknown
     slope: Energy
     effects: dict[str, Change]  # of the identified levels
 
@@ -100,7 +100,7 @@ class StationFit(Spec):
 
 
 class Middle(Spec):
-    """Middle value of hardware of one kind, the path from general to specific."""
+    """Middle value per size of hardware of one kind, the path from general to specific."""
 
     path: tuple[str, ...]
     value: Energy
@@ -114,7 +114,7 @@ class ErrorFigures(Spec):
     bias: FiniteFloat  # sum of error over sum of energy
     n_stations: Count
     n_steps: Count
-    by_product: dict[str, Energy]
+    by_product: dict[str, Energy]  # of the stations with a cell of the product
 
 
 class ErrorSummary(Spec):
@@ -140,6 +140,7 @@ class Calibration(Spec):
     step_s: Annotated[int, Field(gt=0)]
     n_steps: Count  # rows with measured energy that were used
     n_steps_unpaired: Count  # with measured energy but no load at that time
+    n_steps_absurd: Count  # with an energy far above the station's middle; not used
     noise: Energy  # relative, of one step
     spread_base: Energy  # relative, between stations of one kind
     spread_slope: Energy
@@ -148,7 +149,8 @@ class Calibration(Spec):
     errors: ErrorSummary | None = None
     knots: tuple[Ratio, ...]
     shapes: tuple[Shape, ...]  # one for each product
-    base_middles: tuple[Middle, ...]  # per cell, by products, number of cells and configurations
+    typical_txru: dict[str, Annotated[int, Field(gt=0)]]  # by product, of the network for ""
+    base_middles: tuple[Middle, ...]  # by products, number of cells and configurations; see ``Middles``
     slope_middles: tuple[Middle, ...]  # by product and configuration
     stations: tuple[StationFit, ...]
 
@@ -158,6 +160,8 @@ class Calibration(Spec):
             raise ValueError(f"knots must be {KNOTS.tolist()}")
         if sorted(shape.product for shape in self.shapes) != sorted(self.products):
             raise ValueError("shapes must hold one entry for each of products")
+        if "" not in self.typical_txru:
+            raise ValueError('typical_txru must hold the number of the network under ""')
         for name, middles in (("base_middles", self.base_middles), ("slope_middles", self.slope_middles)):
             if not any(m.path == () for m in middles):
                 raise ValueError(f"{name} must hold the middle of the whole network, whose path is []")

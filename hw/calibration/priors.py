@@ -3,19 +3,81 @@
 A path names ever closer kinds, such as (product, configuration). The value of a path is the weighted median
 of its members, drawn towards the value of the path above it while there are few of them. An unknown path
 takes the value of the longest part of it that is known, at last that of the whole network.
+
+Values are compared per size, so that kinds with another number of TxRU help as well: the load-dependent power
+scales with the active TxRU (s_a of 3GPP TR 38.864, clause 5.1), the static power, in part common to all,
+slower.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from hw.calibration.measurements import Float64
-
+Float64 = NDArray[np.float64]
 Path = tuple[str, ...]
 
-_STRENGTH = 1.5  # members' worth of weight that the path above has
+_STRENGTH = 0.3  # members' worth of weight that the path above has
+_BASE_EXPONENT = 0.3  # of the number of TxRU, an assumption; 0.2 to 0.4 serve as well
+
+
+@dataclass(frozen=True, slots=True)
+class CellKind:
+    """The hardware of one cell."""
+
+    product: str
+    config: str  # what else is known, such as carrier and bandwidth
+    txru: int  # 0 unknown
+
+    @property
+    def slope_path(self) -> Path:
+        """Path of the cell's slope: product, then configuration with TxRU."""
+        return self.product, f"{self.config}, {self.txru} TxRU"
+
+
+def base_path(kinds: Sequence[CellKind]) -> Path:
+    """Path of a station's base: its products, how many cells of each, their configurations with TxRU."""
+    products = sorted(kind.product for kind in kinds)
+    configs = sorted(" ".join(kind.slope_path) for kind in kinds)
+    return "+".join(sorted(set(products))), "+".join(products), "+".join(configs)
+
+
+@dataclass(frozen=True, slots=True)
+class Middles:
+    """Middle base and slope of a cell of one TxRU, by path."""
+
+    base: Mapping[Path, float]
+    slope: Mapping[Path, float]
+    txru: Mapping[str, int]  # typical number by product, of the network for ""
+
+    def base_of(self, kinds: Sequence[CellKind]) -> float:
+        """Base of one cell of a station whose cells are of these kinds. [energy unit]"""
+        return look_up(self.base, base_path(kinds)) * base_size(kinds, self.txru)
+
+    def slope_of(self, kind: CellKind) -> float:
+        """Slope of a cell of this kind. [energy unit]"""
+        return look_up(self.slope, kind.slope_path) * slope_size(kind, self.txru)
+
+
+def typical_txru(kinds: Sequence[CellKind]) -> dict[str, int]:
+    """Middle number of TxRU of each product, and of all cells for ""; 1 where none is known."""
+    found = {"": _middle_txru(kinds)}
+    for product in sorted({kind.product for kind in kinds} - {""}):
+        found[product] = _middle_txru([kind for kind in kinds if kind.product == product])
+    return found
+
+
+def slope_size(kind: CellKind, typical: Mapping[str, int]) -> float:
+    """What the slope of a cell scales with."""
+    return float(kind.txru or typical.get(kind.product, typical[""]))
+
+
+def base_size(kinds: Sequence[CellKind], typical: Mapping[str, int]) -> float:
+    """What the base of one cell of a station scales with."""
+    return float(np.mean([slope_size(kind, typical) for kind in kinds]) ** _BASE_EXPONENT)
 
 
 def middle_values(values: Float64, weights: Float64, paths: Sequence[Path]) -> dict[Path, float]:
@@ -37,10 +99,8 @@ def middle_values(values: Float64, weights: Float64, paths: Sequence[Path]) -> d
 
 def look_up(found: Mapping[Path, float], path: Path) -> float:
     """Value of the longest known beginning of ``path``."""
-    for depth in range(len(path), -1, -1):
-        if path[:depth] in found:
-            return found[path[:depth]]
-    raise KeyError(path)
+    depth = next(d for d in range(len(path), -1, -1) if path[:d] in found)
+    return found[path[:depth]]
 
 
 def weighted_median(values: Float64, weights: Float64) -> float:
@@ -50,3 +110,8 @@ def weighted_median(values: Float64, weights: Float64) -> float:
     low = int(np.searchsorted(share, 0.5 - 1e-12))
     high = min(low + 1, len(ordered) - 1) if abs(share[low] - 0.5) < 1e-12 else low
     return float((ordered[low] + ordered[high]) / 2)
+
+
+def _middle_txru(kinds: Sequence[CellKind]) -> int:
+    known = sorted(kind.txru for kind in kinds if kind.txru)
+    return known[len(known) // 2] if known else 1

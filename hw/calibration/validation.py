@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from hw.calibration.clock import estimate_clocks, offset_of_cells
 from hw.calibration.effects import gather_evidence
 from hw.calibration.fitting import fit_power, predict
-from hw.calibration.measurements import Float64, Indices, Measurements, SiteRows, pair
+from hw.calibration.measurements import Float64, Indices, Measurements, SiteRows, pair, without_absurd
 from hw.calibration.model import ErrorFigures, ErrorSummary
 from hw.errors import WorldError
 
@@ -32,6 +32,7 @@ Progress = Callable[[float], None]
 
 def cross_validate(m: Measurements, progress: Progress) -> ErrorSummary:
     """Error on unseen hours, days and stations. ``progress`` is told the share of the work that is done."""
+    m, _ = without_absurd(m)
     n_sites, n_steps = m.energy.shape
     rng = np.random.default_rng(0)
     hours = rng.integers(_FOLDS, size=m.energy.shape)
@@ -78,11 +79,11 @@ def _figures(m: Measurements, folds: Folds, correct_clocks: bool, progress: Prog
 
 
 def _score(m: Measurements, ours: Float64, lines: Float64, scored: NDArray[np.bool_]) -> ErrorFigures:
-    products = np.array(["+".join(sorted(set(m.product[own].tolist()))) for own in m.cells_of_sites()])
-    by_product = {
-        str(product): _wmape(m, ours, scored & (products == product)[:, None])
-        for product in np.unique(products[scored.any(axis=1)])
-    }
+    by_product = {}
+    for product in np.unique(m.product):
+        has_product = np.isin(np.arange(len(m.site_id)), m.site_of_cell[m.product == product])
+        if scored[has_product].any():
+            by_product[str(product)] = _wmape(m, ours, scored & has_product[:, None])
     return ErrorFigures(
         wmape=_wmape(m, ours, scored),
         wmape_lines=_wmape(m, lines, scored),

@@ -9,9 +9,10 @@ import numpy as np
 
 from hw.calibration.awake import KNOTS
 from hw.calibration.effects import is_known
-from hw.calibration.fitting import typical_station
 from hw.calibration.measurements import Float64
 from hw.calibration.model import Calibration, CellFit
+from hw.calibration.priors import CellKind
+from hw.calibration.typical import Typical
 from hw.world import LOAD_BINS, NAMED_LEVELS, SYMBOL, World, depth
 
 _LOAD = np.arange(LOAD_BINS + 1) / LOAD_BINS
@@ -114,11 +115,12 @@ def _models(calibration: Calibration) -> tuple[list[_Model], dict[str, int]]:
                 continue
             row_of_kind[kind] = model_of[cell.cell_id] = len(models)
             models.append(_Model(station.base, cell))
+    typical = Typical(calibration)
     for product in [*calibration.products, ""]:
         if product not in model_of:
-            typical = typical_station(calibration, "", [product], [product], [""])
+            station = typical.station("", [product], [CellKind(product, "", txru=0)])
             model_of[product] = len(models)
-            models.append(_Model(typical.base, typical.cells[0]))
+            models.append(_Model(station.base, station.cells[0]))
     return models, model_of
 
 

@@ -21,7 +21,7 @@ CELLS = [("B_0", "B_0/Cell0"), ("B_0", "B_0/Cell1"), ("B_0", "B_0/Cell2"), ("B_1
 
 
 def write(folder: Path, form: str, *, without: tuple[str, ...] = (), **change: Any) -> Path:
-    """A small network in the layout. ``without``: files or columns to leave out; ``change``: columns to replace."""
+    """A small network; ``without``: files or columns to leave out, ``change``: load columns to replace."""
     rng = np.random.default_rng(0)
     n = len(CELLS) * HOURS
     times = np.datetime64("2030-05-01T16:00:00") + np.arange(HOURS) * np.timedelta64(1, "h")
@@ -69,7 +69,9 @@ def test_levels_energy_and_what_is_said_about_them(tmp_path: Path, form: str) ->
     assert trace.time_zone == "Asia/Shanghai"
     assert list(trace.activation) == ["night_shutdown", "es_mode5", "es_mode6"]
     night = np.arange(HOURS) % 24 < 6
-    np.testing.assert_array_equal(trace.activation["night_shutdown"], np.tile(night, (4, 1)).astype(np.float32))
+    np.testing.assert_array_equal(
+        trace.activation["night_shutdown"], np.tile(night, (4, 1)).astype(np.float32)
+    )
     assert trace.site_energy is not None
     assert trace.site_energy.site_id.tolist() == ["B_0"]
     assert trace.site_energy.unit == "norm"
@@ -78,7 +80,12 @@ def test_levels_energy_and_what_is_said_about_them(tmp_path: Path, form: str) ->
     assert trace.cells.txru.tolist() == [0] * 4
     assert not trace.cells.is_capacity.any()
     notes = " ".join(trace.notes)
-    for said in ("Asia/Shanghai is probable", "maximum of the whole set = 100", "TxRU are unknown", "which cells overlap"):
+    for said in (
+        "Asia/Shanghai is probable",
+        "maximum of the whole set = 100",
+        "TxRU are unknown",
+        "which cells overlap",
+    ):
         assert said in notes
 
 
@@ -109,7 +116,9 @@ def test_other_types_of_columns(tmp_path: Path) -> None:
         "cell_id": pa.array(np.repeat([cell for _, cell in CELLS], HOURS)).dictionary_encode(),
     }
     trace = read_trace(write(tmp_path, "parquet", without=("es_mode2",), **change))
-    np.testing.assert_array_equal(trace.dl_prb_ratio, np.tile(np.arange(HOURS) % 2, (4, 1)).astype(np.float32))
+    np.testing.assert_array_equal(
+        trace.dl_prb_ratio, np.tile(np.arange(HOURS) % 2, (4, 1)).astype(np.float32)
+    )
     np.testing.assert_array_equal(trace.activation["night_shutdown"], trace.dl_prb_ratio)
 
 

@@ -61,6 +61,7 @@ def test_a_good_mapping(tmp_path: Path) -> None:
         ("(?P<cell>[^,]+)", "(?P<cell>", 4, "not a regular expression"),
         ("counters/1", "counters/2", 1, "schema"),
         ("name: own\n", "", 1, "name: Field required"),
+        ("      unit: ratio\n", "      unit: ratio\n      unit: percent\n", 11, "unit: given twice"),
         ("fields:", "fields: [", 0, "not valid YAML"),
     ],
 )
@@ -75,8 +76,8 @@ def test_errors_name_file_line_and_field(tmp_path: Path, old: str, new: str, lin
 
 
 def test_what_is_no_mapping_at_all(tmp_path: Path) -> None:
-    for text in ("", "3", "[]", "a: b"):
-        with pytest.raises(TraceError, match=r"own\.yaml, line 1"):
+    for text in ("", "3", "[]", "a: b", "? [a]\n: 1\n", "a: &a [*a]\n"):
+        with pytest.raises(TraceError, match=r"own\.yaml(, line 1)?: "):
             load(tmp_path, text)
     with pytest.raises(TraceError, match="cannot be read"):
         load_mapping(tmp_path / "none.yaml")

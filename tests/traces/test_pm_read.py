@@ -174,6 +174,13 @@ def test_a_broken_file_is_refused_as_a_whole(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_pm([tmp_path]).dl_prb_ratio, trace.dl_prb_ratio)
 
 
+def test_more_objects_than_a_file_may_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("traces.pm.gather._MAX_STAGED", 3)
+    path = write(tmp_path, "f", info([DL], {f"NRCellDU={i}": ["1"] for i in range(4)}))
+    with pytest.raises(TraceError, match="more than 3 objects times periods; split the file"):
+        read_pm([path])
+
+
 def test_period_without_times_is_set_aside(tmp_path: Path) -> None:
     without = prb("1").replace("granPeriod", "other")
     path = write(tmp_path, "f", prb("10"), without, prb("1", "x"))

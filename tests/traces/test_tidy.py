@@ -22,7 +22,9 @@ NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=
 
 def assert_same(left: Trace, right: Trace) -> None:
     for item in fields(left.cells):
-        np.testing.assert_array_equal(getattr(left.cells, item.name), getattr(right.cells, item.name), item.name)
+        np.testing.assert_array_equal(
+            getattr(left.cells, item.name), getattr(right.cells, item.name), item.name
+        )
     assert list(left.series()) == list(right.series())
     for name, values in left.series().items():
         assert right.series()[name].dtype == np.float32
@@ -71,7 +73,12 @@ def traces(draw: st.DrawFn) -> Trace:
         energy = SiteEnergy(names, values, draw(st.sampled_from(["Wh", "norm", "P1 deep sleep"])))
     optional = {
         name: series(top)
-        for name, top in (("ul_prb_ratio", 1), ("dl_volume_bit", 1e12), ("ul_volume_bit", 1e9), ("active_users", 300))
+        for name, top in (
+            ("ul_prb_ratio", 1),
+            ("dl_volume_bit", 1e12),
+            ("ul_volume_bit", 1e9),
+            ("active_users", 300),
+        )
         if draw(st.booleans())
     }
     return Trace(
@@ -100,7 +107,9 @@ def test_written_reads_back_the_same(tmp_path_factory: pytest.TempPathFactory, t
 
 def test_writer_does_not_mix_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "other.txt").write_text("x")
-    trace = Trace("t", make_cells(["a"]), np.datetime64("2024-01-01", "s"), 60, "UTC", np.ones((1, 2), np.float32))
+    trace = Trace(
+        "t", make_cells(["a"]), np.datetime64("2024-01-01", "s"), 60, "UTC", np.ones((1, 2), np.float32)
+    )
     with pytest.raises(TraceError, match="not empty"):
         write_tidy(trace, tmp_path)
 
@@ -141,7 +150,9 @@ def test_counts_of_prbs_are_not_called_percent(tmp_path: Path) -> None:
 
 
 def test_ratio_and_percent_of_one_measure_contradict(tmp_path: Path) -> None:
-    path = rows_csv(tmp_path / "r.csv", "cell_id,timestamp,dl_prb_ratio,dl_prb_percent", "a,2024-01-01T00:00:00Z,0.1,10")
+    path = rows_csv(
+        tmp_path / "r.csv", "cell_id,timestamp,dl_prb_ratio,dl_prb_percent", "a,2024-01-01T00:00:00Z,0.1,10"
+    )
     with pytest.raises(TraceError, match="as ratio and as percent"):
         read_trace(path)
 
@@ -154,7 +165,9 @@ def test_cells_roles_candidates_and_zone(tmp_path: Path) -> None:
         "b,s,capacity,a; c,32,,Asia/Shanghai",
         "c,s,capacity,,,20,",
     )
-    rows_csv(tmp_path / "traffic.csv", "cell_id,timestamp,dl_prb_ratio", *hourly("b", 0.1, 0.2), *hourly("x", 0.3))
+    rows_csv(
+        tmp_path / "traffic.csv", "cell_id,timestamp,dl_prb_ratio", *hourly("b", 0.1, 0.2), *hourly("x", 0.3)
+    )
     trace = read_trace(tmp_path)
     assert trace.cells.is_capacity.tolist() == [False, True, False]
     assert trace.cells.candidates_of(1).tolist() == [0, 2]
@@ -195,18 +208,24 @@ def test_local_times_need_a_zone_and_pass_both_clock_changes(tmp_path: Path, kin
 
     times = [*local("2024-03-31"), *local("2024-10-27")]
     if kind == "csv":
-        path = rows_csv(tmp_path / "t.csv", "cell_id,timestamp,dl_prb_ratio", *(f"a,{time},0.5" for time in times))
+        path = rows_csv(
+            tmp_path / "t.csv", "cell_id,timestamp,dl_prb_ratio", *(f"a,{time},0.5" for time in times)
+        )
     else:
         path = tmp_path / "t.parquet"
         stamps = np.array(times, "datetime64[ns]") if kind == "parquet timestamp" else times
-        pq.write_table(pa.table({"cell_id": ["a"] * 10, "timestamp": stamps, "dl_prb_ratio": [0.5] * 10}), path)
-    with pytest.raises(TraceError, match="names no time zone.*--time-zone"):
+        pq.write_table(
+            pa.table({"cell_id": ["a"] * 10, "timestamp": stamps, "dl_prb_ratio": [0.5] * 10}), path
+        )
+    with pytest.raises(TraceError, match=r"names no time zone.*--time-zone"):
         read_trace(path)
     trace = read_trace(path, time_zone="Europe/Berlin")
     assert trace.quarantine.counts == {
         "local time does not exist (clock set forward)": 1,
         "local time happens twice (clock set back)": 1,
     }
+    places = {p.reason.split()[2]: p.value[:16] for p in trace.quarantine.examples}
+    assert places == {"does": "2024-03-31 02:00", "happens": "2024-10-27 02:00"}
     recorded = trace.times()[~trace.missing[0]].astype(str).tolist()
     assert recorded == [
         *("2024-03-30T23:00:00", "2024-03-31T00:00:00", "2024-03-31T01:00:00", "2024-03-31T02:00:00"),
@@ -228,7 +247,10 @@ def test_schema_of_another_version_is_refused(tmp_path: Path) -> None:
 
 def test_metadata_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
     table = pa.table({"cell_id": ["a"], "timestamp": ["2024-01-01T00:00:00Z"], "dl_prb_ratio": [0.1]})
-    for key, value, message in (("step_s", "15 min", "whole number of seconds"), ("notes", "{", "no JSON list")):
+    for key, value, message in (
+        ("step_s", "15 min", "whole number of seconds"),
+        ("notes", "{", "no JSON list"),
+    ):
         path = tmp_path / f"{key}.parquet"
         pq.write_table(table.replace_schema_metadata({f"quietcell.{key}": value}), path)
         with pytest.raises(TraceError, match=message):
@@ -236,13 +258,24 @@ def test_metadata_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_unknown_columns_are_named_in_a_note(tmp_path: Path) -> None:
-    path = rows_csv(tmp_path / "t.csv", "cell_id,timestamp,dl_prb_ratio,ul_prb_ration", "a,2024-01-01T00:00Z,0,1", "a,2024-01-01T01:00Z,0,1")
+    path = rows_csv(
+        tmp_path / "t.csv",
+        "cell_id,timestamp,dl_prb_ratio,ul_prb_ration",
+        "a,2024-01-01T00:00Z,0,1",
+        "a,2024-01-01T01:00Z,0,1",
+    )
     assert "Not read from t.csv: ul_prb_ration." in read_trace(path).notes
 
 
 def test_notes_survive_as_text(tmp_path: Path) -> None:
     trace = Trace(
-        "t", make_cells(["a"]), np.datetime64("2024-01-01", "s"), 60, "UTC", np.ones((1, 1), np.float32), notes=('"é" ✓',)
+        "t",
+        make_cells(["a"]),
+        np.datetime64("2024-01-01", "s"),
+        60,
+        "UTC",
+        np.ones((1, 1), np.float32),
+        notes=('"é" ✓',),
     )
     write_tidy(trace, tmp_path / "t")
     metadata = pq.read_schema(tmp_path / "t" / "traffic.parquet").metadata

@@ -25,7 +25,9 @@ def test_recorded_utilisation_is_used(tmp_path: Path) -> None:
     volume = np.arange(HOURS) * 1000.0
     blank = np.full(HOURS, "")
     util = np.linspace(0.05, 0.95, HOURS)
-    write(tmp_path, "dl_bytes,ul_bytes,active_users,prb_available,prb_util", volume, blank, blank, blank, util)
+    write(
+        tmp_path, "dl_bytes,ul_bytes,active_users,prb_available,prb_util", volume, blank, blank, blank, util
+    )
     (tmp_path / "cells.csv").write_text("cell_id,band_mhz,rat,lat,lon\nc1,1800,LTE,,\n")
     trace = read_trace(tmp_path)
     np.testing.assert_array_equal(trace.dl_prb_ratio[0], util.astype(np.float32))
@@ -60,7 +62,7 @@ def test_a_cell_without_volume_has_no_load(tmp_path: Path) -> None:
 
 def test_clusters_of_stations_are_no_cells(tmp_path: Path) -> None:
     write(tmp_path, "dl_bytes,parent", np.ones(HOURS), np.full(HOURS, "p"))
-    with pytest.raises(TraceError, match="clusters of base stations.*give a trace of single cells"):
+    with pytest.raises(TraceError, match=r"clusters of base stations.*give a trace of single cells"):
         read_trace(tmp_path)
 
 

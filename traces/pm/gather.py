@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import isnan, nan
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -15,13 +16,15 @@ from traces.errors import Problem, Quarantine
 from traces.pm.mapping import RATIO_FIELDS, SITE_FIELD, UNITS, CounterMapping, Expression
 from traces.pm.names import full_name, group_of
 from traces.pm.parse import MeasValue, PmParser
-from traces.pm.source import read_chunks
+from traces.pm.source import FileRefusedError, read_chunks
 from traces.pm.values import Result, evaluate, parse_duration_s, parse_result, parse_time_s
 
 Period = tuple[int, int]  # (begin [s since 1970 UTC], duration [s])
 Row = tuple[str, str]  # (site, cell), or (site, full name of the meter)
 _LARGEST = float(np.finfo(np.float32).max)
 _EXAMPLES = 5
+_MAX_STAGED = 1_000_000  # objects times periods of interest in one file
+_MAX_KNOWN = 200_000  # names and periods that are looked up without working them out again
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +79,7 @@ class Found:
     n_unmapped_files: int = 0
     n_blank: int = 0
     n_zero_denominators: int = 0
-    n_local_times: int = 0
+    has_local_times: bool = False
 
 
 class Gatherer:
@@ -94,8 +97,8 @@ class Gatherer:
         self._exact = frozenset(c for c in counters if c[-1] != "*")
         self._beginnings = tuple(c[:-1] for c in counters if c[-1] == "*")
         self._mapping, self._zone, self._quarantine = mapping, zone, quarantine
-        self._targets: dict[tuple[str, str], Target | None] = {}
-        self._periods: dict[tuple[str, str], Period | str] = {}
+        self._target_of = lru_cache(_MAX_KNOWN)(self._new_target)
+        self._period_of = lru_cache(_MAX_KNOWN)(self._new_period)
         self._complete: dict[tuple[tuple[Series, ...], tuple[str, ...]], tuple[Series, ...]] = {}
         self._staged: dict[tuple[Row, Period], _Staged] = {}
         self._file = ""
@@ -119,13 +122,8 @@ class Gatherer:
     def _wants_counter(self, name: str) -> bool:
         return name in self._exact or name.startswith(self._beginnings)
 
-    def _target_of(self, element: str, ldn: str) -> Target | None:
-        key = (element, ldn)
-        if key not in self._targets:
-            self._targets[key] = self._new_target(full_name(element, ldn))
-        return self._targets[key]
-
-    def _new_target(self, name: str) -> Target | None:
+    def _new_target(self, element: str, ldn: str) -> Target | None:
+        name = full_name(element, ldn)
         site = group_of(self._mapping.site, "site", name)
         cell = group_of(self._mapping.cell, "cell", name)
         if cell:
@@ -139,11 +137,14 @@ class Gatherer:
 
     def _take(self, value: MeasValue[Target]) -> None:
         """Stage the results of one ``measValue``."""
-        period = self._period_of(value)
+        period = self._period_of(value.duration, value.end_time)
         if isinstance(period, str):
             self._set_aside(value.line, value.ldn, "granPeriod", period, value.end_time)
             return
         staged = self._staged.setdefault((value.target.row, period), _Staged(value.target, value.line))
+        if len(self._staged) > _MAX_STAGED:
+            reason = f"more than {_MAX_STAGED} objects times periods"
+            raise FileRefusedError(self._file, value.line, reason, "split the file")
         if value.suspect:
             self._set_aside(value.line, value.ldn, "suspect", "marked suspect by the node")
             for counter in value.results:
@@ -174,18 +175,15 @@ class Gatherer:
             if not same:
                 staged.results[counter] = nan
 
-    def _period_of(self, value: MeasValue[Target]) -> Period | str:
-        """Begin and duration of the period, or what is wrong with them."""
-        key = (value.duration, value.end_time)
-        if key not in self._periods:
-            try:
-                duration_s = parse_duration_s(value.duration)
-                end_s, has_offset = parse_time_s(value.end_time, self._zone)
-                self._periods[key] = (end_s - duration_s, duration_s)
-                self.found.n_local_times += not has_offset
-            except ValueError as error:
-                self._periods[key] = str(error)
-        return self._periods[key]
+    def _new_period(self, duration: str, end_time: str) -> Period | str:
+        """Begin and duration of a period, or what is wrong with them."""
+        try:
+            duration_s = parse_duration_s(duration)
+            end_s, has_offset = parse_time_s(end_time, self._zone)
+        except ValueError as error:
+            return str(error)
+        self.found.has_local_times |= not has_offset
+        return end_s - duration_s, duration_s
 
     def _commit(self) -> None:
         """Evaluate what the file held, now that it is complete."""

@@ -7,7 +7,7 @@ the names of TS 28.552 and for Ericsson nodes.
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -157,7 +157,8 @@ def load_mapping(path: Path) -> CounterMapping:
         text = path.read_text(encoding="utf-8")
         document = yaml.safe_load(text)
         node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError) as error:
+        repeated = list(_repeated_keys(node))
+    except (OSError, UnicodeDecodeError, RecursionError) as error:
         raise TraceError(f"{path}: cannot be read as a counter mapping: {error}") from error
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
@@ -165,6 +166,10 @@ def load_mapping(path: Path) -> CounterMapping:
         raise TraceError(
             f"{path}, line {line}: not valid YAML: {getattr(error, 'problem', error)}"
         ) from error
+    if repeated:
+        key = repeated[0]
+        line = key.start_mark.line + 1
+        raise TraceError(f"{path}, line {line}: {key.value}: given twice; keep one; see docs/pm-xml.md")
     try:
         return CounterMapping.model_validate(document)
     except ValidationError as error:
@@ -174,6 +179,20 @@ def load_mapping(path: Path) -> CounterMapping:
         raise TraceError(
             f"{path}, line {_line_of(node, first['loc'])}: {place}: {message}; see docs/pm-xml.md"
         ) from error
+
+
+def _repeated_keys(node: yaml.Node | None) -> Iterator[yaml.Node]:
+    """Keys that their mapping already has; YAML would drop the earlier without a word."""
+    if isinstance(node, yaml.MappingNode):
+        seen = set()
+        for key, value in node.value:
+            if key.value in seen:
+                yield key
+            seen.add(key.value)
+            yield from _repeated_keys(value)
+    elif isinstance(node, yaml.SequenceNode):
+        for value in node.value:
+            yield from _repeated_keys(value)
 
 
 def _line_of(node: yaml.Node | None, location: tuple[int | str, ...]) -> int:

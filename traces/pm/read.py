@@ -91,7 +91,7 @@ def _read_all(files: Sequence[Path], gatherer: Gatherer, quarantine: Quarantine)
             gatherer.read(file)
         except FileRefusedError as error:
             refused.append(error)
-            quarantine.add(Problem(error.file, f"line {error.line}", "file", error.reason))
+            quarantine.add(Problem(error.file, error.place, "file", error.reason))
     if len(refused) == len(files):
         raise TraceError(f"none of {len(files)} measurement files can be used; {refused[0]}") from refused[0]
     return len(refused)
@@ -173,7 +173,7 @@ def _source_notes(found: Found, time_zone: str) -> list[str]:
         notes.append(
             f"{found.n_zero_denominators} ratios had nothing available, as in a locked cell: missing."
         )
-    if found.n_local_times:
+    if found.has_local_times:
         notes.append(f"Times without offset were read as local time in {time_zone}.")
     return notes
 

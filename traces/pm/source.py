@@ -24,9 +24,9 @@ _GZIP_MAGIC = b"\x1f\x8b"
 class FileRefusedError(TraceError):
     """One file that is not read at all. Other files of the same call still are."""
 
-    def __init__(self, file: str, line: int, reason: str, remedy: str) -> None:
-        super().__init__(f"{file}, line {line}: {reason}; {remedy}")
-        self.file, self.line, self.reason = file, line, f"{reason}; {remedy}"
+    def __init__(self, file: str, line: int | None, reason: str, remedy: str) -> None:
+        self.file, self.place, self.reason = file, f"line {line}" if line else "file", f"{reason}; {remedy}"
+        super().__init__(f"{file}, {self.place}: {self.reason}")
 
 
 class _RootFoundError(Exception):
@@ -57,17 +57,12 @@ def read_chunks(path: Path) -> Iterator[bytes]:
             while chunk := stream.read(CHUNK_BYTES):
                 total += len(chunk)
                 if total > MAX_FILE_BYTES:
-                    raise FileRefusedError(
-                        str(path),
-                        0,
-                        f"more than {MAX_FILE_BYTES // 2**20} MiB after unpacking",
-                        "split the file",
-                    )
+                    reason = f"more than {MAX_FILE_BYTES // 2**20} MiB after unpacking"
+                    raise FileRefusedError(str(path), None, reason, "split the file")
                 yield chunk
     except (OSError, EOFError, zlib.error) as error:
-        raise FileRefusedError(
-            str(path), 0, f"cannot be read: {error}", "fetch the file again, or leave it out"
-        ) from error
+        remedy = "fetch the file again, or leave it out"
+        raise FileRefusedError(str(path), None, f"cannot be read: {error}", remedy) from error
 
 
 def root_element(path: Path) -> str:

@@ -79,17 +79,17 @@ def scan(keyed: Keyed, keys: Keys, quarantine: Quarantine, progress: Progress) -
     """
     times = TimeFacts(Counter(), Counter(), Counter())
     found = Scan(times, {c.name: ColumnFacts() for c in keyed.columns}, {})
-    latest = np.full(0, NEVER, np.int64)
+    last = np.full(0, NEVER, np.int64)
 
     for batch in read_batches(keyed.table, keyed.names, on_bad_line=count_bad_lines(keyed.table, quarantine)):
         check, numbers, seconds = placed_rows(batch, keyed, keys, quarantine)
         numbers, seconds = numbers[check.ok], seconds[check.ok]
-        latest = np.concatenate([latest, np.full(len(keys) - len(latest), NEVER, np.int64)])
+        last = np.concatenate([last, np.full(len(keys) - len(last), NEVER, np.int64)])
         found.rows += len(batch)
         if len(numbers):
             low, high = found.chunk_range.get(batch.chunk, (len(keys), -1))
             found.chunk_range[batch.chunk] = min(low, int(numbers.min())), max(high, int(numbers.max()))
-            found.unsorted_rows += _note_times(numbers, seconds, latest, times)
+            found.unsorted_rows += _note_times(numbers, seconds, last, times)
         if len(times.rows_at) > MAX_STEPS:
             raise TraceError(
                 f"{keyed.table.name}: more than {MAX_STEPS} different times; round them to the step"
@@ -101,27 +101,27 @@ def scan(keyed: Keyed, keys: Keys, quarantine: Quarantine, progress: Progress) -
     return found
 
 
-def _note_times(numbers: NDArray[np.int32], seconds: Seconds, latest: Seconds, times: TimeFacts) -> int:
-    """Count times and distances; ``latest`` is the last time of each cell so far. Returns unsorted rows."""
+def _note_times(numbers: NDArray[np.int32], seconds: Seconds, last: Seconds, times: TimeFacts) -> int:
+    """Count times and distances; ``last`` is the time of each cell's last row so far. Returns unsorted rows."""
     _count(times.rows_at, seconds)
     if (np.diff(numbers) < 0).any():
         order = np.argsort(numbers, kind="stable")
         numbers, seconds = numbers[order], seconds[order]
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(numbers) != 0]))
+    starts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    ends = np.append(starts[1:], len(numbers)) - 1
+    before = last[numbers[starts]]
+    across = np.where(before == NEVER, 0, seconds[starts] - before)  # from the batch before to this one
+    last[numbers[starts]] = seconds[ends]
     distance = np.diff(seconds, prepend=seconds[:1])
     distance[starts] = 0
-    before = latest[numbers[starts]]
-    unsorted_rows = int((distance < 0).sum() + (seconds[starts] < before).sum())
+    unsorted_rows = int((distance < 0).sum() + (across < 0).sum())
     if (distance < 0).any():
-        order = np.lexsort((seconds, numbers))
-        seconds = seconds[order]  # numbers are sorted already
+        seconds = seconds[np.lexsort((seconds, numbers))]  # numbers are sorted already
         distance = np.diff(seconds, prepend=seconds[:1])
         distance[starts] = 0
     _count(times.runs, distance[_fourth_equal(distance)])
-    follows = (before != NEVER) & (seconds[starts] > before)
     _count(times.distances, distance[distance > 0])
-    _count(times.distances, (seconds[starts] - before)[follows])
-    latest[numbers[starts]] = np.maximum(before, np.maximum.reduceat(seconds, starts))
+    _count(times.distances, np.abs(across[across != 0]))
     return unsorted_rows
 
 

@@ -1,0 +1,71 @@
+"""The oracle in a replay: the bound, and a plan that holds the limits when the plant carries it out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.replay.stage import Progress, Stage
+from hw.plant import BELOW, CHANGES, UNSERVED
+from policies.oracle import Budgets, PriceTables, solve, wake_times
+
+TIGHTENINGS = 6
+
+
+@dataclass(frozen=True, slots=True)
+class Ceiling:
+    """The least energy of any plan within the limits, and a plan that comes near."""
+
+    bound: float  # [power_unit x samples]
+    plans: list[NDArray[np.uint8]]  # (n, T) of each block
+
+
+def find_ceiling(stage: Stage, progress: Progress) -> Ceiling:
+    """Bound and plan of a staged task.
+
+    The dynamic programme prices a wake-up a little too low where another cell of the group falls asleep in the same
+    tick. So the bound stays a bound, and the plan is mixed for tighter budgets until the plant finds the limits held.
+    """
+    tables, budgets = _price(stage, progress)
+    solver = solve(tables, budgets, progress=lambda share: progress("oracle", 0.5 + 0.4 * share))
+    aimed = budgets
+    for _ in range(TIGHTENINGS):
+        plans = solver.plans(aimed)
+        over = _spent(stage, plans) / np.maximum(budgets.as_array(), 1e-12)
+        if (over <= 1).all():
+            break
+        unserved, below, changes = aimed.as_array() / np.where(over > 1, over * 1.005, 1)
+        aimed = Budgets(unserved, below, changes)
+    return Ceiling(solver.bound, plans)
+
+
+def _price(stage: Stage, progress: Progress) -> tuple[PriceTables, Budgets]:
+    """Priced states of all blocks and what the limits allow in all."""
+    service = stage.task.world.evaluation.service
+    offered, samples = 0.0, 0.0
+    priced: PriceTables | None = None
+    for block, scene in stage.scenes():
+        if priced is None:
+            priced = PriceTables(stage.clock.n_ticks, wake_times(scene.tables, stage.network.allowed))
+        priced.add(scene.tables, scene.network, scene.path, scene.ul_per_dl, stage.clock.per_tick)
+        known = ~np.isnan(scene.path)
+        offered += float(scene.path[known].sum(dtype=np.float64))
+        samples += float(known.sum())
+        progress("oracle", 0.5 * (block + 1) / len(stage.blocks))
+    assert priced is not None
+    return priced, Budgets(
+        unserved=service.unserved_share * offered,
+        below=service.below_target_share * offered,
+        changes=service.level_changes_per_cell_day * samples / stage.clock.per_day,
+    )
+
+
+def _spent(stage: Stage, plans: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+    """Unserved, below-target traffic and changes when the plant carries the plans out. (3,)"""
+    spent = np.zeros(3)
+    for block, scene in stage.scenes():
+        table = scene.execute(plans[block]).table
+        spent += table[:, :, [UNSERVED, BELOW, CHANGES]].sum((0, 1))
+    return spent

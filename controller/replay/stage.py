@@ -1,0 +1,70 @@
+"""What is replayed, cut into blocks of whole groups that fit in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.replay.scene import Scene, make_clock, make_network, make_scene
+from controller.worlds import EvaluatedWorld
+from policies.profile import Profile
+from traces import Trace
+from traces.groups import pack_groups
+
+BLOCK_SAMPLES = 60_000_000  # cells x samples of one block: 240 MB of path
+
+Progress = Callable[[str, float], None]
+
+
+def quiet(_what: str, _share: float) -> None:
+    """Progress that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """What is replayed."""
+
+    trace: Trace
+    world: EvaluatedWorld
+    profile: Profile
+    seed: int = 0
+
+
+class Stage:
+    """A task cut into blocks of whole groups; the last block stays in memory."""
+
+    def __init__(self, task: Task, *, sigma: float | None = None, profile: Profile | None = None) -> None:
+        self.task, self._sigma = task, sigma
+        self.profile = profile or task.profile
+        self.network = network = make_network(task.trace, task.world)
+        group = np.empty(network.n_cells, np.int32)
+        group[network.groups.member] = np.repeat(
+            np.arange(network.n_groups), np.diff(network.groups.group_start)
+        )
+        # number groups by their first cell, as pack_groups expects
+        _, group = np.unique(group, return_inverse=True)
+        self.clock = make_clock(task.trace, task.world)
+        max_cells = max(1, BLOCK_SAMPLES // self.clock.n_samples)
+        self.blocks = list(pack_groups(group.astype(np.int32), max_cells))
+        self._last: tuple[int, Scene] | None = None
+
+    def scene(self, block: int) -> Scene:
+        """The scene of one block."""
+        if self._last is None or self._last[0] != block:
+            self._last = None
+            part = self.task.trace.select_cells(self.blocks[block])
+            self._last = (block, make_scene(part, self.task.world, seed=self.task.seed, sigma=self._sigma))
+        return self._last[1]
+
+    def scenes(self) -> Iterator[tuple[int, Scene]]:
+        """All blocks in order."""
+        for block in range(len(self.blocks)):
+            yield block, self.scene(block)
+
+    @property
+    def order(self) -> NDArray[np.intp]:
+        """Cells of the trace in the order of the blocks."""
+        return np.concatenate(self.blocks)
