@@ -107,11 +107,9 @@ def load_calibration(path: Path) -> Calibration:
         found = error.errors(include_url=False)
         problems = [f"{path}: {dotted(e['loc'])}: {e['msg'].removeprefix('Value error, ')}" for e in found]
         more = len(problems) - _MAX_PROBLEMS_SHOWN
-        problems = problems[:_MAX_PROBLEMS_SHOWN] + (
-            [f"{path}: and {more} more problems"] if more > 0 else []
-        )
-        remedy = "write the file anew with quietcell calibrate"
-        raise WorldError("\n".join(problems) + f"; {remedy}") from error
+        if more > 0:
+            problems = [*problems[:_MAX_PROBLEMS_SHOWN], f"{path}: and {more} more problems"]
+        raise WorldError("\n".join(problems) + "; write the file anew with quietcell calibrate") from error
 
 
 def _silent(done: float) -> None:

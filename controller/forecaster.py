@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from policies.forecast import Forecast
 from policies.profile import ForecastProfile
 
+JUMP = 8.0  # squared surprise of a tick, in variances, from which the level is taken to have jumped
 FLOOR = 0.002  # offered load below which its log tells nothing about the cell [ratio]
 
 
@@ -152,6 +153,8 @@ def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped
         miss = log_sum / count - expected
         excess = min(miss * miss / expected_variance, 16.0) - 1
         state.wander[i] = min(max(0.4, state.wander[i] * (1 + excess / s.wander_memory)), 20.0)
+        if excess > JUMP:
+            state.var_level[i] += 0.25 * miss * miss
     if count > 0:
         state.days[i, slot] += 1
         share = 1 / min(float(state.days[i, slot]), s.memory_days)

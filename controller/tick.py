@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from zoneinfo import ZoneInfo
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from controller.forecaster import Forecaster
@@ -23,6 +24,10 @@ from policies.forecast import Forecast
 from policies.guards import Guards
 from policies.network import Network
 from policies.policy import Planner, View
+
+SILENT_LOAD = 0.01  # expected load above which a tick of exact zeros is not believed [ratio]
+LIMIT_SHARE = 0.98  # of a level's capacity, from which a cell counts as at its limit
+OVERLOADED_SHARE = 0.3  # of the samples of a tick at the limit, from which a cell counts as overloaded
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +75,7 @@ class Controller:
         ``observation`` covers the tick that ended at ``now``; None at the very first tick.
         """
         local = local_time(now, self._zone)
-        offered, fresh = self._take_in(observation, local)
+        offered, fresh, overloaded = self._take_in(observation, local)
         forecast = None
         if self._forecaster is not None:
             forecast = self._forecaster.forecast(local.second_of_day // self._tick_s)
@@ -83,35 +88,52 @@ class Controller:
             forecast=forecast,
             allowed_below_target_share=self._allowed_below,
         )
-        decision = self._guards.apply(self._planner.plan(view), self._level, fresh, local.day)
+        decision = self._guards.apply(
+            self._planner.plan(view), self._level, fresh, overloaded, local.day
+        )
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         self._level = decision.level
         return Commands(decision.level, decision.reason, forecast)
 
     def _take_in(
         self, observation: Observation | None, local: LocalTime
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Offered load of the last tick and where it was measured; feeds the forecaster."""
+    ) -> tuple[NDArray[np.float32], NDArray[np.bool_], NDArray[np.bool_]]:
+        """Offered load of the last tick, where it is to be believed, and where a cell ran at its limit."""
+        n = self._network.n_cells
         if observation is None:
-            unknown = np.full((self._network.n_cells, 1), np.nan, np.float32)
-            return unknown, np.zeros(self._network.n_cells, np.bool_)
+            return np.full((n, 1), np.nan, np.float32), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
         self._level = observation.level
         offered = self._offered(observation)
         if self._forecaster is not None:
+            # a cell that carried something and now reports nothing at all is more likely broken than idle
+            silent = (offered == 0).all(1) & (self._forecaster.weight() > SILENT_LOAD)
+            offered[silent] = np.nan
             self._forecaster.observe(offered, local.second_of_day // self._tick_s - 1)
-        return offered, np.isfinite(observation.carried).any(1)
+        capacity = self._tables.capacity[self._network.groups.model, observation.level]
+        at_limit = (observation.carried >= LIMIT_SHARE * capacity[:, None]) & (capacity > 0)[:, None]
+        return offered, np.isfinite(offered).any(1), at_limit.mean(1) >= OVERLOADED_SHARE
 
     def _offered(self, observation: Observation) -> NDArray[np.float32]:
         """Offered load of each cell: what a group with sleeping cells carried, split as the cells were expected."""
-        off = self._tables.asleep[observation.level]
-        if not off.any():
-            return observation.carried
         offered = observation.carried.copy()
-        weight = self._forecaster.weight() if self._forecaster is not None else np.ones(self._network.n_cells)
-        groups = self._network.groups
-        for g in self._network.coupled:
-            members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-            if off[members].any():
-                share = weight[members] / weight[members].sum()
-                offered[members] = observation.carried[members].sum(0)[None, :] * share[:, None]
+        off = self._tables.asleep[observation.level]
+        if off.any():
+            weight = np.ones(len(off)) if self._forecaster is None else self._forecaster.weight()
+            split_groups(self._network.groups, self._network.coupled, off, weight, offered)
         return offered
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def split_groups(groups, coupled, off, weight, offered):  # type: ignore[no-untyped-def]
+    """Share what a group with sleeping cells carried among its cells in proportion to ``weight``, in place."""
+    for g in coupled:
+        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+        if not off[members].any():
+            continue
+        whole = weight[members].sum()
+        for t in range(offered.shape[1]):
+            total = 0.0
+            for i in members:
+                total += offered[i, t]
+            for i in members:
+                offered[i, t] = total * weight[i] / whole

@@ -45,117 +45,148 @@ def _delay(row, levels, shape, wakes, before, after):  # type: ignore[no-untyped
     return missed, slow
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _off(levels, shape, wakes, state, sleepers, mask):  # type: ignore[no-untyped-def]
-    """Whether all cells of ``mask`` are at a level that takes time to leave."""
-    n = len(shape[0])
-    for k in range(len(sleepers)):
-        if mask >> k & 1 and wakes.of_level[levels[state * n + sleepers[k]]] < 0:
-            return False
-    return True
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _wake_ups(levels, n_states, shape, wakes, sleepers):  # type: ignore[no-untyped-def]
+    """Every way in which some cells of a group wake up while the others stay: the moves that cost service.
+
+    Returns the set of waking cells (bits over ``sleepers``), the state before and after, and for each wake-up time
+    the state that serves until then, as columns of one array (3 + W, ways), ordered by the set.
+    """
+    radix, stride = shape
+    n, n_wakes = len(radix), len(wakes.samples)
+    found = np.empty((3 + n_wakes, n_states * n_states), np.int64)
+    count = 0
+    for mask in range(1, 1 << len(sleepers)):
+        for old in range(n_states):
+            for new in range(n_states):
+                wanted = True
+                for j in range(n):
+                    waking = _wakes_up(wakes, levels[old * n + j], levels[new * n + j]) >= 0
+                    masked = False
+                    for k in range(len(sleepers)):
+                        masked = masked or (sleepers[k] == j and (mask >> k & 1) == 1)
+                    same = levels[old * n + j] == levels[new * n + j]
+                    wanted = wanted and (waking if masked else same)
+                if not wanted:
+                    continue
+                found[0, count], found[1, count], found[2, count] = mask, old, new
+                for w in range(n_wakes):
+                    via = new
+                    for j in range(n):
+                        if _wakes_up(wakes, levels[old * n + j], levels[new * n + j]) >= w:
+                            via += ((old // stride[j]) % radix[j] - (new // stride[j]) % radix[j]) * stride[j]
+                    found[3 + w, count] = via
+                count += 1
+    return found[:, :count].copy()
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _woken(cost, row, levels, shape, wakes, prices, old, sleepers, mask):  # type: ignore[no-untyped-def]
-    """Cheapest state that ``old`` can wake to when exactly the cells of ``mask`` wake up and no other cell moves."""
-    radix, stride = shape
-    n = len(radix)
-    combos, woken = 1, 0
-    for k in range(len(sleepers)):
-        if mask >> k & 1:
-            combos *= radix[sleepers[k]]
-            woken += 1
-    last = N_SUMS + 2 * len(wakes.samples) - 2
-    harmless = row[old, last] == 0 and row[old, last + 1] == 0
-    least = np.inf
-    for combo in range(combos):
-        rest, state, waking = combo, old, True
-        for k in range(len(sleepers)):
-            if mask >> k & 1:
-                j = sleepers[k]
-                state += (rest % radix[j] - (old // stride[j]) % radix[j]) * stride[j]
-                rest //= radix[j]
-                waking = waking and _wakes_up(wakes, levels[old * n + j], levels[state * n + j]) >= 0
-        if not waking or cost[state] >= least:
-            continue
-        price = cost[state]
-        if not harmless:
-            missed, slow = _delay(row, levels, shape, wakes, old, state)
-            price += prices[0] * missed + prices[1] * slow
-        least = min(least, price)
-    return least + woken * prices[2]
+def _move(cost, digit, leaves, radix, stride, price, line):  # type: ignore[no-untyped-def]
+    """Let one cell change its level without waking up: in place from cost by its new level to cost by its old.
 
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _move(cost, levels, shape, wakes, price, j):  # type: ignore[no-untyped-def]
-    """Let cell j change its level without waking up, in place: ``cost`` by the new state becomes that by the old."""
-    radix, stride = shape
-    n = len(radix)
-    line = np.empty(radix[j])
+    ``digit`` (S,) position of the state along the cell's levels; ``leaves`` (radix, radix) moves that wake it up.
+    """
     for s in range(len(cost)):
-        if (s // stride[j]) % radix[j] != 0:
+        if digit[s] != 0:
             continue
-        any_new = np.inf
-        for b in range(radix[j]):
-            any_new = min(any_new, cost[s + b * stride[j]])
-        for a in range(radix[j]):
-            old = levels[(s + a * stride[j]) * n + j]
-            least = any_new
-            if wakes.of_level[old] >= 0:
-                least = np.inf
-                for b in range(radix[j]):
-                    new = s + b * stride[j]
-                    if _wakes_up(wakes, old, levels[new * n + j]) < 0:
-                        least = min(least, cost[new])
-            line[a] = min(cost[s + a * stride[j]], least + price)
-        for a in range(radix[j]):
-            cost[s + a * stride[j]] = line[a]
+        least = np.inf
+        for b in range(radix):
+            line[b] = cost[s + b * stride]
+            least = min(least, line[b])
+        for a in range(radix):
+            reached = least
+            if leaves[a].any():
+                reached = np.inf
+                for b in range(radix):
+                    if not leaves[a, b]:
+                        reached = min(reached, line[b])
+            cost[s + a * stride] = min(line[a], reached + price)
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _before(cost, row, levels, shape, wakes, prices, sleepers, out):  # type: ignore[no-untyped-def]
+def _priced_rows(rows, q, prices, n_wakes, here, early):  # type: ignore[no-untyped-def]
+    """Price of each state in tick q, and of its first samples: ``early[w]`` between two wake-up times."""
+    for s in range(len(here)):
+        row = rows[q, s]
+        here[s] = row[ENERGY] + prices[0] * row[UNSERVED] + prices[1] * row[BELOW]
+        before = 0.0
+        for w in range(n_wakes):
+            until = prices[0] * row[N_SUMS + 2 * w] + prices[1] * row[N_SUMS + 2 * w + 1]
+            early[w, s] = until - before
+            before = until
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _before(cost, early, ways, digits, leaves, shape, sleepers, price, scratch, out):  # type: ignore[no-untyped-def]
     """Cheapest cost ``out`` (S,) by the state before a tick, from the cost by the state in it.
 
     Every set of cells that may wake up together is tried; the others move freely. Exact.
     """
-    n = len(shape[0])
-    out[:] = np.inf
+    radix, stride = shape
+    trial, line = scratch
+    at = 0
     for mask in range(1 << len(sleepers)):
-        trial = cost.copy()
-        if mask:
-            for s in range(len(cost)):
-                trial[s] = np.inf
-                if _off(levels, shape, wakes, s, sleepers, mask):
-                    trial[s] = _woken(cost, row, levels, shape, wakes, prices, s, sleepers, mask)
-        for j in range(n):
-            free = True
+        woken = 0
+        for k in range(len(sleepers)):
+            woken += mask >> k & 1
+        if mask == 0:
+            trial[:] = cost
+        else:
+            trial[:] = np.inf
+            while at < ways.shape[1] and ways[0, at] == mask:
+                total = cost[ways[2, at]] + woken * price
+                for w in range(len(early)):
+                    total += early[w, ways[3 + w, at]] - early[w, ways[2, at]]
+                trial[ways[1, at]] = min(trial[ways[1, at]], total)
+                at += 1
+        for j in range(len(radix)):
+            locked = False
             for k in range(len(sleepers)):
-                free = free and not (mask >> k & 1 and sleepers[k] == j)
-            if free:
-                _move(trial, levels, shape, wakes, prices[2], j)
+                locked = locked or (sleepers[k] == j and (mask >> k & 1) == 1)
+            if not locked:
+                _move(trial, digits[j], leaves[j, : radix[j], : radix[j]], radix[j], stride[j], price, line)
         for s in range(len(out)):
-            out[s] = min(out[s], trial[s])
+            out[s] = min(out[s], trial[s]) if mask else trial[s]
+
+
+@njit(cache=True)  # type: ignore[untyped-decorator]
+def _digits_and_leaves(levels, n_states, shape, wakes):  # type: ignore[no-untyped-def]
+    """Position of each state along each cell's levels (n, S), and the moves that wake a cell up (n, R, R)."""
+    radix, stride = shape
+    n = len(radix)
+    digits = np.empty((n, n_states), np.int64)
+    leaves = np.zeros((n, radix.max(), radix.max()), np.bool_)
+    for j in range(n):
+        for s in range(n_states):
+            digits[j, s] = (s // stride[j]) % radix[j]
+        for a in range(radix[j]):
+            for b in range(radix[j]):
+                old, new = levels[a * stride[j] * n + j], levels[b * stride[j] * n + j]
+                leaves[j, a, b] = _wakes_up(wakes, old, new) >= 0
+    return digits, leaves
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
 def _group_plan(rows, levels, shape, wakes, prices, plan, totals):  # type: ignore[no-untyped-def]
     """Cheapest states of one group from all awake. ``rows`` (ticks, S, columns)."""
     ticks, count = rows.shape[0], rows.shape[1]
-    n = len(shape[0])
+    n, n_wakes = len(shape[0]), len(wakes.samples)
     sleepers = np.array([j for j in range(n) if wakes.of_level[levels[(count - 1) * n + j]] >= 0], np.int64)
-    to_go, here = np.zeros((ticks + 1, count)), np.empty(count)
+    ways = _wake_ups(levels, count, shape, wakes, sleepers)
+    digits, leaves = _digits_and_leaves(levels, count, shape, wakes)
+    to_go, here, early = np.zeros((ticks + 1, count)), np.empty(count), np.empty((n_wakes, count))
+    scratch = (np.empty(count), np.empty(shape[0].max()))
     for q in range(ticks - 1, -1, -1):
-        for s in range(count):
-            row = rows[q, s]
-            here[s] = to_go[q + 1, s] + row[ENERGY] + prices[0] * row[UNSERVED] + prices[1] * row[BELOW]
-        _before(here, rows[q], levels, shape, wakes, prices, sleepers, to_go[q])
+        _priced_rows(rows, q, prices, n_wakes, here, early)
+        here += to_go[q + 1]
+        _before(here, early, ways, digits, leaves, shape, sleepers, prices[2], scratch, to_go[q])
     totals[:] = 0
     now = 0
     for q in range(ticks):
         best, least = 0, np.inf
+        _priced_rows(rows, q, prices, n_wakes, here, early)
         for s in range(count):
-            row = rows[q, s]
-            price = row[ENERGY] + prices[0] * row[UNSERVED] + prices[1] * row[BELOW] + to_go[q + 1, s]
+            price = here[s] + to_go[q + 1, s]
             for j in range(n):
                 price += prices[2] * (levels[now * n + j] != levels[s * n + j])
             if price < least and len(sleepers):

@@ -23,7 +23,12 @@ class Guards:
         self._day = -1
 
     def apply(
-        self, decision: Decision, level: NDArray[np.uint8], fresh: NDArray[np.bool_], day: int
+        self,
+        decision: Decision,
+        level: NDArray[np.uint8],
+        fresh: NDArray[np.bool_],
+        overloaded: NDArray[np.bool_],
+        day: int,
     ) -> Decision:
         """The decision, moved toward awake where a limit says so.
 
@@ -31,6 +36,8 @@ class Guards:
         ----------
         level : level in use. (n,)
         fresh : True where the last tick was measured; a whole group is awake as soon as one of its cells is not. (n,)
+        overloaded : True where a cell ran at the limit of its level, so that nobody knows what was offered; its
+            whole group is awake for the next tick. (n,)
         day : number of the local day; the budget of changes begins anew with it.
         """
         if day != self._day:
@@ -43,17 +50,18 @@ class Guards:
             reason[cells] = why
 
         wake(~self._network.allowed[np.arange(len(wanted)), wanted], Reason.GUARD_LEVEL)
-        stale_group = np.zeros(self._network.n_groups, np.bool_)
-        np.logical_or.at(stale_group, self._group_of, ~fresh)
-        wake(stale_group[self._group_of] & (wanted > SYMBOL), Reason.GUARD_TELEMETRY)
+        wake(self._anywhere_in_group(overloaded) & (wanted > SYMBOL), Reason.GUARD_OVERLOAD)
+        wake(self._anywhere_in_group(~fresh) & (wanted > SYMBOL), Reason.GUARD_TELEMETRY)
         # going deeper must leave one change of the day for the way back
         spent = self._changes + 2 > self._settings.max_changes_per_cell_day
         held = spent & (wanted > level)
         wanted[held], reason[held] = level[held], Reason.GUARD_BUDGET
-        # staying where it is may itself not be allowed any more once a partner has moved: joint plans are all or none
-        broken = np.zeros(self._network.n_groups, np.bool_)
-        np.logical_or.at(broken, self._group_of, held)
-        partner = broken[self._group_of] & ~held & (wanted > level)
+        # a joint plan is all or none: where one cell may not go deeper, its partners do not either
+        partner = self._anywhere_in_group(held) & ~held & (wanted > level)
         wanted[partner], reason[partner] = level[partner], Reason.GUARD_BUDGET
         self._changes += (wanted != level) & (np.maximum(wanted, level) > SYMBOL)
         return Decision(wanted, reason)
+
+    def _anywhere_in_group(self, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """True for every cell of a group in which ``cells`` holds somewhere. (n,)"""
+        return np.asarray((np.bincount(self._group_of, cells, self._network.n_groups) > 0)[self._group_of])

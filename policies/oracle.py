@@ -24,7 +24,7 @@ from policies.hindsight import N_SUMS, Wakes, price_states
 from policies.joint import States, joint_states
 from policies.network import Network
 
-GAP_WANTED = 2e-4
+GAP_WANTED = 1e-4
 MAX_ROUNDS = 80
 TIE_BREAK = 1e-7  # least price of a budget in units of its scale: where a change is free it is made for nothing
 
@@ -131,7 +131,7 @@ def _maximise_dual(
     answers: list[_Answer] = []
     scale = max(_ask(tables, np.full(3, 1e9)).energy, 1e-9) / np.maximum(limit, 1e-12)
     best, centre = -np.inf, prices
-    radius = 1.0
+    radius = 4e-3
     for turn in range(MAX_ROUNDS):
         answer = _ask(tables, prices)
         answers.append(answer)
@@ -141,7 +141,7 @@ def _maximise_dual(
         upper, target = _model_peak(answers, limit, scale, centre, radius)
         progress(min(0.95, turn / 40))
         reaches_edge = (target >= centre + 0.999 * radius * scale).any()
-        if not reaches_edge and upper - best <= GAP_WANTED / 4 * abs(best):
+        if not reaches_edge and upper - best <= GAP_WANTED * abs(best):
             break
         radius = radius * 4 if reaches_edge else radius
         prices = target

@@ -28,8 +28,7 @@ class Reason(IntEnum):
     GUARD_TELEMETRY = 10
     GUARD_BUDGET = 11
     GUARD_LEVEL = 12
-    HINDSIGHT = 13
-    LOGGED = 14
+    GUARD_OVERLOAD = 13
 
 
 REASON_WORDS = {
@@ -43,11 +42,10 @@ REASON_WORDS = {
     Reason.BELOW_THRESHOLD: "load below the sleep threshold",
     Reason.ABOVE_THRESHOLD: "load above the wake threshold",
     Reason.BETWEEN_THRESHOLDS: "load between the thresholds",
-    Reason.GUARD_TELEMETRY: "guard: telemetry missing, so awake",
+    Reason.GUARD_TELEMETRY: "guard: telemetry missing or implausible, so awake",
     Reason.GUARD_BUDGET: "guard: changes of the day used up",
     Reason.GUARD_LEVEL: "guard: level not allowed for this cell",
-    Reason.HINDSIGHT: "chosen with perfect foresight",
-    Reason.LOGGED: "what the operator did",
+    Reason.GUARD_OVERLOAD: "guard: a cell of the group ran at its limit, so awake",
 }
 
 

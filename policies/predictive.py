@@ -24,6 +24,7 @@ from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
 
+TINY = 1e-30  # risk that a factor of infinity still forbids
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
 
 
@@ -46,6 +47,8 @@ class Prices(NamedTuple):
     power: NDArray[np.float64]  # (n,) full-load power, the unit of the other two [power_unit]
     risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
     change: float  # per change, in full-load power
+    off_air: float  # factor on the risk while cells of the group are off air
+    ready: NDArray[np.bool_]  # (n,) measured for long enough that its group may leave the air
 
 
 class PredictivePlanner:
@@ -78,7 +81,9 @@ class PredictivePlanner:
         days = self._ticks_seen * view.tick_s / 86400
         shortfall = self._settings.shortfall_gain * np.maximum(self._shortfall, 0)
         risk = self._settings.risk_price * (1 + shortfall + self._settings.caution / (1 + days))
-        price = Prices(full_power, risk * full_power, self._settings.change_price)
+        s = self._settings
+        ready = days >= s.off_air_after_h / 24
+        price = Prices(full_power, risk * full_power, s.change_price, s.off_air_caution, ready)
         belief = (forecast.log_median, forecast.log_sd, forecast.known)
         fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
         _plan_singles(*fixed, self._single, *belief, price, view.level, level, reason)
@@ -170,7 +175,7 @@ def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd,
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride, spt, mean, log_sd, risk, change, now):  # type: ignore[no-untyped-def]
+def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride, spt, mean, log_sd, risk, off_air, change, now):  # type: ignore[no-untyped-def]
     """Best first state of a group, and the best if changes were free. ``mean`` (H, members)."""
     horizon, n = mean.shape
     n_states = len(service_as)
@@ -180,6 +185,9 @@ def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride
         _price_tick(
             tables, limit, models, matrix, levels, service_as, mean[h], log_sd[h], risk, scratch, cost[h], tail[h]
         )
+        for s in range(n_states):
+            if service_as[s] >= 0:
+                tail[h, s] = off_air * max(tail[h, s], TINY)
     # a cell that leaves a level needs its wake-up time: part of the next tick is still served by that level
     to_go = np.zeros(n_states)
     for h in range(horizon - 1, 0, -1):
@@ -305,6 +313,7 @@ def _plan_groups(tables, limit, groups, states, spt, chosen, log_median, log_sd,
             mean,
             spread,
             price.risk[members],
+            price.off_air if price.ready[members].all() else np.inf,
             price.change * price.power[members].mean(),
             _state_of(levels, count, members, now),
         )

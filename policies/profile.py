@@ -34,6 +34,8 @@ class PredictiveProfile(_Settings):
     """Prices of the ``predictive`` policy, in units of a cell's full-load power over one tick."""
 
     risk_price: Positive  # for offered traffic that misses its target, per full-rate tick of traffic
+    off_air_caution: Annotated[float, Field(ge=1)]  # factor on the risk of joint levels with cells off air
+    off_air_after_h: NotNegative  # time that all cells of a group must have been measured before one leaves the air
     change_price: NotNegative  # for one change of level
     shortfall_gain: NotNegative  # how steeply the risk price rises once a cell has missed its target
     caution: NotNegative  # added to the risk price, in multiples of it, while a cell is new; halves with its first day

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
@@ -24,6 +25,7 @@ from hw.calibration import Calibration
 from hw.calibration.model import ErrorFigures, LevelFit
 from hw.errors import WorldError
 
+NO_NAME = "(no name)"
 _UNSEEN = {
     "unseen_hours": "unseen hours",
     "unseen_days": "unseen days",
@@ -77,16 +79,17 @@ def print_calibration(fitted: Calibration, console: Console, trace: Path, out: P
 
 
 def _product_table(fitted: Calibration) -> Table:
-    table = Table(title=f"{fitted.source}: power models by product, energy in {fitted.energy_unit}")
+    title = f"{fitted.source}: power models by product, energy in {fitted.energy_unit}"
+    table = Table(title=title, box=box.SIMPLE_HEAD, pad_edge=False, title_justify="left")
     table.add_column("product")
-    for name in ("stations", "hours", "idle /\nfull", "error\nhours", "error\nstations"):
+    for name in ("sites", "hours", "idle /\nfull", "error\nhours", "error\nsites"):
         table.add_column(name, justify="right")
-    table.add_column("level and effect\n(95 % interval, load seen)")
+    table.add_column("level and effect\n(95 % interval)", no_wrap=True)
     hours, stations = (_by_product(fitted, name) for name in ("unseen_hours", "unseen_stations"))
     for name, product in fitted.products.items():
         levels = [_effect(level, fit) for level, fit in product.levels.items() if fit.identified]
         table.add_row(
-            name or "(no name)",
+            name or NO_NAME,
             str(product.n_stations),
             f"{product.n_steps * fitted.step_s / 3600:.0f}",
             UNDEFINED if product.idle_per_full is None else percent(product.idle_per_full),
@@ -99,7 +102,7 @@ def _product_table(fitted: Calibration) -> Table:
 
 def _effect(name: str, fit: LevelFit) -> str:
     effect, low, high = (100 * (x or 0.0) for x in (fit.effect, fit.effect_low, fit.effect_high))
-    return f"{name} {effect:.1f} %\n({low:.1f} to {high:.1f}, load <= {percent(fit.load_max or 0.0)})"
+    return f"{name} {effect:.1f} %\n({low:.1f} to {high:.1f})\nload <= {percent(fit.load_max or 0.0)}"
 
 
 def _by_product(fitted: Calibration, name: str) -> dict[str, float]:
@@ -108,7 +111,7 @@ def _by_product(fitted: Calibration, name: str) -> dict[str, float]:
 
 
 def _error_lines(fitted: Calibration) -> Iterator[str]:
-    yield "Error, sum of |error| over sum of energy, by cross-validation (straight lines beside it):"
+    yield "Error by cross-validation, sum of |error| over sum of energy (straight lines beside it):"
     for name, label in _UNSEEN.items():
         figures: ErrorFigures | None = getattr(fitted.errors, name, None)
         if figures:
@@ -144,13 +147,13 @@ def _missing_lines(fitted: Calibration) -> Iterator[str]:
     for name, product in fitted.products.items():
         for level, fit in product.levels.items():
             if not fit.identified:
-                reasons.setdefault(level, []).append(f"  {name}: {fit.reason}")
+                reasons.setdefault(level, []).append(f"  {name or NO_NAME}: {fit.reason}")
     for level, lines in reasons.items():
         yield f"Not identified: {level}"
         yield from lines
-    silent = [name for name, product in fitted.products.items() if not product.n_stations]
+    silent = [name or NO_NAME for name, product in fitted.products.items() if not product.n_stations]
     if silent:
         yield f"No measured energy: {', '.join(silent)}. Their cells get the network's middle and no level."
     without = sum(len(station.cells) for station in fitted.stations if not station.n_steps)
     if without:
-        yield f"{without} cells have no measured energy and get the middle of their kind of hardware."
+        yield f"Cells without measured energy, which get the middle of their kind of hardware: {without}"

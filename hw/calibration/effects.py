@@ -27,7 +27,7 @@ _RESAMPLES = 2000
 _LEAST_SPREAD = 0.01
 _LEAST_ENERGY = 1e-3  # of the measured energy: least awake energy that a change is relative to
 _LEAST_WEIGHT = 1e-6
-_RIDGE = 0.1  # rows' worth of pull towards one effect for all products of a station
+_RIDGE = 0.3  # rows' worth of pull towards one effect for all products of a station
 _LARGEST_RISE = 0.5  # of a step's energy above the awake curve; more is no effect of a level
 
 Kind = tuple[str, str]  # product, level

@@ -9,7 +9,7 @@ import numpy as np
 
 from hw.calibration.awake import KNOTS
 from hw.calibration.effects import is_known
-from hw.calibration.measurements import Float64
+from hw.calibration.measurements import Float64, Mask
 from hw.calibration.model import Calibration, CellFit
 from hw.calibration.priors import CellKind
 from hw.calibration.typical import Typical
@@ -51,23 +51,8 @@ def make_world(
     """
     levels = _levels(calibration)
     models, model_of = _models(calibration)
-    shapes = {known.product: np.array(known.values) for known in calibration.shapes}
-    shape = (len(models), len(levels))
-    power = np.empty((*shape, LOAD_BINS + 1))
-    capacity, has_level = np.ones(shape), np.zeros(shape, np.bool_)
-    for i, model in enumerate(models):
-        awake = _awake(shapes.get(model.cell.product, KNOTS), model)
-        for k, level in enumerate(levels):
-            effect = model.cell.effects.get(level)
-            power[i, k] = awake
-            has_level[i, k] = k <= SYMBOL or effect is not None
-            if effect is None:
-                continue
-            limit = calibration.products[model.cell.product].levels[level].load_max or 0.0
-            if k > SYMBOL:
-                capacity[i, k] = 0.0 if level in _OFF_AIR else limit
-            # up to the first point above the limit: kernels interpolate between points
-            power[i, k, : int(np.searchsorted(_LOAD, limit)) + 1] *= 1 + effect
+    power, capacity, has_level = _tables(calibration, models, levels)
+    shape = has_level.shape
     asleep = np.array([level in _OFF_AIR for level in levels])
     per_hour = _HOUR_S / calibration.step_s
     watt = calibration.energy_unit == "Wh"
@@ -113,7 +98,9 @@ def _models(calibration: Calibration) -> tuple[list[_Model], dict[str, int]]:
             if station.n_steps == 0 and kind in row_of_kind:
                 model_of[cell.cell_id] = row_of_kind[kind]
                 continue
-            row_of_kind[kind] = model_of[cell.cell_id] = len(models)
+            model_of[cell.cell_id] = len(models)
+            if station.n_steps == 0:
+                row_of_kind[kind] = len(models)
             models.append(_Model(station.base, cell))
     typical = Typical(calibration)
     for product in [*calibration.products, ""]:
@@ -122,6 +109,30 @@ def _models(calibration: Calibration) -> tuple[list[_Model], dict[str, int]]:
             model_of[product] = len(models)
             models.append(_Model(station.base, station.cells[0]))
     return models, model_of
+
+
+def _tables(
+    calibration: Calibration, models: list[_Model], levels: tuple[str, ...]
+) -> tuple[Float64, Float64, Mask]:
+    """Energy of a step (M, L, LOAD_BINS + 1), capacity (M, L) and which levels there are (M, L)."""
+    shapes = {known.product: np.array(known.values) for known in calibration.shapes}
+    shape = (len(models), len(levels))
+    energy = np.empty((*shape, LOAD_BINS + 1))
+    capacity, has_level = np.ones(shape), np.zeros(shape, np.bool_)
+    has_level[:, : SYMBOL + 1] = True
+    for i, model in enumerate(models):
+        energy[i] = _awake(shapes.get(model.cell.product, KNOTS), model)
+        for level, effect in model.cell.effects.items():
+            if level not in levels:
+                continue  # identified, but no level of the engine
+            k = levels.index(level)
+            has_level[i, k] = True
+            limit = calibration.products[model.cell.product].levels[level].load_max or 0.0
+            if k > SYMBOL:
+                capacity[i, k] = 0.0 if level in _OFF_AIR else limit
+            # up to the first point above the limit: kernels interpolate between points
+            energy[i, k, : int(np.searchsorted(_LOAD, limit)) + 1] *= 1 + effect
+    return energy, capacity, has_level
 
 
 def _awake(shape: Float64, model: _Model) -> Float64:

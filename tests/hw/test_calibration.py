@@ -15,7 +15,6 @@ from hw.calibration.clock import estimate_clocks
 from hw.calibration.measurements import pair, without_absurd
 from hw.calibration.model import LevelFit
 from hw.errors import WorldError
-from hw.world import LOAD_BINS, World
 
 HOURS = 96
 NIGHT = (np.arange(HOURS) % 24 >= 1) & (np.arange(HOURS) % 24 < 6)
@@ -33,10 +32,10 @@ def network(
     seed: int = 0,
     **change: Any,
 ) -> Measurements:
-    """Stations of two products, A and B in turn. ``n_resting`` of them rest at night, on three nights of four.
+    """Stations of two products, A and B in turn. ``n_resting`` of them rest on three nights of four.
 
-    A cell draws (10 + 8 load + 2 sqrt(load)) x size of its station, B 1.5 times as much; ``lag`` moves the load
-    behind the energy.
+    A cell draws (10 + 8 load + 2 sqrt(load)) x size of its station, B 1.5 times as much; ``lag`` moves the
+    load behind the energy.
     """
     rng = np.random.default_rng(seed)
     n = n_sites * cells
@@ -79,16 +78,6 @@ def error(fitted: Calibration, m: Measurements) -> float:
 
 def level(fitted: Calibration, product: str = "A", name: str = "night_shutdown") -> LevelFit:
     return fitted.products[product].levels[name]
-
-
-def check_world(world: World) -> None:
-    """Rises with load, never draws more asleep than awake, symbol as full."""
-    awake = world.power[:, :1]
-    assert (np.diff(world.power[:, 0], axis=1) >= 0).all()
-    assert (world.power <= awake).all()
-    np.testing.assert_array_equal(world.power[:, 0], world.power[:, 1])
-    assert (world.capacity_ratio[:, :2] == 1).all()
-    assert world.has_level[:, :2].all()
 
 
 def test_finds_the_truth() -> None:
@@ -195,93 +184,43 @@ def test_a_level_that_costs_energy_is_credited_nothing() -> None:
     np.testing.assert_array_equal(world.power[:, 2], world.power[:, 0])
 
 
-def test_world_credits_the_observed_load_range_only() -> None:
-    m = network()
-    fitted = fit_power(m)
-    world = make_world(fitted)
-    check_world(world)
-    assert world.level_names == ("full", "symbol", "night_shutdown")
-    assert world.wake_s.tolist() == [0, 0, 60]
-    assert not world.asleep.any()
-    load_max = level(fitted).load_max
-    assert load_max is not None
-    assert load_max == pytest.approx(0.03, abs=0.002)
-    row = world.model_of_product["s0/c0"]
-    assert world.capacity_ratio[row, 2] == np.float32(load_max)
-    last = int(np.ceil(load_max * LOAD_BINS))
-    ratio = world.power[row, 2] / world.power[row, 0]
-    np.testing.assert_allclose(
-        ratio[: last + 1], 1 + fitted.stations[0].cells[0].effects["night_shutdown"], rtol=1e-6
-    )
-    assert (ratio[last + 1 :] == 1).all()
-
-
-def test_world_knows_every_cell_every_product_and_strangers() -> None:
-    m = network()
-    unmeasured = replace(m, energy=np.where(np.arange(12)[:, None] >= 10, np.nan, m.energy))
-    world = make_world(fit_power(unmeasured))
-    ids = np.array([*m.cell_id, "new", "new too"])
-    rows = world.models_of(np.array([*m.product, "A", "Z"]), ids)
-    assert len(set(rows[:10])) == 10
-    assert world.has_level[rows[:-1], 2].all()
-    assert not world.has_level[rows[-1], 2]
-    assert world.parameters["cells_without_measured_energy"] == 2
-    kind = world.power[rows[10], 0]  # an unmeasured A draws about the middle of the others
-    others = world.power[rows[[0, 2, 4, 6, 8]], 0]
-    assert (others.min(axis=0) <= kind).all()
-    assert (kind <= others.max(axis=0)).all()
-
-
-def test_world_is_what_predicts() -> None:
-    """Naive twin: the energy of a step, added up cell by cell from the world's tables."""
-    m = network(6, cells=3, n_resting=6, lag=1)
-    rest = m.activation["night_shutdown"] * 0.7
-    m = replace(m, activation={"night_shutdown": rest}, product=np.full(18, "A"))
-    fitted = fit_power(m)
-    world = make_world(fitted)
-    found = predict(fitted, m)
-    for site in range(6):
-        for step in (1, 25, 40, 90):
-            total = 0.0
-            for cell in np.flatnonzero(m.site_of_cell == site):
-                row = world.model_of_product[m.cell_id[cell]]
-                share, load = rest[cell, step + 1], m.load[cell, step + 1]
-                at = np.interp(load * LOAD_BINS, np.arange(LOAD_BINS + 1), world.power[row, 0])
-                effect = fitted.stations[site].cells[cell % 3].effects["night_shutdown"]
-                total += float(at * (1 + effect * share))
-            assert found[site, step] == pytest.approx(total, rel=1e-4)
-    assert np.isnan(found[:, -1]).all()  # no load belongs to the last step
-
-
-def test_energy_unit_and_step_set_the_power() -> None:
-    hourly = make_world(fit_power(network()))
-    quarter = make_world(fit_power(replace(network(), step_s=900)))
-    np.testing.assert_allclose(quarter.power, 4 * hourly.power, rtol=1e-6)
-    assert hourly.power_unit == "norm per h"
-    assert hourly.watt_per_unit is None
-    watt = make_world(fit_power(replace(network(), energy_unit="Wh")))
-    assert (watt.power_unit, watt.watt_per_unit) == ("W", 1.0)
-
-
-def test_off_air_levels_carry_nothing() -> None:
-    m = network()
-    world = make_world(fit_power(replace(m, activation={"carrier_shutdown": m.activation["night_shutdown"]})))
-    assert world.level_names == ("full", "symbol", "carrier_shutdown")
-    assert world.asleep.tolist() == [False, False, True]
-    assert (world.rate_ratio[:, 2] == 0).all()
-    row = world.model_of_product["s0/c0"]
-    assert world.capacity_ratio[row, 2] == 0
-    assert world.power[row, 2, 0] / world.power[row, 0, 0] == pytest.approx(1 + EFFECT, abs=0.03)
-
-
 def test_products_of_one_station_that_rest_together() -> None:
-    """They can hardly be told apart: their effects stay near the one they have together."""
-    m = network(10, cells=2, n_resting=10)
-    product = np.array(["A", "B"] * 10)
-    fitted = fit_power(replace(m, product=product))
-    effects = [level(fitted, p).effect for p in "AB"]
-    assert effects == pytest.approx([EFFECT, EFFECT], abs=0.05)
-    assert error(fitted, m) < 0.02
+    """They can hardly be told apart: their effects stay near the one they have together.
+
+    What the level saves falls with load, which the model does not know; told apart by that, one product would
+    save more than it draws.
+    """
+    m = network(20, cells=2, n_resting=0, noise=0.01)
+    rest = np.zeros_like(m.load)
+    rest[:24] = (np.arange(HOURS) % 24 < 9) | (np.arange(HOURS) % 24 >= 20)
+    saved = np.stack([(2 * rest * (1 - m.load))[m.site_of_cell == s].sum(axis=0) for s in range(20)])
+    product = np.array(["A", "B"] * 20)
+    fitted = fit_power(
+        replace(m, product=product, energy=m.energy - saved, activation={"night_shutdown": rest})
+    )
+    effects = [level(fitted, p).effect or 0 for p in "AB"]
+    assert np.mean(effects) == pytest.approx(-0.15, abs=0.05)
+    assert max(effects) - min(effects) < 0.15
+
+
+def test_a_step_without_load_shows_no_level() -> None:
+    m = network(8, cells=2, n_resting=8)
+    rest = m.activation["night_shutdown"].copy()
+    rest[::2] = 0
+    load = np.where(rest > 0, np.nan, m.load)
+    fitted = fit_power(replace(m, load=load, activation={"night_shutdown": rest}))
+    assert fitted.products["A"].levels == {}
+
+
+def test_a_few_outliers_do_not_bend_the_curve() -> None:
+    m = network(n_resting=0)
+    plain = fit_power(m)
+    high = m.load > np.quantile(m.load, 0.97)  # one product's outliers, where they tilt the curve
+    spoiled = fit_power(
+        replace(m, energy=np.where(high & (np.arange(12) % 2 == 0)[:, None], 3, 1) * m.energy)
+    )
+    for site in range(0, 12, 2):
+        assert spoiled.stations[site].base == pytest.approx(plain.stations[site].base, rel=0.05)
 
 
 def test_an_unrecorded_cell_stands_in_from_the_others() -> None:
@@ -289,11 +228,12 @@ def test_an_unrecorded_cell_stands_in_from_the_others() -> None:
     load = m.load.copy()
     load[1::2] = 0.1 + 0.5 * load[::2]  # the second cell follows the first
     hidden = load.copy()
-    hidden[1::2, 30:] = np.nan
+    hidden[1::2][:, np.random.default_rng(5).random(HOURS) < 0.6] = np.nan
     rows = pair(replace(m, load=hidden), np.zeros(12, np.intp), np.ones((6, HOURS), np.bool_))
     for site in rows:
-        np.testing.assert_allclose(site.load, load[site.cells].T, atol=0.02)
-        assert not site.recorded[30:, 1].any()
+        np.testing.assert_allclose(site.load, load[site.cells].T, atol=0.1)  # within the recorded range
+        assert np.abs(site.load - load[site.cells].T).mean() < 0.005
+        np.testing.assert_array_equal(site.recorded, np.isfinite(hidden[site.cells].T))
 
 
 def test_absurd_energy_is_set_aside_and_counted() -> None:
@@ -304,6 +244,10 @@ def test_absurd_energy_is_set_aside_and_counted() -> None:
     kept, count = without_absurd(spoiled)
     assert count == bad.sum()
     np.testing.assert_array_equal(np.isnan(kept.energy), bad)
+    errors = cross_validate(spoiled, lambda done: None).unseen_hours
+    assert errors is not None
+    assert errors.wmape < 0.01
+    assert errors.n_steps == (~bad).sum()
     fitted = fit_power(spoiled)
     assert fitted.n_steps_absurd == bad.sum()
     assert level(fitted).effect == pytest.approx(EFFECT, abs=0.01)
@@ -324,7 +268,7 @@ def test_cross_validation_on_hours_days_and_stations() -> None:
 
 
 def test_unseen_stations_are_unseen() -> None:
-    """A station unlike all others is missed by what it is unlike; anything better would have seen its energy."""
+    """A station unlike all others is missed by what it is unlike, or its energy was used."""
     m = network()
     energy = m.energy.copy()
     energy[0] *= 5
@@ -343,31 +287,9 @@ def test_one_station(n_hours: int) -> None:
     m = replace(m, energy=energy)
     fitted = fit_power(m)
     assert error(fitted, m) < 0.02
-    check_world(make_world(fitted))
     found = cross_validate(m, lambda done: None)
     assert found.unseen_stations is None
     assert (found.unseen_hours is None) == (n_hours == 1)
-
-
-def test_constant_energy() -> None:
-    fitted = fit_power(network(energy=np.full((12, HOURS), 7.0)))
-    world = make_world(fitted)
-    check_world(world)
-    rows = [world.model_of_product[f"s{i}/c{i}"] for i in range(12)]
-    np.testing.assert_allclose(world.power[rows], 7, rtol=0.01)
-    assert level(fitted).effect == pytest.approx(0, abs=0.001)
-
-
-def test_more_txru_of_a_known_product_are_scaled() -> None:
-    """A kind that was never measured follows its number of TxRU."""
-    m = network(n_resting=0)
-    txru = np.where(np.arange(12) == 0, 8, 4)
-    world = make_world(
-        fit_power(replace(m, txru=txru, energy=np.where(np.arange(12)[:, None] < 1, np.nan, m.energy)))
-    )
-    four, eight = (world.power[world.model_of_product[c], 0] for c in ("s2/c2", "s0/c0"))
-    assert (eight[-1] - eight[0]) / (four[-1] - four[0]) == pytest.approx(2, rel=0.25)
-    assert 1.1 < eight[0] / four[0] < 1.4
 
 
 def test_what_cannot_be_fitted_says_why() -> None:
@@ -376,8 +298,8 @@ def test_what_cannot_be_fitted_says_why() -> None:
         replace(m, energy=np.full_like(m.energy, np.nan))
     with pytest.raises(WorldError, match="must be above zero"):
         replace(m, energy=np.zeros_like(m.energy))
-    with pytest.raises(WorldError, match="load has shape"):
-        replace(m, load=m.load[:, 1:])
+    with pytest.raises(WorldError, match="activation night_shutdown has shape"):
+        replace(m, activation={"night_shutdown": m.load[:, 1:]})
     early = np.arange(HOURS) < 40
     apart = replace(m, load=np.where(early, m.load, np.nan), energy=np.where(early, np.nan, m.energy))
     with pytest.raises(WorldError, match="no step has both"):
@@ -390,28 +312,3 @@ def test_scale_of_energy_does_not_matter(scale: float, seed: int) -> None:
     m = network(4, cells=2, n_resting=4, seed=seed)
     plain, scaled = fit_power(m), fit_power(replace(m, energy=m.energy * scale))
     np.testing.assert_allclose(predict(scaled, m), scale * predict(plain, m), rtol=1e-4)
-
-
-@settings(max_examples=40, deadline=None)
-@given(st.data())
-def test_world_is_sound_whatever_was_measured(data: st.DataObject) -> None:
-    rng = np.random.default_rng(data.draw(st.integers(0, 10**6)))
-    cells = data.draw(st.integers(1, 3))
-    m = network(8, cells=cells, n_resting=8, seed=int(rng.integers(99)))
-    kind = data.draw(st.sampled_from(["true", "random", "constant", "proportional"]))
-    energy = {
-        "true": m.energy,
-        "random": rng.lognormal(0, 2, m.energy.shape),
-        "constant": np.ones_like(m.energy),
-        "proportional": np.stack([m.load[m.site_of_cell == s].sum(axis=0) for s in range(8)]),
-    }[kind]
-    load = np.where(rng.random(m.load.shape) < data.draw(st.sampled_from([0.0, 0.3, 0.9])), np.nan, m.load)
-    energy = np.where(rng.random(energy.shape) < data.draw(st.sampled_from([0.0, 0.5, 0.9])), np.nan, energy)
-    products = rng.choice(["A", "B", ""], size=8 * cells)
-    rest = np.where(rng.random(m.load.shape) < 0.2, rng.random(m.load.shape), m.activation["night_shutdown"])
-    measured = replace(m, load=load, energy=energy, product=products, activation={"night_shutdown": rest})
-    fitted = fit_power(measured)
-    check_world(make_world(fitted))
-    found = predict(fitted, measured)
-    assert (found[np.isfinite(found)] >= 0).all()
-    np.testing.assert_array_equal(predict(fitted, measured), found)

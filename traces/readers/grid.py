@@ -82,7 +82,7 @@ def _main_part(seconds: NDArray[np.int64], rows: NDArray[np.int64], name: str) -
     """Mask of the times that belong to the recording; a few stray times years away do not."""
     part = np.concatenate([[0], np.cumsum(np.diff(seconds) > FAR_S)])
     rows_of_part = np.bincount(part, weights=rows)
-    near = part >= 0
+    near = part == np.argmax(rows_of_part)
     if rows[~near].sum() > MAX_FAR_SHARE * rows.sum():
         raise TraceError(f"{name}: the recording has a gap of more than a year; split the file there")
     return np.asarray(near)

@@ -48,33 +48,37 @@ class Keys:
 
     def __init__(self, known: Sequence[str] | None = None) -> None:
         self._grows = known is None
-        self._number = {key: i for i, key in enumerate(known or ())}
+        self._names = pa.array(known or [], pa.string())
 
     def __len__(self) -> int:
-        return len(self._number)
+        return len(self._names)
 
     @property
     def names(self) -> list[str]:
         """All identifiers, in the order of their numbers."""
-        return list(self._number)
+        names: list[str] = self._names.to_pylist()
+        return names
 
     def numbers(self, column: Any) -> NDArray[np.int32]:
         """Number of each row's identifier, ``NO_KEY`` if empty, ``UNKNOWN_KEY`` if not known. (n,)"""
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
-        names = column.dictionary.cast(pa.string()).to_pylist()
+        names = column.dictionary.cast(pa.string()).fill_null("")
         index = column.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)
+        if self._grows:
+            self._grow(names, index)
         number = np.full(len(names) + 1, NO_KEY, np.int32)
-        for i in np.unique(index).tolist():  # a dictionary may hold names that no row has
-            if i < len(names) and names[i]:
-                number[i] = self._number_of(names[i])
+        number[:-1] = pc.index_in(names, self._names).fill_null(UNKNOWN_KEY).to_numpy(zero_copy_only=False)
+        number[:-1][pc.equal(names, "").to_numpy(zero_copy_only=False)] = NO_KEY
         numbers: NDArray[np.int32] = number[index]
         return numbers
 
-    def _number_of(self, key: str) -> int:
-        if self._grows:
-            return self._number.setdefault(key, len(self._number))
-        return self._number.get(key, UNKNOWN_KEY)
+    def _grow(self, names: Any, index: NDArray[np.int32]) -> None:
+        used = np.zeros(len(names) + 1, np.bool_)  # a dictionary may hold names that no row has
+        used[index] = True
+        met = names.filter(pa.array(used[:-1]))
+        is_new = pc.and_(pc.is_null(pc.index_in(met, self._names)), pc.not_equal(met, ""))
+        self._names = pa.concat_arrays([self._names, met.filter(is_new).unique()])
 
 
 def to_numbers(column: Any, name: str, where: str) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -102,7 +102,7 @@ def scan(keyed: Keyed, keys: Keys, quarantine: Quarantine, progress: Progress) -
 
 
 def _note_times(numbers: NDArray[np.int32], seconds: Seconds, last: Seconds, times: TimeFacts) -> int:
-    """Count times and distances; ``last`` is the time of each cell's last row so far. Returns unsorted rows."""
+    """Count times and distances; ``last``: time of each cell's last row so far. Returns unsorted rows."""
     _count(times.rows_at, seconds)
     if (np.diff(numbers) < 0).any():
         order = np.argsort(numbers, kind="stable")

@@ -135,6 +135,7 @@ def _parquet_batches(table: Table, names: Sequence[str], chunks: set[int] | None
             after = first_row + file.metadata.row_group(chunk).num_rows
             if chunks is None or chunk in chunks:
                 for batch in file.iter_batches(BATCH_ROWS, row_groups=[chunk], columns=list(names)):
+                    batch.validate(full=True)  # damaged dictionaries and text show only here
                     columns = dict(zip(batch.schema.names, batch.columns, strict=True))
                     done = (first_row + batch.num_rows) / total
                     yield Batch(table, chunk, first_row, columns, (), done)

@@ -22,15 +22,16 @@ def recognise(tables: Mapping[str, Table], name: str) -> Source | None:
         return None
     columns = tidy_traffic_columns(traffic.columns)
     declared = traffic.metadata.get(KEY + "schema")
-    complete = {CELL_ID, TIMESTAMP} <= set(traffic.columns) and any(c.is_load for c in columns)
-    if declared is None and not complete:
+    has_load = any(c.is_load for c in columns)
+    if declared is None and not has_load:
         return None
     if declared not in (None, SCHEMA):
         raise TraceError(
             f"{traffic.name}: schema {declared!r} is not {SCHEMA!r}; write it anew in this version"
         )
-    if not complete:
-        missing = [c for c in (CELL_ID, TIMESTAMP, LOAD) if c not in traffic.columns]
+    needed = (CELL_ID, TIMESTAMP) if has_load else (CELL_ID, TIMESTAMP, LOAD)
+    missing = [column for column in needed if column not in traffic.columns]
+    if missing:
         raise TraceError(
             f"{traffic.name}: column {missing[0]} is missing; it has {', '.join(traffic.columns)}"
         )

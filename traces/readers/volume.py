@@ -27,8 +27,13 @@ _VOLUME_NOTE = (
 def recognise(tables: Mapping[str, Table], name: str) -> Source | None:
     """The files as a volume trace, or None. Raises TraceError for volumes that are not of cells."""
     traffic = tables.get("traffic")
-    if traffic is None or not {CELL_ID, TIMESTAMP, "dl_bytes"} <= set(traffic.columns):
+    if traffic is None or "dl_bytes" not in traffic.columns:
         return None
+    missing = [column for column in (CELL_ID, TIMESTAMP) if column not in traffic.columns]
+    if missing:
+        raise TraceError(
+            f"{traffic.name}: column {missing[0]} is missing; it has {', '.join(traffic.columns)}"
+        )
     if "parent" in traffic.columns:
         raise TraceError(
             f"{traffic.name}: its rows are sums over clusters of base stations (column parent), not loads of "
