@@ -130,7 +130,7 @@ def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped
         state.noise[i] *= s.persistence
         state.covariance[i] *= s.persistence
         state.var_noise[i] = state.var_noise[i] * s.persistence**2 + noise_variance * (1 - s.persistence**2)
-        if np.isnan(offered[t]):
+        if not np.isfinite(offered[t]):
             continue
         value = math.log(max(offered[t], FLOOR))
         variance = state.var_level[i] + 2 * state.covariance[i] + state.var_noise[i] + 1e-3

@@ -25,6 +25,7 @@ from policies.guards import Guards
 from policies.network import Network
 from policies.policy import Planner, View
 
+LARGEST_CARRIED = 1.01  # traffic above it cannot have been carried, so the report is wrong [ratio of full rate]
 SILENT_LOAD = 0.01  # expected load above which a tick of exact zeros is not believed [ratio]
 LIMIT_SHARE = 0.98  # of a level's capacity, from which a cell counts as at its limit
 OVERLOADED_SHARE = 0.3  # of the samples of a tick at the limit, from which a cell counts as overloaded
@@ -102,11 +103,12 @@ class Controller:
         n = self._network.n_cells
         if observation is None:
             return np.full((n, 1), np.nan, np.float32), np.zeros(n, np.bool_), np.zeros(n, np.bool_)
+        self._held_s[observation.level != self._level] = 0
         self._level = observation.level
         offered = self._offered(observation)
         if self._forecaster is not None:
             # a cell that carried something and now reports nothing at all is more likely broken than idle
-            silent = (offered == 0).all(1) & (self._forecaster.weight() > SILENT_LOAD)
+            silent = ~(offered > 0).any(1) & (self._forecaster.weight() > SILENT_LOAD)
             offered[silent] = np.nan
             self._forecaster.observe(offered, local.second_of_day // self._tick_s - 1)
         capacity = self._tables.capacity[self._network.groups.model, observation.level]
@@ -116,6 +118,8 @@ class Controller:
     def _offered(self, observation: Observation) -> NDArray[np.float32]:
         """Offered load of each cell: what a group with sleeping cells carried, split as the cells were expected."""
         offered = observation.carried.copy()
+        absurd = ((offered < 0) | (offered > LARGEST_CARRIED)).any(1)
+        offered[absurd] = np.nan
         off = self._tables.asleep[observation.level]
         if off.any():
             weight = np.ones(len(off)) if self._forecaster is None else self._forecaster.weight()

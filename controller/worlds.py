@@ -8,11 +8,14 @@ from pathlib import Path
 
 from pydantic import Field, RootModel
 
+from controller.calibration import fit_trace, load_calibration
 from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
+from hw.calibration import make_world
 from hw.compiling import compile_world
 from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec
 from hw.world import World
+from traces import Trace
 
 CATALOGUE = Path(str(files("hw").joinpath("catalogue")))
 CALIBRATED = "calibrated"  # fit on the trace's own measured energy
@@ -55,3 +58,18 @@ def load_world(name_or_file: str) -> EvaluatedWorld:
     spec = load_yaml(path, _WorldFile).root
     evaluation = spec.evaluation or default_evaluation()
     return EvaluatedWorld(compile_world(spec, evaluation), evaluation)
+
+
+def world_for(name_or_file: str | None, trace: Trace) -> EvaluatedWorld:
+    """The world that a replay of ``trace`` asks for: by name, by file, or calibrated on the trace itself.
+
+    A ``.json`` file is a calibration, as ``quietcell calibrate --out`` writes it. Raises ConfigError, WorldError, and
+    TraceError where the trace has no measured energy to calibrate on.
+    """
+    name = name_or_file or DEFAULT_WORLD
+    if name == CALIBRATED:
+        return EvaluatedWorld(make_world(fit_trace(trace)), default_evaluation())
+    if Path(name).suffix == ".json" and Path(name).is_file():
+        world = make_world(load_calibration(Path(name)), name=f"{CALIBRATED}: {Path(name).stem}")
+        return EvaluatedWorld(world, default_evaluation())
+    return load_world(name)

@@ -1,28 +1,21 @@
 """The simulated radio plant: carries out a plan, sample by sample, with energy and service.
 
-Traffic is conserved. What a cell off air would have carried lands on those of its candidates that are on air, in
-proportion to their room; what finds no room is unserved. A cell that wakes keeps the service of the level it leaves
-and draws the power of the level it goes to until its wake-up time is over. Unrecorded samples run awake, offer no
-room and are left out of every figure.
+Traffic lands as ``hw.sharing`` says and is served by the levels of ``hw.waking``: a cell that wakes up keeps
+the service of the level it leaves. Energy follows the commanded levels, as if they served from their first
+sample on. Unrecorded samples run awake, offer no room and are left out of every figure.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from hw.tables import (
-    LATENCY_BINS,
-    Tables,
-    draw,
-    latency_bin,
-    limit_throughput,
-    user_throughput,
-)
+from hw.sharing import Groups, local_candidates, share_out
+from hw.tables import LATENCY_BINS, Tables, draw, latency_bin, limit_throughput, user_throughput
+from hw.waking import after_sample, before_sample, service_begin
 from hw.world import SYMBOL
 
 # columns of the figures per cell and day; behind them L columns of samples and L of energy by level
@@ -31,7 +24,7 @@ OFFERED, UNSERVED, BELOW, LOST, CHANGES, N_COLUMNS = 0, 1, 2, 3, 4, 5
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a plan did. n cells, D days, L levels; traffic in full-rate samples, energy in power_unit x samples."""
+    """What a plan did. n cells, D days, L levels; traffic in full-rate samples, energy in unit x samples."""
 
     table: NDArray[np.float64]  # (n, D, N_COLUMNS + 2 L)
     latency: NDArray[np.float32]  # (n, LATENCY_BINS) traffic by added latency
@@ -54,16 +47,6 @@ class Figures:
         return np.asarray(self.level_energy.sum(2))
 
 
-class Groups(NamedTuple):
-    """Independent groups and candidates: see ``policies.network.Network``, which derives them. n cells, g groups."""
-
-    model: NDArray[np.int32]  # (n,) row of the world's tables
-    candidate_start: NDArray[np.int32]  # (n + 1,)
-    candidate: NDArray[np.int32]  # candidates of cell i: candidate[start[i]:start[i + 1]]
-    group_start: NDArray[np.int32]  # (g + 1,)
-    member: NDArray[np.int32]  # cells of group k: member[group_start[k]:group_start[k + 1]]
-
-
 def execute(
     tables: Tables,
     groups: Groups,
@@ -80,7 +63,7 @@ def execute(
     Parameters
     ----------
     path : offered traffic, NaN unrecorded. Shape (n, samples). [ratio of full rate]
-    ul_per_dl : uplink load over downlink load. Shape (n, steps), each step a whole number of samples, or (n, 1).
+    ul_per_dl : uplink load over downlink load. Shape (n, steps) with whole samples in a step, or (n, 1).
     plan : level of each tick. Shape (n, ceil(samples / samples_per_tick)).
     """
     n, samples = path.shape
@@ -107,7 +90,7 @@ def execute(
     return Figures(table, latency, energy_tick, n_levels)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _account(tables, row, latency, throughput, own_offered, traffic):  # type: ignore[no-untyped-def]
     """Book traffic of a cell that was offered ``own_offered`` and got ``throughput``."""
     alone = tables.full_rate * (1 - own_offered)
@@ -118,19 +101,7 @@ def _account(tables, row, latency, throughput, own_offered, traffic):  # type: i
     latency[latency_bin(tables, throughput, alone)] += traffic
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def service_begin(tables, level, service_level, wake_left):  # type: ignore[no-untyped-def]
-    """Service level and remaining wake-up samples once ``level`` is commanded."""
-    if level == service_level:
-        return service_level, 0
-    if wake_left == 0 and tables.wake_samples[service_level] > tables.wake_samples[level]:
-        return service_level, tables.wake_samples[service_level]
-    if wake_left > 0:
-        return service_level, wake_left
-    return level, 0
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _book_change(tables, model, row, last_scored, level):  # type: ignore[no-untyped-def]
     """Count a planned change of level and give the energy of waking, if any."""
     if level == last_scored or max(level, last_scored) <= SYMBOL:
@@ -141,11 +112,10 @@ def _book_change(tables, model, row, last_scored, level):  # type: ignore[no-unt
     return 0.0
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _stretch(tables, model, level, service_level, path, ul_per_dl, per_step, start, stop, latency):  # type: ignore[no-untyped-def]
-    """Samples [start, stop) of one cell at one level: count, energy, offered, unserved, below target, lost."""
+    """Samples [start, stop) of a cell at one level: count, energy, offered, unserved, below target, lost."""
     count, energy, offered_sum, unserved, below, lost = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    asleep = tables.asleep[service_level]
     capacity, rate = tables.capacity[model, service_level], tables.rate[model, service_level]
     step, step_end = start // per_step, (start // per_step + 1) * per_step
     for t in range(start, stop):
@@ -156,7 +126,7 @@ def _stretch(tables, model, level, service_level, path, ul_per_dl, per_step, sta
             continue
         count += 1
         offered_sum += offered
-        energy += draw(tables, model, level, np.float32(0) if asleep else offered, ul_per_dl[step])
+        energy += draw(tables, model, level, offered, ul_per_dl[step])
         if service_level <= SYMBOL:
             latency[0] += offered
             continue
@@ -171,7 +141,7 @@ def _stretch(tables, model, level, service_level, path, ul_per_dl, per_step, sta
     return count, energy, offered_sum, unserved, below, lost
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _run_end(plan, path_len, samples_per_tick, samples_per_day, start, by_tick):  # type: ignore[no-untyped-def]
     """First sample after ``start`` at which level or day changes, or the tick ends where asked for."""
     tick = start // samples_per_tick
@@ -183,7 +153,16 @@ def _run_end(plan, path_len, samples_per_tick, samples_per_day, start, by_tick):
     return min(last * samples_per_tick, day_end, path_len)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(inline="always")
+def _wake_end(path, start, stop, wake_left):  # type: ignore[no-untyped-def]
+    """Sample at which waking is over: after its time, or at an unrecorded sample."""
+    last = start
+    while last < min(start + wake_left, stop) and not np.isnan(path[last]):
+        last += 1
+    return last
+
+
+@njit(cache=True)
 def _single_cell(tables, model, path, ul_per_dl, plan, clock, table, latency, energy_tick):  # type: ignore[no-untyped-def]
     """One cell that is a group of its own. ``path`` (samples,), ``table`` (days, columns)."""
     samples_per_tick, samples_per_day, per_step = clock
@@ -191,14 +170,14 @@ def _single_cell(tables, model, path, ul_per_dl, plan, clock, table, latency, en
     last_scored, service_level, wake_left = SYMBOL, SYMBOL, 0
     start = 0
     while start < len(path):
-        level = np.int64(plan[start // samples_per_tick])
+        level = int(plan[start // samples_per_tick])
         stop = _run_end(plan, len(path), samples_per_tick, samples_per_day, start, by_tick)
+        if start > 0 and np.isnan(path[start - 1]):
+            service_level, wake_left = SYMBOL, 0  # unrecorded samples run awake
         service_level, wake_left = service_begin(tables, level, service_level, wake_left)
-        if np.isnan(path[start]):
-            service_level, wake_left = level, 0  # unrecorded steps run awake, so nothing is left to wake
         day, first = start // samples_per_day, start
         while first < stop:
-            last = min(first + wake_left, stop) if wake_left > 0 else stop
+            last = _wake_end(path, first, stop, wake_left) if wake_left > 0 else stop
             count, energy, offered, unserved, below, lost = _stretch(
                 tables, model, level, service_level, path, ul_per_dl, per_step, first, last, latency
             )
@@ -213,14 +192,15 @@ def _single_cell(tables, model, path, ul_per_dl, plan, clock, table, latency, en
             table[day, N_COLUMNS + n_levels + level] += energy
             if by_tick:
                 energy_tick[first // samples_per_tick] += energy
-            wake_left -= min(wake_left, last - first)
+            unrecorded = last < stop and np.isnan(path[last])
+            wake_left = 0 if unrecorded else wake_left - min(wake_left, last - first)
             if wake_left == 0:
                 service_level = level
             first = last
         start = stop
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _execute_single(tables, models, cells, path, ul_per_dl, plan, clock, table, latency, energy_tick):  # type: ignore[no-untyped-def]
     for k in prange(len(cells)):
         i = cells[k]
@@ -229,48 +209,7 @@ def _execute_single(tables, models, cells, path, ul_per_dl, plan, clock, table, 
         )
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def local_candidates(members, candidate_start, candidate):  # type: ignore[no-untyped-def]
-    """Candidate matrix of a group in local numbers. (members, members) bool."""
-    n = len(members)
-    matrix = np.zeros((n, n), np.bool_)
-    for k in range(n):
-        for c in range(candidate_start[members[k]], candidate_start[members[k] + 1]):
-            for other in range(n):
-                if members[other] == candidate[c]:
-                    matrix[k, other] = True
-    return matrix
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def share_out(tables, models, matrix, offered, service_level, load, room, placed):  # type: ignore[no-untyped-def]
-    """Where the traffic of one sample of a group lands.
-
-    Writes the traffic each cell carries into ``load`` and what cell k hands to cell c into ``placed[k, c]``.
-    A cell whose ``offered`` is NaN carries and takes nothing.
-    """
-    n = len(offered)
-    for k in range(n):
-        level = service_level[k]
-        load[k], room[k] = 0.0, 0.0
-        if not np.isnan(offered[k]) and not tables.asleep[level]:
-            load[k] = min(offered[k], tables.capacity[models[k], level])
-            room[k] = tables.capacity[models[k], level] - load[k]
-    for k in range(n):
-        if np.isnan(offered[k]) or not tables.asleep[service_level[k]]:
-            continue
-        total = 0.0
-        for c in range(n):
-            if matrix[k, c]:
-                total += room[c]
-        share = min(offered[k] / total, 1.0) if total > 0 else 0.0
-        for c in range(n):
-            placed[k, c] = room[c] * share if matrix[k, c] else 0.0
-            load[c] += placed[k, c]
-            room[c] -= placed[k, c]
-
-
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _book_service(tables, models, offered, service_level, load, placed, k, row, latency):  # type: ignore[no-untyped-def]
     """Book the service of cell k of a group once the traffic has been shared out."""
     level = service_level[k]
@@ -290,51 +229,52 @@ def _book_service(tables, models, offered, service_level, load, placed, k, row, 
         _account(tables, row, latency, 0.0, offered[k], left)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _group(tables, models, matrix, members, path, ul_per_dl, plan, clock, table, latency, energy_tick):  # type: ignore[no-untyped-def]
     """One group of several cells."""
     samples_per_tick, samples_per_day, per_step = clock
     n, n_levels = len(members), len(tables.asleep)
-    offered, load, room = np.empty(n, np.float32), np.empty(n), np.empty(n)
-    placed = np.zeros((n, n))
-    service_level, wake_left = np.full(n, SYMBOL), np.zeros(n, np.int64)
+    offered, load, drawn, room = np.empty(n, np.float32), np.empty(n), np.empty(n), np.empty(n)
+    placed, as_commanded = np.zeros((n, n)), np.zeros((n, n))
+    level, service_level, wake_left = np.full(n, SYMBOL), np.full(n, SYMBOL), np.zeros(n, np.int64)
     last_scored, scored = np.full(n, SYMBOL), np.zeros(n, np.bool_)
-    for tick in range(plan.shape[1]):
-        start = tick * samples_per_tick
+    for t in range(path.shape[1]):
+        tick = t // samples_per_tick
+        if t % samples_per_tick == 0:
+            scored[:] = False
+            for k in range(n):
+                level[k] = plan[members[k], tick]
+                service_level[k], wake_left[k] = service_begin(
+                    tables, level[k], service_level[k], wake_left[k]
+                )
         for k in range(n):
-            scored[k] = False
-            level = np.int64(plan[members[k], tick])
-            service_level[k], wake_left[k] = service_begin(tables, level, service_level[k], wake_left[k])
-        for t in range(start, min(start + samples_per_tick, path.shape[1])):
-            for k in range(n):
-                offered[k] = path[members[k], t]
-                if np.isnan(offered[k]):
-                    service_level[k], wake_left[k] = SYMBOL, 0
-                elif wake_left[k] == 0:
-                    service_level[k] = plan[members[k], tick]
-            share_out(tables, models, matrix, offered, service_level, load, room, placed)
-            for k in range(n):
-                if np.isnan(offered[k]):
-                    continue
-                i, level = members[k], np.int64(plan[members[k], tick])
-                row = table[i, t // samples_per_day]
-                used = np.float64(draw(tables, models[k], level, np.float32(load[k]), ul_per_dl[i, t // per_step]))
-                if not scored[k]:
-                    used += _book_change(tables, models[k], row, last_scored[k], level)
-                    last_scored[k], scored[k] = level, True
-                row[N_COLUMNS + level] += 1
-                row[N_COLUMNS + n_levels + level] += used
-                row[OFFERED] += offered[k]
-                _book_service(tables, models, offered, service_level, load, placed, k, row, latency[i])
-                if energy_tick.shape[1]:
-                    energy_tick[i, tick] += used
-                if wake_left[k] > 0:
-                    wake_left[k] -= 1
-                    if wake_left[k] == 0:
-                        service_level[k] = level
+            offered[k] = path[members[k], t]
+            before_sample(service_level, wake_left, k, level[k], offered[k])
+        share_out(tables, models, matrix, offered, service_level, load, room, placed)
+        if wake_left.any():
+            share_out(tables, models, matrix, offered, level, drawn, room, as_commanded)
+        else:
+            drawn[:] = load
+        for k in range(n):
+            if np.isnan(offered[k]):
+                continue
+            i = members[k]
+            row = table[i, t // samples_per_day]
+            asked = np.float32(max(drawn[k], np.float64(offered[k])))
+            used = np.float64(draw(tables, models[k], level[k], asked, ul_per_dl[i, t // per_step]))
+            if not scored[k]:
+                used += _book_change(tables, models[k], row, last_scored[k], level[k])
+                last_scored[k], scored[k] = level[k], True
+            row[N_COLUMNS + level[k]] += 1
+            row[N_COLUMNS + n_levels + level[k]] += used
+            row[OFFERED] += offered[k]
+            _book_service(tables, models, offered, service_level, load, placed, k, row, latency[i])
+            if energy_tick.shape[1]:
+                energy_tick[i, tick] += used
+            after_sample(service_level, wake_left, k, level[k])
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _execute_groups(tables, groups, together, path, ul_per_dl, plan, clock, table, latency, energy_tick):  # type: ignore[no-untyped-def]
     for g in prange(len(together)):
         members = groups.member[groups.group_start[together[g]] : groups.group_start[together[g] + 1]]

@@ -6,8 +6,9 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from hw.plant import Groups, local_candidates, service_begin, share_out
+from hw.sharing import Groups, local_candidates, share_out
 from hw.tables import Tables
+from hw.waking import after_sample, before_sample, service_begin
 from hw.world import SYMBOL
 
 
@@ -27,7 +28,8 @@ class SimulatedPlant:
     def step(self, level: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Serve one tick at ``level`` (n,) and report the traffic carried per sample. (n, samples) [ratio]
 
-        A cell off air reports 0, an unrecorded sample is NaN; traffic of a sleeping cell shows at its candidates.
+        A cell off air reports 0, an unrecorded sample is NaN; what a sleeping cell hands over shows at its
+        candidates.
         """
         stop = min(self._next + self._samples_per_tick, self._path.shape[1])
         offered = self._path[:, self._next : stop]
@@ -37,25 +39,7 @@ class SimulatedPlant:
         return carried
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _before_sample(service_level, wake_left, i, level, offered):  # type: ignore[no-untyped-def]
-    """Level that serves the coming sample: unrecorded ones run awake, a waking cell keeps its old level."""
-    if np.isnan(offered):
-        service_level[i], wake_left[i] = SYMBOL, 0
-    elif wake_left[i] == 0:
-        service_level[i] = level
-
-
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def _after_sample(service_level, wake_left, i, level):  # type: ignore[no-untyped-def]
-    """One sample of waking has passed."""
-    if wake_left[i] > 0:
-        wake_left[i] -= 1
-        if wake_left[i] == 0:
-            service_level[i] = level
-
-
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _serve(tables, groups, offered, level, service_level, wake_left, carried):  # type: ignore[no-untyped-def]
     for g in prange(len(groups.group_start) - 1):
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
@@ -65,28 +49,32 @@ def _serve(tables, groups, offered, level, service_level, wake_left, carried):  
             continue
         i = members[0]
         model = groups.model[i]
-        service_level[i], wake_left[i] = service_begin(tables, np.int64(level[i]), service_level[i], wake_left[i])
+        service_level[i], wake_left[i] = service_begin(
+            tables, np.int64(level[i]), service_level[i], wake_left[i]
+        )
         for t in range(offered.shape[1]):
-            _before_sample(service_level, wake_left, i, level[i], offered[i, t])
+            before_sample(service_level, wake_left, i, level[i], offered[i, t])
             carried[i, t] = min(offered[i, t], tables.capacity[model, service_level[i]])
-            _after_sample(service_level, wake_left, i, level[i])
+            after_sample(service_level, wake_left, i, level[i])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _serve_group(tables, groups, members, offered, level, service_level, wake_left, carried):  # type: ignore[no-untyped-def]
     n = len(members)
     models = groups.model[members]
     matrix = local_candidates(members, groups.candidate_start, groups.candidate)
     now, load, room, placed = np.empty(n, np.float32), np.empty(n), np.empty(n), np.zeros((n, n))
     for i in members:
-        service_level[i], wake_left[i] = service_begin(tables, np.int64(level[i]), service_level[i], wake_left[i])
+        service_level[i], wake_left[i] = service_begin(
+            tables, np.int64(level[i]), service_level[i], wake_left[i]
+        )
     for t in range(offered.shape[1]):
         for k in range(n):
             i = members[k]
             now[k] = offered[i, t]
-            _before_sample(service_level, wake_left, i, level[i], now[k])
+            before_sample(service_level, wake_left, i, level[i], now[k])
         share_out(tables, models, matrix, now, service_level[members], load, room, placed)
         for k in range(n):
             i = members[k]
             carried[i, t] = np.nan if np.isnan(now[k]) else load[k]
-            _after_sample(service_level, wake_left, i, level[i])
+            after_sample(service_level, wake_left, i, level[i])

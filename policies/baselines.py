@@ -92,10 +92,11 @@ class ThresholdPlanner:
         level, reason = view.level.copy(), np.full(n, Reason.BETWEEN_THRESHOLDS, np.uint8)
         deeper = known & rested & ~off & (load < s.sleep_below)
         level[deeper], reason[deeper] = self._deeper[deeper, view.level[deeper]], Reason.BELOW_THRESHOLD
-        leave = known & rested & (self._off > SYMBOL) & (offered < s.carrier_sleep_below)
-        leave &= self._candidate_load(offered, rate) < s.candidate_below
+        relieved = self._candidate_load(offered, rate) < s.candidate_below
+        leave = known & rested & ~off & (self._off > SYMBOL) & (offered < s.carrier_sleep_below) & relieved
         level[leave], reason[leave] = self._off[leave], Reason.BELOW_THRESHOLD
-        wake = ~known | (~off & (load > s.wake_above)) | (off & ~leave)
+        # nobody can tell the own load of a cell off air: it is the load of its candidates that wakes it
+        wake = ~known | (~off & (load > s.wake_above)) | (off & ~relieved)
         level[wake], reason[wake] = SYMBOL, Reason.ABOVE_THRESHOLD
         return Decision(level, reason)
 

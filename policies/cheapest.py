@@ -14,7 +14,7 @@ from policies.hindsight import BELOW, ENERGY, N_SUMS, UNSERVED
 CHANGES = 3  # of the totals of a plan: energy, unserved, below, changes
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _wakes_up(wakes, old, new):  # type: ignore[no-untyped-def]
     """Number of the wake-up time that a change of level takes, -1 for none."""
     w = wakes.of_level[old]
@@ -23,7 +23,7 @@ def _wakes_up(wakes, old, new):  # type: ignore[no-untyped-def]
     return w
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _delay(row, levels, shape, wakes, before, after):  # type: ignore[no-untyped-def]
     """Unserved and below-target traffic that waking from ``before`` to ``after`` adds to the tick."""
     radix, stride = shape
@@ -45,7 +45,7 @@ def _delay(row, levels, shape, wakes, before, after):  # type: ignore[no-untyped
     return missed, slow
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _wake_ups(levels, n_states, shape, wakes, sleepers):  # type: ignore[no-untyped-def]
     """Every way in which some cells of a group wake up while the others stay: the moves that cost service.
 
@@ -80,7 +80,7 @@ def _wake_ups(levels, n_states, shape, wakes, sleepers):  # type: ignore[no-unty
     return found[:, :count].copy()
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _move(cost, digit, leaves, radix, stride, price, line):  # type: ignore[no-untyped-def]
     """Let one cell change its level without waking up: in place from cost by its new level to cost by its old.
 
@@ -103,7 +103,7 @@ def _move(cost, digit, leaves, radix, stride, price, line):  # type: ignore[no-u
             cost[s + a * stride] = min(line[a], reached + price)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _priced_rows(rows, q, prices, n_wakes, here, early):  # type: ignore[no-untyped-def]
     """Price of each state in tick q, and of its first samples: ``early[w]`` between two wake-up times."""
     for s in range(len(here)):
@@ -116,7 +116,7 @@ def _priced_rows(rows, q, prices, n_wakes, here, early):  # type: ignore[no-unty
             before = until
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _before(cost, early, ways, digits, leaves, shape, sleepers, price, scratch, out):  # type: ignore[no-untyped-def]
     """Cheapest cost ``out`` (S,) by the state before a tick, from the cost by the state in it.
 
@@ -149,7 +149,7 @@ def _before(cost, early, ways, digits, leaves, shape, sleepers, price, scratch, 
             out[s] = min(out[s], trial[s]) if mask else trial[s]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _digits_and_leaves(levels, n_states, shape, wakes):  # type: ignore[no-untyped-def]
     """Position of each state along each cell's levels (n, S), and the moves that wake a cell up (n, R, R)."""
     radix, stride = shape
@@ -166,7 +166,7 @@ def _digits_and_leaves(levels, n_states, shape, wakes):  # type: ignore[no-untyp
     return digits, leaves
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _group_plan(rows, levels, shape, wakes, prices, plan, totals):  # type: ignore[no-untyped-def]
     """Cheapest states of one group from all awake. ``rows`` (ticks, S, columns)."""
     ticks, count = rows.shape[0], rows.shape[1]
@@ -204,7 +204,7 @@ def _group_plan(rows, levels, shape, wakes, prices, plan, totals):  # type: igno
         plan[q] = best
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def cheapest_plans(states, group_start, ticks, table, wakes, prices, plan, totals):  # type: ignore[no-untyped-def]
     """Cheapest state of every group in every tick at given prices of unserved, below and changes.
 

@@ -12,10 +12,12 @@ from policies.profile import GuardProfile
 
 
 class Guards:
-    """Allowed levels, fresh telemetry and the daily budget of changes."""
+    """Allowed levels, fresh telemetry, the daily budget of changes, and somebody on air for every cell off air."""
 
-    def __init__(self, network: Network, settings: GuardProfile) -> None:
-        self._network, self._settings = network, settings
+    def __init__(self, network: Network, asleep: NDArray[np.bool_], settings: GuardProfile) -> None:
+        """Guards of one network; ``asleep`` (L,) marks the levels off air."""
+        self._network, self._asleep, self._settings = network, asleep, settings
+        self._source = np.repeat(np.arange(network.n_cells), np.diff(network.groups.candidate_start))
         self._group_of = np.empty(network.n_cells, np.intp)
         sizes = np.diff(network.groups.group_start)
         self._group_of[network.groups.member] = np.repeat(np.arange(network.n_groups), sizes)
@@ -59,8 +61,15 @@ class Guards:
         # a joint plan is all or none: where one cell may not go deeper, its partners do not either
         partner = self._anywhere_in_group(held) & ~held & (wanted > level)
         wanted[partner], reason[partner] = level[partner], Reason.GUARD_BUDGET
+        wake(self._uncovered(wanted), Reason.GUARD_UNCOVERED)
         self._changes += (wanted != level) & (np.maximum(wanted, level) > SYMBOL)
         return Decision(wanted, reason)
+
+    def _uncovered(self, level: NDArray[np.uint8]) -> NDArray[np.bool_]:
+        """True for cells off air of which no candidate is on air. (n,)"""
+        off = self._asleep[level]
+        on_air = np.bincount(self._source, ~off[self._network.groups.candidate], self._network.n_cells)
+        return np.asarray(off & (on_air == 0))
 
     def _anywhere_in_group(self, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """True for every cell of a group in which ``cells`` holds somewhere. (n,)"""

@@ -13,7 +13,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from hw.plant import local_candidates, share_out
+from hw.sharing import local_candidates, share_out
 from hw.tables import draw, limit_throughput, user_throughput
 from hw.world import SYMBOL
 
@@ -27,7 +27,7 @@ class Wakes(NamedTuple):
     of_level: NDArray[np.int64]  # (L,) which of them a level has, -1 none
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _price_level(tables, model, level, path, ul_per_dl, clock, wakes, sums):  # type: ignore[no-untyped-def]
     """One cell at one level with its own traffic. Adds to ``sums`` (ticks, N_SUMS + 2 W)."""
     samples_per_tick, per_step = clock
@@ -45,7 +45,7 @@ def _price_level(tables, model, level, path, ul_per_dl, clock, wakes, sums):  # 
         _add(row, wakes, t % samples_per_tick, missed, offered if slow else np.float32(0))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _add(row, wakes, at, missed, slow):  # type: ignore[no-untyped-def]
     """Book unserved and below-target traffic of the sample ``at`` of a tick."""
     row[UNSERVED] += missed
@@ -56,7 +56,7 @@ def _add(row, wakes, at, missed, slow):  # type: ignore[no-untyped-def]
             row[N_SUMS + 2 * w + 1] += slow
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _shared_service(tables, models, offered, levels, load, placed):  # type: ignore[no-untyped-def]
     """Unserved and below-target traffic of one sample of a group that shares traffic."""
     unserved, below = 0.0, 0.0
@@ -82,7 +82,7 @@ def _shared_service(tables, models, offered, levels, load, placed):  # type: ign
     return unserved, below
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes, sums):  # type: ignore[no-untyped-def]
     """A joint state with cells off air, sample by sample; energy of the cells on air only."""
     samples_per_tick, per_step = clock
@@ -100,7 +100,7 @@ def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes,
         _add(row, wakes, t % samples_per_tick, missed, slow)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, clock, wakes, out):  # type: ignore[no-untyped-def]
     """All joint states of a group. ``out`` (ticks, S, N_SUMS + 2 W)."""
     n, ticks, n_states = len(models), out.shape[0], out.shape[1]
@@ -126,7 +126,7 @@ def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, cl
                     out[q, s, column] += shared[as_state, q, column]
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def price_states(tables, groups, states, path, ul_per_dl, clock, wakes, ticks, out):  # type: ignore[no-untyped-def]
     """Fill ``out``; group g, tick q, state s is row ``state_start[g] * ticks + q * n_states[g] + s``."""
     for g in prange(len(states.n_states)):

@@ -83,7 +83,7 @@ def _enumerate(allowed: NDArray[np.bool_], asleep: NDArray[np.bool_]) -> _Patter
     return _Pattern(levels, radix, stride, service_as.astype(np.int32))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def hamming(levels, base, other, n):  # type: ignore[no-untyped-def]
     """Number of cells whose level differs between two states that begin at ``base`` and ``other``."""
     differ = 0
@@ -93,7 +93,7 @@ def hamming(levels, base, other, n):  # type: ignore[no-untyped-def]
     return differ
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def relax_changes(cost, radix, stride, price):  # type: ignore[no-untyped-def]
     """Cheapest of ``cost`` over all states when each changed cell costs ``price``, in place. Shape (S,).
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from hw.plant import Groups
+from hw.sharing import Groups
 from hw.world import World
 
 MAX_JOINT_STATES = 2048  # a group with more joint levels keeps its cells on air instead of being planned jointly

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from hw.plant import Groups
+from hw.sharing import Groups
 from hw.tables import Tables
 from policies.cheapest import cheapest_plans
 from policies.hindsight import N_SUMS, Wakes, price_states

@@ -29,6 +29,7 @@ class Reason(IntEnum):
     GUARD_BUDGET = 11
     GUARD_LEVEL = 12
     GUARD_OVERLOAD = 13
+    GUARD_UNCOVERED = 14
 
 
 REASON_WORDS = {
@@ -46,6 +47,7 @@ REASON_WORDS = {
     Reason.GUARD_BUDGET: "guard: changes of the day used up",
     Reason.GUARD_LEVEL: "guard: level not allowed for this cell",
     Reason.GUARD_OVERLOAD: "guard: a cell of the group ran at its limit, so awake",
+    Reason.GUARD_UNCOVERED: "guard: no candidate cell on air to carry its traffic, so awake",
 }
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from hw.plant import local_candidates, share_out
+from hw.sharing import local_candidates, share_out
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
 from policies.forecast import Forecast
@@ -48,6 +48,8 @@ class Prices(NamedTuple):
     risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
     change: float  # per change, in full-load power
     off_air: float  # factor on the risk while cells of the group are off air
+    surge_probability: float  # per tick, of a surge that no forecast sees
+    surge_load: float  # its size [ratio of full rate]
     ready: NDArray[np.bool_]  # (n,) measured for long enough that its group may leave the air
 
 
@@ -83,7 +85,15 @@ class PredictivePlanner:
         risk = self._settings.risk_price * (1 + shortfall + self._settings.caution / (1 + days))
         s = self._settings
         ready = days >= s.off_air_after_h / 24
-        price = Prices(full_power, risk * full_power, s.change_price, s.off_air_caution, ready)
+        price = Prices(
+            power=full_power,
+            risk=risk * full_power,
+            change=s.change_price,
+            off_air=s.off_air_caution,
+            surge_probability=s.surge_probability,
+            surge_load=s.surge_load,
+            ready=ready,
+        )
         belief = (forecast.log_median, forecast.log_sd, forecast.known)
         fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
         _plan_singles(*fixed, self._single, *belief, price, view.level, level, reason)
@@ -122,7 +132,7 @@ def _price_alone(tables, limit, models, mean, log_sd, risk, power, tail):  # typ
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _price_shared(tables, limit, models, mean, deviation, risk, levels, matrix, scratch):  # type: ignore[no-untyped-def]
+def _price_shared(tables, limit, models, mean, deviation, risk, surge, levels, matrix, scratch):  # type: ignore[no-untyped-def]
     """Expected power on air and priced risk of a joint state in which some cells hand over their traffic."""
     load, room, placed = scratch
     n = len(models)
@@ -146,11 +156,13 @@ def _price_shared(tables, limit, models, mean, deviation, risk, levels, matrix, 
             if total <= mean[k]:
                 continue  # nobody handed anything over: served as under none
         below += risk[k] * _tail(total, math.sqrt(math.log1p(variance / (total * total))), reach)
+        if total + surge[1] > reach:
+            below += risk[k] * surge[0] * (total + surge[1])
     return power, below
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd, risk, scratch, cost, tail):  # type: ignore[no-untyped-def]
+def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd, risk, surge, scratch, cost, tail):  # type: ignore[no-untyped-def]
     """Expected power ``cost`` (S,) and priced risk ``tail`` (S,) of every joint state in one tick."""
     n = len(models)
     power, alone = np.empty((n, len(tables.asleep))), np.empty((n, len(tables.asleep)))
@@ -166,7 +178,7 @@ def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd,
                 tail[s] += alone[k, own[k]]
         if service_as[s] == s:
             on_air[s], tail[s] = _price_shared(
-                tables, limit, models, mean, deviation, risk, own, matrix, scratch
+                tables, limit, models, mean, deviation, risk, surge, own, matrix, scratch
             )
         elif service_as[s] >= 0:  # an earlier state: levels off air come last
             on_air[s], tail[s] = on_air[service_as[s]], tail[service_as[s]]
@@ -175,7 +187,7 @@ def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd,
 
 
 @njit(cache=True)  # type: ignore[untyped-decorator]
-def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride, spt, mean, log_sd, risk, off_air, change, now):  # type: ignore[no-untyped-def]
+def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride, spt, mean, log_sd, risk, surge, off_air, change, now):  # type: ignore[no-untyped-def]
     """Best first state of a group, and the best if changes were free. ``mean`` (H, members)."""
     horizon, n = mean.shape
     n_states = len(service_as)
@@ -183,7 +195,7 @@ def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride
     scratch = (np.empty(n), np.empty(n), np.zeros((n, n)))
     for h in range(horizon):
         _price_tick(
-            tables, limit, models, matrix, levels, service_as, mean[h], log_sd[h], risk, scratch, cost[h], tail[h]
+            tables, limit, models, matrix, levels, service_as, mean[h], log_sd[h], risk, surge, scratch, cost[h], tail[h]
         )
         for s in range(n_states):
             if service_as[s] >= 0:
@@ -313,6 +325,7 @@ def _plan_groups(tables, limit, groups, states, spt, chosen, log_median, log_sd,
             mean,
             spread,
             price.risk[members],
+            (price.surge_probability, price.surge_load),
             price.off_air if price.ready[members].all() else np.inf,
             price.change * price.power[members].mean(),
             _state_of(levels, count, members, now),

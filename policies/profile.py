@@ -35,6 +35,8 @@ class PredictiveProfile(_Settings):
 
     risk_price: Positive  # for offered traffic that misses its target, per full-rate tick of traffic
     off_air_caution: Annotated[float, Field(ge=1)]  # factor on the risk of joint levels with cells off air
+    surge_probability: Share  # per tick, that traffic jumps as no forecast sees while cells are off air
+    surge_load: Share  # by how much it jumps [ratio of full rate]
     off_air_after_h: NotNegative  # time that all cells of a group must have been measured before one leaves the air
     change_price: NotNegative  # for one change of level
     shortfall_gain: NotNegative  # how steeply the risk price rises once a cell has missed its target

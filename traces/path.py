@@ -65,7 +65,7 @@ def sample_path(
     return path
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _join_middles(load: Float32, per_step: int, out: NDArray[np.float64]) -> None:
     """Straight lines between the middles of recorded steps; NaN inside unrecorded steps. One cell."""
     known = np.flatnonzero(~np.isnan(load))
@@ -78,7 +78,7 @@ def _join_middles(load: Float32, per_step: int, out: NDArray[np.float64]) -> Non
             out[step * per_step : (step + 1) * per_step] = np.nan
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _shape_path(path: Float32, load: Float32, per_step: int, sigma: float, rho: float) -> None:
     """Turn white noise in ``path`` into the path of one cell, in place."""
     mean = np.empty(len(path))
@@ -99,7 +99,7 @@ def _shape_path(path: Float32, load: Float32, per_step: int, sigma: float, rho: 
             path[t] = min(path[t] * scale, 1.0) if not np.isnan(load[step]) else np.nan
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _shape_paths(path: Float32, load: Float32, per_step: int, sigma: float, rho: float) -> None:
     for cell in prange(len(path)):
         _shape_path(path[cell], load[cell], per_step, sigma, rho)

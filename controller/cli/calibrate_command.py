@@ -13,17 +13,11 @@ from rich.table import Table
 
 from controller.calibration import calibrate as calibrate_trace
 from controller.calibration import calibration_to_json, write_calibration
-from controller.cli.traces_commands import (
-    TimeZone,
-    TracePath,
-    errors_to_stderr,
-    progress_bar,
-    read_with_progress,
-)
+from controller.cli.console import errors_to_stderr, progress_bar, read_with_progress
+from controller.cli.traces_commands import TimeZone, TracePath
 from controller.report.words import UNDEFINED, percent
 from hw.calibration import Calibration
 from hw.calibration.model import ErrorFigures, LevelFit
-from hw.errors import WorldError
 
 NO_NAME = "(no name)"
 _UNSEEN = {
@@ -54,12 +48,8 @@ def calibrate(
         raise typer.BadParameter(f"the folder {out.parent} does not exist; create it", param_hint="--out")
     with errors_to_stderr():
         found = read_with_progress(trace, time_zone, assume_overlay=False)
-        try:
-            with progress_bar("fitting") as tell:
-                fitted = calibrate_trace(found, tell)
-        except WorldError as error:
-            typer.echo(f"error: {found.source}: {error}", err=True)
-            raise typer.Exit(2) from error
+        with progress_bar("fitting") as tell:
+            fitted = calibrate_trace(found, tell)
         if out is not None:
             write_calibration(fitted, out)
     if as_json:

@@ -12,13 +12,12 @@ import numpy as np
 import typer
 from pydantic import ValidationError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from controller.cli.console import progress_bar
 from traces.synthesis import SynthSpec, generate
 from traces.trace import Trace
 from traces.writers.tidy import write_tidy
 
-QUIET_S = 2.0  # work shorter than this shows no progress bar
 OPTION_OF_FIELD = {
     "n_sites": "--sites",
     "neighbour_overlap": "--overlap",
@@ -116,22 +115,9 @@ def _spec(given: dict[str, Any]) -> SynthSpec:
 
 
 def _generate_with_progress(spec: SynthSpec) -> Trace:
-    """Generate, with a bar on standard error once it takes longer than ``QUIET_S``."""
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    console = Console(stderr=True)
-    bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task("sites", total=spec.n_sites)
-    begin = time.monotonic()
-
-    def on_site(done: int) -> None:
-        bar.update(task, completed=done)
-        if console.is_terminal and not bar.live.is_started and time.monotonic() - begin > QUIET_S:
-            bar.start()
-
-    try:
-        return generate(spec, on_site)
-    finally:
-        bar.stop()
+    """Generate, with a bar on standard error for longer work."""
+    with progress_bar("sites") as tell:
+        return generate(spec, lambda done: tell(done / spec.n_sites))
 
 
 def _summary(spec: SynthSpec, trace: Trace, out: Path, wall_s: float) -> dict[str, Any]:

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -13,21 +10,17 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
+from controller.cli.console import errors_to_stderr, read_with_progress
 from controller.cli.inspection_view import print_inspection
-from traces.errors import TraceError
 from traces.inspection import inspect_trace
 from traces.pm import write_pm
-from traces.reading import read_trace
 from traces.trace import Trace
 from traces.writers.tidy import write_tidy
 
-QUIET_S = 2.0  # work shorter than this shows no progress bar
-
 app = typer.Typer(no_args_is_help=True, help="Judge, convert and make traces.")
 
-TracePath = Annotated[Path, typer.Argument(help="A file or a folder in a known layout.")]
+TracePath = Annotated[Path, typer.Argument(help="A file or a folder in a known layout, or `sample`.")]
 TimeZone = Annotated[
     str | None,
     typer.Option(
@@ -85,6 +78,9 @@ def convert_command(
         raise typer.BadParameter(f"{out} exists and is not an empty folder; name a new one", param_hint="OUT")
     with errors_to_stderr():
         found = _with_quarantine_noted(read_with_progress(trace, time_zone, assume_overlay))
+        if to is Layout.PM and found.site_energy is not None and found.site_energy.unit != "Wh":
+            note = f"Energy in {found.site_energy.unit} is not written: PM files hold Wh."
+            found = replace(found, site_energy=None, notes=(*found.notes, note))
         write = {Layout.TIDY: write_tidy, Layout.PM: write_pm}[to]
         write(found, out)
     console = Console(stderr=True, highlight=False)
@@ -93,43 +89,6 @@ def convert_command(
     )
     for note in found.notes:
         console.print(f"note: {note}", markup=False)
-
-
-def read_with_progress(path: Path, time_zone: str | None, assume_overlay: bool) -> Trace:
-    """Read a trace, with a bar on standard error once it takes longer than ``QUIET_S``."""
-    with progress_bar("reading") as tell:
-        return read_trace(path, time_zone=time_zone, assume_overlay=assume_overlay, progress=tell)
-
-
-@contextmanager
-def progress_bar(what: str) -> Iterator[Callable[[float], None]]:
-    """A function to be told the share that is done; it draws on standard error, and only for longer work."""
-    console = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    bar = Progress(*columns, console=console, transient=True)
-    task = bar.add_task(what, total=1.0)
-    begin = time.monotonic()
-
-    def tell(done: float) -> None:
-        bar.update(task, completed=done)
-        if console.is_terminal and not bar.live.is_started and time.monotonic() - begin > QUIET_S:
-            bar.start()
-
-    try:
-        yield tell
-    finally:
-        if bar.live.is_started:
-            bar.stop()
-
-
-@contextmanager
-def errors_to_stderr() -> Iterator[None]:
-    """Print an error of the input as one message on standard error and exit with 2."""
-    try:
-        yield
-    except (TraceError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(2) from error
 
 
 def _with_quarantine_noted(trace: Trace) -> Trace:

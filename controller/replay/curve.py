@@ -36,7 +36,7 @@ def curve_points(task: Task, stage: Stage, runs: dict[str, PolicyRun], progress:
     for turn, other in enumerate((evaluation.traffic_path.sigma_low, evaluation.traffic_path.sigma_high)):
         elsewhere = Stage(task, sigma=other)
         baseline = run_policy("none", elsewhere).outcome
-        for name in ("symbol", CURVE_POLICY, "oracle"):
+        for name in ("symbol", CURVE_POLICY):
             outcome = run_policy(name, elsewhere).outcome
             target = evaluation.service.target_mbit_s
             yield _point(task, f"sigma {other:g}", target, other, outcome, baseline, name)

@@ -63,7 +63,7 @@ def make_controller(planner: Planner, scene: Scene, profile: Profile, allowed_be
         scene.network,
         scene.tables,
         planner,
-        Guards(scene.network, profile.guards),
+        Guards(scene.network, scene.tables.asleep, profile.guards),
         forecaster,
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,

@@ -77,7 +77,7 @@ def test_levels_energy_and_what_is_said_about_them(tmp_path: Path, form: str) ->
     assert trace.site_energy.unit == "norm"
     np.testing.assert_array_equal(trace.site_energy.energy[0], np.linspace(20, 100, HOURS).astype(np.float32))
     assert trace.cells.product.tolist() == ["Type1"] * 4
-    assert trace.cells.txru.tolist() == [0] * 4
+    assert trace.cells.txru.tolist() == [4, 4, 2, 4]
     assert not trace.cells.is_capacity.any()
     notes = " ".join(trace.notes)
     for said in (

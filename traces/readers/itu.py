@@ -17,11 +17,11 @@ from traces.readers.tables import Table
 NEEDS = "ITU challenge: a folder with cells and cell_load.(parquet|csv) with cell_id, timestamp, prb_load"
 SHUTDOWN_MODES = ("es_mode1", "es_mode2")  # they act together: one level
 SYMBOL_MODE = "es_mode6"
-_CELL_NAMES = {"site_id": "bs_id", "product": "ru_type", "carrier": "freq_anon"}
+_CELL_NAMES = {"site_id": "bs_id", "product": "ru_type", "carrier": "freq_anon", "txru": "antennas"}
 _NOTES = (
     "es_mode1 and es_mode2 act together and are read as one level, night_shutdown: the larger of the two.",
-    "Frequency, bandwidth, power and antennas are anonymised or scaled: bandwidth and TxRU are unknown, "
-    "the carrier is a label.",
+    "Frequency, bandwidth and power are anonymised or scaled: bandwidth is unknown and the carrier is a label. "
+    "The number of antennas is taken as TxRU.",
 )
 _ENERGY_NOTE = "Energy is normalised (maximum of the whole set = 100); it is not in Wh."
 

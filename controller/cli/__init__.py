@@ -1,0 +1,46 @@
+"""The ``quietcell`` command."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from controller.cli.calibrate_command import calibrate
+from controller.cli.replay_command import replay
+from controller.cli.synth_command import synth
+from controller.cli.traces_commands import app as traces_app
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Energy saving for 5G base stations: replay a recorded network and prove what can be saved.",
+    epilog="Begin with: quietcell replay --out report",
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"quietcell {version('quietcell')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+app.command("replay")(replay)
+app.command("calibrate")(calibrate)
+traces_app.command("synth")(synth)
+app.add_typer(traces_app, name="traces")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

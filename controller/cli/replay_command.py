@@ -1,0 +1,152 @@
+"""``quietcell replay``: what each policy would have used, and what it would have done to service."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from controller.cli.console import EXIT_ERROR, SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.config import RunConfig, load_config, load_profile
+from controller.report.table import print_table
+
+if TYPE_CHECKING:
+    from controller.replay.report import Replay
+
+EXIT_INTERRUPTED = 130
+
+
+def replay(
+    trace: Annotated[
+        Path | None,
+        typer.Argument(help="A file or folder in a known layout. Default: the bundled sample.", show_default=False),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--policy",
+            help="Policy to replay, may be repeated; none, symbol and oracle always run. Default: every one that "
+            "applies (none, symbol, timer, threshold, logged, predictive, oracle).",
+            show_default=False,
+        ),
+    ] = None,
+    world: Annotated[
+        str | None,
+        typer.Option(
+            help="Hardware: a name such as 3gpp-cat1-set1 (default), 3gpp-cat2-set1 or earth-macro, `calibrated` to "
+            "fit the trace's own measured energy, or a world or calibration file.",
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None, typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False)
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.json and report.html; made if absent.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print report.json on standard output.")] = False,
+    seed: Annotated[int | None, typer.Option(help="Seed of the traffic inside the steps. Default: 0.", min=0)] = None,
+    time_zone: Annotated[str | None, typer.Option(help="IANA time zone of local hours.")] = None,
+    assume_overlay: Annotated[
+        bool, typer.Option("--assume-overlay", help="Let cells of one base station stand in for each other.")
+    ] = False,
+    config: Annotated[
+        Path | None, typer.Option(help="YAML file (quietcell.config/1) with any of these and energy prices.")
+    ] = None,
+) -> None:
+    """Replay a recorded network under several policies, against perfect foresight.
+
+    Prints for each policy the gain in energy efficiency, the energy saved, how much of what was possible it
+    captured, and what it did to service. Missed service limits come first, in red; they are no error (exit 0).
+
+    Examples:
+
+      quietcell replay --out report
+
+      quietcell replay city --world 3gpp-cat2-set1 --policy predictive --json
+    """
+    with errors_to_stderr():
+        settings = load_config(config)
+        made = _prepare(
+            settings.model_copy(
+                update={
+                    key: value
+                    for key, value in {
+                        "trace": None if trace is None else str(trace),
+                        "policies": tuple(policy) if policy else None,
+                        "world": world,
+                        "profile": profile,
+                        "seed": seed,
+                        "time_zone": time_zone,
+                        "assume_overlay": assume_overlay or None,
+                    }.items()
+                    if value is not None
+                }
+            )
+        )
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+        finished = _run(made, with_page=out is not None)
+        document = made.report()
+        if out is not None:
+            write_report(out, made, document)
+    if as_json:
+        typer.echo(json.dumps(document, indent=2, allow_nan=False))
+    else:
+        print_table(document, Console())
+        if out is not None:
+            Console(stderr=True).print(f"Written: {out / 'report.json'} and {out / 'report.html'}", markup=False)
+    if not finished:
+        typer.echo("stopped: the report holds what was done and says complete: false", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+
+
+def _prepare(settings: RunConfig) -> Replay:
+    """Read what the settings name. Numba is imported from here on."""
+    from controller.replay.planning import POLICIES
+    from controller.replay.report import Prices, Replay, order_policies
+    from controller.replay.stage import Task
+    from controller.worlds import world_for
+
+    unknown = [name for name in settings.policies or () if name not in POLICIES]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]!r} is no policy; known: {', '.join(POLICIES)}", param_hint="--policy")
+    found = read_with_progress(Path(settings.trace or SAMPLE), settings.time_zone, settings.assume_overlay)
+    task = Task(found, world_for(settings.world, found), load_profile(settings.profile), settings.seed or 0)
+    given = settings.prices
+    prices = Prices() if given is None else Prices(
+        given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source
+    )
+    return Replay(task, order_policies(list(settings.policies) if settings.policies else None), prices)
+
+
+def _run(made: Replay, *, with_page: bool) -> bool:
+    """Run to the end, or until Ctrl-C; what is done by then stays."""
+    with stage_bar("replay") as tell:
+        try:
+            made.run(tell, with_page=with_page, with_curve=True)
+        except KeyboardInterrupt:
+            if "none" not in made.runs:
+                typer.echo("stopped before the first policy was done; nothing to report", err=True)
+                raise typer.Exit(EXIT_INTERRUPTED) from None
+    return made.complete
+
+
+def write_report(out: Path, made: Replay, document: dict[str, Any]) -> None:
+    """Write report.json and report.html into ``out``; each appears whole or not at all."""
+    from controller.report.page import write_page
+
+    for name, write in (
+        ("report.json", lambda p: p.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")),
+        ("report.html", lambda p: write_page(p, document, made.page())),
+    ):
+        partial = out / f".{name}.partial"
+        write(partial)
+        os.replace(partial, out / name)
+
+
+__all__ = ["EXIT_ERROR", "replay", "write_report"]
