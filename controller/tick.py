@@ -61,12 +61,12 @@ class Controller:
         *,
         tick_s: int,
         time_zone: str,
-        allowed_below_target_share: float,
+        allowed_cell_below_target_share: float,
     ) -> None:
         self._network, self._tables = network, tables
         self._planner, self._guards, self._forecaster = planner, guards, forecaster
         self._tick_s, self._zone = tick_s, ZoneInfo(time_zone)
-        self._allowed_below = allowed_below_target_share
+        self._allowed_cell_below = allowed_cell_below_target_share
         self._level = np.full(network.n_cells, SYMBOL, np.uint8)
         self._held_s = np.zeros(network.n_cells, np.int64)
 
@@ -87,7 +87,7 @@ class Controller:
             held_s=self._held_s,
             offered=offered,
             forecast=forecast,
-            allowed_below_target_share=self._allowed_below,
+            allowed_cell_below_target_share=self._allowed_cell_below,
         )
         decision = self._guards.apply(
             self._planner.plan(view), self._level, fresh, overloaded, local.day

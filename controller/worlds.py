@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from pydantic import Field, RootModel
 from controller.calibration import fit_trace, load_calibration
 from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
-from hw.calibration import make_world
+from hw.calibration import Calibration, make_world
 from hw.compiling import compile_world
 from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec
 from hw.world import World
@@ -20,6 +21,7 @@ from traces import Trace
 CATALOGUE = Path(str(files("hw").joinpath("catalogue")))
 CALIBRATED = "calibrated"  # fit on the trace's own measured energy
 DEFAULT_WORLD = "3gpp-cat1-set1"
+PEAK_SIGMAS = 3.0  # of the traffic inside a step: what a level seen at a step mean is taken to have carried
 
 
 class _WorldFile(RootModel[World3gppSpec | WorldEarthSpec]):
@@ -68,8 +70,17 @@ def world_for(name_or_file: str | None, trace: Trace) -> EvaluatedWorld:
     """
     name = name_or_file or DEFAULT_WORLD
     if name == CALIBRATED:
-        return EvaluatedWorld(make_world(fit_trace(trace)), default_evaluation())
+        return _evaluated(fit_trace(trace), CALIBRATED)
     if Path(name).suffix == ".json" and Path(name).is_file():
-        world = make_world(load_calibration(Path(name)), name=f"{CALIBRATED}: {Path(name).stem}")
-        return EvaluatedWorld(world, default_evaluation())
+        return _evaluated(load_calibration(Path(name)), f"{CALIBRATED}: {Path(name).stem}")
     return load_world(name)
+
+
+def _evaluated(calibration: Calibration, name: str) -> EvaluatedWorld:
+    """A calibrated world under the default evaluation, which its parameters echo too."""
+    evaluation = default_evaluation()
+    sigma = evaluation.traffic_path.sigma
+    world = make_world(calibration, name=name, sample_peak=math.exp(PEAK_SIGMAS * sigma - sigma**2 / 2))
+    echoed = evaluation.model_dump(mode="json", exclude={"always_on", "dl_symbol_share_tdd", "ul_per_dl", "rf_channel"})
+    parameters = echoed | world.parameters | {"full_rate_mbit_s": world.full_rate_mbit_s}
+    return EvaluatedWorld(replace(world, parameters=parameters), evaluation)

@@ -85,7 +85,7 @@ def latency_bin(tables: Tables, throughput: float, throughput_none: float) -> in
         return 0
     if throughput <= 0:
         return LATENCY_BINS - 1
-    added_ms = 1000 * tables.object_mbit * (1 / throughput - 1 / throughput_none)
+    added_ms = max(1000 * tables.object_mbit * (1 / throughput - 1 / throughput_none), 0.0)
     if added_ms >= LATENCY_CAP_MS:
         return LATENCY_BINS - 1
     return int((LATENCY_BINS - 1) * np.sqrt(added_ms / LATENCY_CAP_MS))

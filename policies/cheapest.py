@@ -1,7 +1,8 @@
 """The cheapest way of every group through its priced states: the dynamic programme of the oracle.
 
-Going from one joint state to another costs a price per changed cell, and the service lost while cells wake up: for
-its wake-up time a waking cell is still served by the level it leaves, beside the new levels of the other cells.
+Going from one joint state to another costs a price per changed cell, and the service lost while cells wake
+up: for its wake-up time a waking cell is still served by the level it leaves, beside the new levels of the
+other cells. The energy of waking itself is left out, so the cheapest cost is never too high.
 """
 
 from __future__ import annotations
@@ -49,8 +50,8 @@ def _delay(row, levels, shape, wakes, before, after):  # type: ignore[no-untyped
 def _wake_ups(levels, n_states, shape, wakes, sleepers):  # type: ignore[no-untyped-def]
     """Every way in which some cells of a group wake up while the others stay: the moves that cost service.
 
-    Returns the set of waking cells (bits over ``sleepers``), the state before and after, and for each wake-up time
-    the state that serves until then, as columns of one array (3 + W, ways), ordered by the set.
+    Returns the set of waking cells (bits over ``sleepers``), the state before and after, and for each wake-up
+    time the state that serves until then, as columns of one array (3 + W, ways), ordered by the set.
     """
     radix, stride = shape
     n, n_wakes = len(radix), len(wakes.samples)
@@ -82,9 +83,9 @@ def _wake_ups(levels, n_states, shape, wakes, sleepers):  # type: ignore[no-unty
 
 @njit(cache=True)
 def _move(cost, digit, leaves, radix, stride, price, line):  # type: ignore[no-untyped-def]
-    """Let one cell change its level without waking up: in place from cost by its new level to cost by its old.
+    """Let one cell change its level without waking up: in place from cost by new level to cost by old.
 
-    ``digit`` (S,) position of the state along the cell's levels; ``leaves`` (radix, radix) moves that wake it up.
+    ``digit`` (S,) position of the state along the cell's levels; ``leaves`` (radix, radix) moves that wake.
     """
     for s in range(len(cost)):
         if digit[s] != 0:

@@ -56,10 +56,11 @@ class Guards:
         wake(self._anywhere_in_group(~fresh) & (wanted > SYMBOL), Reason.GUARD_TELEMETRY)
         # going deeper must leave one change of the day for the way back
         spent = self._changes + 2 > self._settings.max_changes_per_cell_day
-        held = spent & (wanted > level)
+        deeper = wanted > np.maximum(level, SYMBOL)
+        held = spent & deeper
         wanted[held], reason[held] = level[held], Reason.GUARD_BUDGET
         # a joint plan is all or none: where one cell may not go deeper, its partners do not either
-        partner = self._anywhere_in_group(held) & ~held & (wanted > level)
+        partner = self._anywhere_in_group(held) & ~held & deeper
         wanted[partner], reason[partner] = level[partner], Reason.GUARD_BUDGET
         wake(self._uncovered(wanted), Reason.GUARD_UNCOVERED)
         self._changes += (wanted != level) & (np.maximum(wanted, level) > SYMBOL)

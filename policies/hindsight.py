@@ -1,8 +1,8 @@
 """What every joint level would have cost in every tick: the tables behind the oracle.
 
-Kept per group, tick and joint state, as sums over the samples of the tick: energy, unserved and below-target traffic,
-and the latter two once more over the first samples of the tick, for each wake-up time: a cell that wakes is served
-by the level it leaves for that long.
+Kept per group, tick and joint state, as sums over the samples of the tick: energy, unserved and below-target
+traffic, and the latter two once more over the first samples of the tick, for each wake-up time: a cell that
+wakes is served by the level it leaves for that long.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hw.tables import draw, limit_throughput, user_throughput
 from hw.world import SYMBOL
 
 ENERGY, UNSERVED, BELOW, N_SUMS = 0, 1, 2, 3  # behind them unserved and below for each wake-up time
+NO_WAKE = 1 << 40  # samples; longer than any wake-up
 
 
 class Wakes(NamedTuple):
@@ -28,7 +29,25 @@ class Wakes(NamedTuple):
 
 
 @njit(cache=True)
-def _price_level(tables, model, level, path, ul_per_dl, clock, wakes, sums):  # type: ignore[no-untyped-def]
+def _wake_clock(path, samples_per_tick):  # type: ignore[no-untyped-def]
+    """Samples since the tick began, ``NO_WAKE`` once a cell of the group was unrecorded. (samples,)
+
+    An unrecorded sample ends the waking of its cell. Here it ends that of the whole group, so the price of a
+    wake-up is never too high.
+    """
+    n, samples = path.shape
+    clock = np.empty(samples, np.int64)
+    for t in range(samples):
+        at = t % samples_per_tick
+        over = clock[t - 1] == NO_WAKE if at > 0 else False
+        for k in range(n):
+            over = over or np.isnan(path[k, t]) or (t > 0 and np.isnan(path[k, t - 1]))
+        clock[t] = NO_WAKE if over else at
+    return clock
+
+
+@njit(cache=True)
+def _price_level(tables, model, level, path, ul_per_dl, clock, wakes, wake_clock, sums):  # type: ignore[no-untyped-def]
     """One cell at one level with its own traffic. Adds to ``sums`` (ticks, N_SUMS + 2 W)."""
     samples_per_tick, per_step = clock
     capacity, asleep = tables.capacity[model, level], tables.asleep[level]
@@ -37,17 +56,17 @@ def _price_level(tables, model, level, path, ul_per_dl, clock, wakes, sums):  # 
         if np.isnan(offered):
             continue
         row = sums[t // samples_per_tick]
-        row[ENERGY] += draw(tables, model, level, np.float32(0) if asleep else offered, ul_per_dl[t // per_step])
+        row[ENERGY] += draw(tables, model, level, offered, ul_per_dl[t // per_step])
         if level <= SYMBOL or asleep:
             continue
         missed = max(offered - capacity, np.float32(0))
         slow = user_throughput(tables, model, level, offered, offered) < limit_throughput(tables, offered)
-        _add(row, wakes, t % samples_per_tick, missed, offered if slow else np.float32(0))
+        _add(row, wakes, wake_clock[t], missed, offered if slow else np.float32(0))
 
 
 @njit(inline="always")
 def _add(row, wakes, at, missed, slow):  # type: ignore[no-untyped-def]
-    """Book unserved and below-target traffic of the sample ``at`` of a tick."""
+    """Book unserved and below-target traffic of a sample, ``at`` by the wake clock."""
     row[UNSERVED] += missed
     row[BELOW] += slow
     for w in range(len(wakes.samples)):
@@ -83,7 +102,7 @@ def _shared_service(tables, models, offered, levels, load, placed):  # type: ign
 
 
 @njit(cache=True)
-def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes, sums):  # type: ignore[no-untyped-def]
+def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes, wake_clock, sums):  # type: ignore[no-untyped-def]
     """A joint state with cells off air, sample by sample; energy of the cells on air only."""
     samples_per_tick, per_step = clock
     n, samples = path.shape
@@ -95,19 +114,22 @@ def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes,
         row = sums[t // samples_per_tick]
         for k in range(n):
             if not np.isnan(offered[k]) and not tables.asleep[levels[k]]:
-                row[ENERGY] += draw(tables, models[k], levels[k], np.float32(load[k]), ul_per_dl[k, t // per_step])
+                asked = np.float32(max(load[k], np.float64(offered[k])))
+                row[ENERGY] += draw(tables, models[k], levels[k], asked, ul_per_dl[k, t // per_step])
         missed, slow = _shared_service(tables, models, offered, levels, load, placed)
-        _add(row, wakes, t % samples_per_tick, missed, slow)
+        _add(row, wakes, wake_clock[t], missed, slow)
 
 
 @njit(cache=True)
 def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, clock, wakes, out):  # type: ignore[no-untyped-def]
     """All joint states of a group. ``out`` (ticks, S, N_SUMS + 2 W)."""
     n, ticks, n_states = len(models), out.shape[0], out.shape[1]
+    wake_clock = _wake_clock(path, clock[0])
     alone = np.zeros((n, len(tables.asleep), ticks, out.shape[2]))
     for k in range(n):
         for level in range(SYMBOL, len(tables.asleep)):
-            _price_level(tables, models[k], level, path[k], ul_per_dl[k], clock, wakes, alone[k, level])
+            own_sums = alone[k, level]
+            _price_level(tables, models[k], level, path[k], ul_per_dl[k], clock, wakes, wake_clock, own_sums)
     own = np.empty(n, np.int64)
     shared = np.zeros((n_states, ticks, out.shape[2])) if n > 1 else np.zeros((0, ticks, out.shape[2]))
     for s in range(n_states):
@@ -115,7 +137,7 @@ def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, cl
             own[k] = levels[s * n + k]
         as_state = service_as[s]
         if as_state == s and n > 1:
-            _price_shared(tables, models, matrix, own, path, ul_per_dl, clock, wakes, shared[s])
+            _price_shared(tables, models, matrix, own, path, ul_per_dl, clock, wakes, wake_clock, shared[s])
         for q in range(ticks):
             for k in range(n):
                 if as_state < 0 or tables.asleep[own[k]]:

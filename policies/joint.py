@@ -16,9 +16,10 @@ from policies.network import Network
 class States(NamedTuple):
     """Joint states of all groups, for kernels. g groups.
 
-    State ``s`` of group k, cell j of the group: ``levels[level_start[k] + s * n_k + j]``. The first state is all
-    awake. ``radix`` and ``stride`` walk along one cell's levels: neighbours of s along cell j differ by
-    ``stride[cell_start[k] + j]``.
+    State ``s`` of group k, cell j of the group: ``levels[level_start[k] + s * n_k + j]``. The first state is
+    all awake. ``radix`` and ``stride`` walk along one cell's levels: neighbours of s along cell j differ by
+    ``stride[cell_start[k] + j]``. ``service_as`` is the state of the group with the same service, in which
+    each cell off air is at the first of its levels off air; -1 where all cells are on air.
     """
 
     n_states: NDArray[np.int32]  # (g,)
@@ -28,8 +29,7 @@ class States(NamedTuple):
     radix: NDArray[np.int32]  # number of levels of each member
     stride: NDArray[np.int32]
     state_start: NDArray[np.int64]  # (g + 1,) offset of a group's states in arrays with one entry per state
-    service_as: NDArray[np.int32]  # (all states,) state of the same group with the same service: each cell off air
-    # stands for the first of its levels off air; -1 where no cell is off air and each cell serves its own traffic
+    service_as: NDArray[np.int32]  # (all states,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The cells as the engine sees them: arrays of models, allowed levels, candidates and independent groups.
 
-A group is a connected component of the candidate graph: what one of its cells does can only touch cells of the
-same group. Most groups are single cells.
+A group is a connected component of the candidate graph: what one of its cells does can only touch cells of
+the same group. Most groups are single cells.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from scipy.sparse.csgraph import connected_components
 from hw.sharing import Groups
 from hw.world import World
 
-MAX_JOINT_STATES = 2048  # a group with more joint levels keeps its cells on air instead of being planned jointly
+MAX_JOINT_STATES = 2048  # a group with more joint levels keeps its cells on air
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Network:
     def single(self) -> NDArray[np.int32]:
         """Cells that form a group of their own."""
         alone = np.diff(self.groups.group_start) == 1
-        return self.groups.member[self.groups.group_start[:-1][alone]]
+        return np.asarray(self.groups.member[self.groups.group_start[:-1][alone]])
 
 
 def build_network(
@@ -59,12 +59,13 @@ def build_network(
 ) -> Network:
     """Derive allowed levels and groups.
 
-    A coverage cell may use every level on air, a capacity cell with candidates every level of its model. In a group
-    whose joint levels exceed ``MAX_JOINT_STATES`` no cell may leave the air; it then falls apart into single cells.
+    A coverage cell may use every level on air, a capacity cell with candidates every level of its model. In a
+    group whose joint levels exceed ``MAX_JOINT_STATES`` no cell may leave the air; it falls apart into single
+    cells.
     """
     n = len(model)
     has_candidates = np.diff(candidate_start) > 0
-    may_sleep = is_capacity & has_candidates
+    may_sleep = np.asarray(is_capacity & has_candidates)
     allowed = world.has_level[model] & (~world.asleep[None, :] | may_sleep[:, None])
     source = np.repeat(np.arange(n), np.diff(candidate_start))
     label = _groups(n, source, candidate)
@@ -75,7 +76,7 @@ def build_network(
     if large.any():
         allowed &= ~(large[label][:, None] & world.asleep[None, :])
     # candidates only couple cells where somebody may sleep
-    coupled = allowed[:, world.asleep].any(1)
+    coupled = np.asarray(allowed[:, world.asleep].any(1))
     keep = coupled[source]
     label = _groups(n, source[keep], candidate[keep])
     member = np.argsort(label, kind="stable").astype(np.int32)

@@ -25,17 +25,25 @@ from policies.joint import States, joint_states
 from policies.network import Network
 
 GAP_WANTED = 1e-4
+FORBIDDING = 1e12  # price at which nothing is spent that need not be; the first answer, and always within budgets
 MAX_ROUNDS = 80
+GROUP_PRICES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # tried on top, for groups that exceed their own limit
 TIE_BREAK = 1e-7  # least price of a budget in units of its scale: where a change is free it is made for nothing
 
 
 @dataclass(frozen=True, slots=True)
 class Budgets:
-    """What a plan may spend in all: traffic in full-rate samples, changes as a number."""
+    """What a plan may spend in all: traffic in full-rate samples, changes as a number.
+
+    ``below_of_group`` is what each group alone may have below target, in the order of the blocks; all but
+    ``groups_over`` groups must respect it.
+    """
 
     unserved: float
     below: float
     changes: float
+    below_of_group: NDArray[np.float64]  # (groups,)
+    groups_over: int
 
     def as_array(self) -> NDArray[np.float64]:
         """(3,) unserved, below, changes."""
@@ -92,6 +100,10 @@ class _Answer:
     def energy(self) -> float:
         return float(self.totals[:, 0].sum())
 
+    def value(self, limit: NDArray[np.float64]) -> float:
+        """Value of the dual at these prices: a lower bound on the energy of any plan within ``limit``."""
+        return self.energy + float(self.prices @ (self.spent - limit))
+
 
 @dataclass(slots=True)
 class Solver:
@@ -100,16 +112,45 @@ class Solver:
     tables: PriceTables
     answers: list[_Answer]
     bound: float  # least energy of any plan within the budgets [power_unit x samples]
+    below_of_group: NDArray[np.float64]  # (groups,) infinite for the groups that may exceed their own limit
 
     def plans(self, budgets: Budgets) -> list[NDArray[np.uint8]]:
         """Nearly cheapest levels (cells, ticks) within ``budgets`` by the tables, one array per block."""
-        return _levels(self.tables, _mix(self.tables, self.answers, budgets.as_array()))
+        return _levels(self.tables, _mix(self.tables, self.answers, budgets.as_array(), self.below_of_group))
 
 
 def solve(tables: PriceTables, budgets: Budgets, *, progress: Callable[[float], None]) -> Solver:
     """Find the best prices of ``budgets`` and with them the bound."""
     answers, bound = _maximise_dual(tables, budgets.as_array(), progress)
-    return Solver(tables, answers, bound)
+    best = max(answers, key=lambda a: a.value(budgets.as_array()))
+    strict, lifted = _limit_groups(tables, best, budgets.below_of_group)
+    # the limit on groups lets a few exceed it: those for which it would cost most are left out of the bound
+    exempt = np.argsort(-lifted)[: budgets.groups_over]
+    own = budgets.below_of_group.copy()
+    own[exempt] = np.inf
+    lifted[exempt] = 0
+    return Solver(tables, [*answers, *strict], bound + float(lifted.sum()), own)
+
+
+def _limit_groups(
+    tables: PriceTables, best: _Answer, below_of_group: NDArray[np.float64]
+) -> tuple[list[_Answer], NDArray[np.float64]]:
+    """Answers at higher prices of below-target traffic, and how far each group's own limit lifts its bound.
+
+    For any extra price m on its below-target traffic, a group that respects its limit costs at least the cheapest
+    plan at the extra price less m times the limit (Lagrangian duality once more, group by group).
+    """
+    base = best.totals @ np.array([1.0, *best.prices])
+    lifted, answers = np.zeros(len(base)), []
+    if (best.totals[:, 2] <= below_of_group).all():
+        return answers, lifted
+    unit = max(best.prices[1], best.prices[0] / 10)
+    for extra in unit * np.array(GROUP_PRICES):
+        answer = _ask(tables, best.prices + np.array([0.0, extra, 0.0]))
+        answers.append(answer)
+        limited = answer.totals @ np.array([1.0, *answer.prices]) - extra * below_of_group
+        lifted = np.maximum(lifted, limited - base)
+    return answers, lifted
 
 
 def _ask(tables: PriceTables, prices: NDArray[np.float64]) -> _Answer:
@@ -128,14 +169,14 @@ def _maximise_dual(
 ) -> tuple[list[_Answer], float]:
     """Cutting planes on the concave dual; every answer is a cut. Returns the answers and the best dual value."""
     prices = np.zeros(3)
-    answers: list[_Answer] = []
-    scale = max(_ask(tables, np.full(3, 1e9)).energy, 1e-9) / np.maximum(limit, 1e-12)
+    answers = [_ask(tables, np.full(3, FORBIDDING))]
+    scale = max(answers[0].energy, 1e-9) / np.maximum(limit, 1e-12)
     best, centre = -np.inf, prices
     radius = 4e-3
     for turn in range(MAX_ROUNDS):
         answer = _ask(tables, prices)
         answers.append(answer)
-        value = answer.energy + float(prices @ (answer.spent - limit))
+        value = answer.value(limit)
         if value > best:
             best, centre = value, prices
         upper, target = _model_peak(answers, limit, scale, centre, radius)
@@ -161,16 +202,17 @@ def _model_peak(
     return float(found.x[0] * unit), np.asarray(found.x[1:] * scale)
 
 
-def _mix(tables: PriceTables, answers: list[_Answer], limit: NDArray[np.float64]) -> list[_Answer]:
+def _mix(
+    tables: PriceTables, answers: list[_Answer], limit: NDArray[np.float64], own: NDArray[np.float64]
+) -> list[_Answer]:
     """One answer per group so that the budgets hold: start within them, then take cheaper plans while they fit."""
-    best = max(answers, key=lambda a: a.energy + float(a.prices @ (a.spent - limit)))
+    best = max(answers, key=lambda a: a.value(limit))
     low, high, safe = 1.0, 1.0, None
     while safe is None and high < 1e6:
         low, high = high, 1 + 4 * (high - 1) if high > 1 else 1.01
         tried = _ask(tables, best.prices * high)
         safe = tried if (tried.spent <= limit).all() else None
-    if safe is None:
-        safe = _ask(tables, np.full(3, 1e12))
+    safe = answers[0] if safe is None else safe
     for _ in range(4):
         middle = 0.5 * (low + high)
         tried = _ask(tables, best.prices * middle)
@@ -178,18 +220,25 @@ def _mix(tables: PriceTables, answers: list[_Answer], limit: NDArray[np.float64]
             safe, high = tried, middle
         else:
             low = middle
-    pool = sorted(answers, key=lambda a: -(a.energy + float(a.prices @ (a.spent - limit))))[:12]
-    return _improve(safe, pool, limit, best.prices)
+    chosen = [safe if safe.totals[g, 2] <= own[g] else answers[0] for g in range(len(own))]
+    return _improve(chosen, [safe, *answers], limit, own, best.prices)
 
 
-def _improve(safe: _Answer, pool: list[_Answer], limit: NDArray[np.float64], prices: NDArray[np.float64]) -> list[_Answer]:
+def _improve(
+    start: list[_Answer],
+    pool: list[_Answer],
+    limit: NDArray[np.float64],
+    own: NDArray[np.float64],
+    prices: NDArray[np.float64],
+) -> list[_Answer]:
     """Swap groups to cheaper plans of ``pool``, best saving per priced budget first, while the budgets hold."""
-    chosen = [safe] * len(safe.totals)
-    spent = safe.spent.copy()
+    chosen = list(start)
+    totals = np.array([answer.totals[g] for g, answer in enumerate(chosen)])
+    spent = totals[:, 1:].sum(0)
     moves = []
     for answer in pool:
-        change = answer.totals - safe.totals
-        useful = np.flatnonzero(change[:, 0] < 0)
+        change = answer.totals - totals
+        useful = np.flatnonzero((change[:, 0] < 0) & (answer.totals[:, 2] <= own))
         cost = np.maximum(change[useful, 1:] @ prices, 0) + 1e-12
         moves += [(float(change[g, 0] / c), int(g), answer) for g, c in zip(useful, cost, strict=True)]
     for _, g, answer in sorted(moves, key=lambda m: m[0]):

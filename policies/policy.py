@@ -61,7 +61,7 @@ class View:
     held_s: NDArray[np.int64]  # (n,) time at that level [s]
     offered: NDArray[np.float32]  # (n, s) estimated offered load, NaN unknown [ratio]
     forecast: Forecast | None
-    allowed_below_target_share: float  # service limit on traffic below target [ratio]
+    allowed_cell_below_target_share: float  # service limit on a cell's own traffic below target [ratio]
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,6 +24,8 @@ from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
 
+LEAST_LEFT = 0.02  # of a cell's allowance of missed traffic; its risk price rises with the square of what is used
+AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a level's capacity
 TINY = 1e-30  # risk that a factor of infinity still forbids
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
 
@@ -54,7 +56,7 @@ class Prices(NamedTuple):
 
 
 class PredictivePlanner:
-    """Plans all groups from a forecast. One instance per network; it keeps the realised shortfall of each cell."""
+    """Plans all groups from a forecast. One instance per network; it counts what each cell missed."""
 
     needs_forecast = True
 
@@ -65,7 +67,8 @@ class PredictivePlanner:
         self._states = joint_states(network, tables.asleep)
         self._limit = target_load(tables)
         self._samples_per_tick = samples_per_tick
-        self._shortfall = np.zeros(network.n_cells)  # traffic below target less its allowance, in full-rate ticks
+        self._offered = np.zeros(network.n_cells)  # traffic so far, in full-rate samples
+        self._missed = np.zeros(network.n_cells)  # of it, what missed its target
         self._ticks_seen = np.zeros(network.n_cells)
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
@@ -80,10 +83,11 @@ class PredictivePlanner:
         level = np.full(self._network.n_cells, SYMBOL, np.uint8)
         reason = np.full(self._network.n_cells, Reason.NO_FORECAST, np.uint8)
         full_power = self._tables.power[self._model, SYMBOL, -1].astype(np.float64)
-        days = self._ticks_seen * view.tick_s / 86400
-        shortfall = self._settings.shortfall_gain * np.maximum(self._shortfall, 0)
-        risk = self._settings.risk_price * (1 + shortfall + self._settings.caution / (1 + days))
         s = self._settings
+        days = self._ticks_seen * view.tick_s / 86400
+        missed = self._missed / np.maximum(self._offered, 1e-9)
+        left = np.maximum(1 - missed / view.allowed_cell_below_target_share, LEAST_LEFT)
+        risk = s.risk_price * (1 + s.caution / (1 + days)) / left**2
         ready = days >= s.off_air_after_h / 24
         price = Prices(
             power=full_power,
@@ -102,12 +106,12 @@ class PredictivePlanner:
         return Decision(level, reason)
 
     def _learn_shortfall(self, view: View) -> None:
-        limit = self._limit[self._model, view.level]
+        """Count the traffic of each cell, and how much of it missed its target."""
+        limit = np.maximum(self._limit[self._model, view.level], TINY)
         offered = np.nan_to_num(view.offered)
-        missed = np.where(offered > limit[:, None], offered, 0).sum(1)
-        allowance = view.allowed_below_target_share * offered.sum(1)
         self._ticks_seen += np.isfinite(view.offered).any(1)
-        self._shortfall += (missed - allowance) / self._samples_per_tick
+        self._offered += offered.sum(1)
+        self._missed += np.where(offered >= limit[:, None] * AT_LIMIT, offered, 0).sum(1)
 
 
 @njit(inline="always")  # type: ignore[untyped-decorator]
@@ -223,6 +227,8 @@ def _wake_tail(tables, levels, tail, h, s, n, spt):  # type: ignore[no-untyped-d
     slowest = 0
     for j in range(n):
         slowest = max(slowest, tables.wake_samples[levels[s * n + j]])
+    if slowest == 0:
+        return 0.0  # a forbidden state has an infinite risk, of which no share is caught either
     following = min(h + 1, len(tail) - 1)
     return tail[following, s] * min(slowest / spt, 1.0)
 

@@ -39,7 +39,6 @@ class PredictiveProfile(_Settings):
     surge_load: Share  # by how much it jumps [ratio of full rate]
     off_air_after_h: NotNegative  # time that all cells of a group must have been measured before one leaves the air
     change_price: NotNegative  # for one change of level
-    shortfall_gain: NotNegative  # how steeply the risk price rises once a cell has missed its target
     caution: NotNegative  # added to the risk price, in multiples of it, while a cell is new; halves with its first day
 
 

@@ -38,7 +38,7 @@ def profile() -> Profile:
 
 
 @pytest.fixture(scope="session")
-def build_cells(world: EvaluatedWorld) -> BuildNetwork:
+def small_network(world: EvaluatedWorld) -> BuildNetwork:
     """A network of n cells in the default world, from the candidates of its capacity cells."""
 
     def build(n: int, candidates: Mapping[int, tuple[int, ...]]) -> Network:
@@ -50,7 +50,7 @@ def build_cells(world: EvaluatedWorld) -> BuildNetwork:
 
 
 @pytest.fixture(scope="session")
-def build_trace() -> BuildTrace:
+def small_trace() -> BuildTrace:
     """A trace from recorded loads (cells, steps) and candidates, in UTC."""
 
     def build(

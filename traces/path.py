@@ -1,11 +1,11 @@
 """The path of the traffic inside a recorded step: what a 60 s sample may have looked like.
 
-The recorded value of a step is the mean of this path. Recorded values are joined by straight lines between step
-middles, multiplied by log-normal noise with an exponential autocorrelation, scaled so that each step keeps its
-recorded mean, and capped at 1. This is an assumption of the evaluation, not a measurement.
+The recorded value of a step is the mean of this path. Recorded values are joined by straight lines between
+step middles, multiplied by log-normal noise with an exponential autocorrelation, scaled so that each step
+keeps its recorded mean, and capped at 1. This is an assumption of the evaluation, not a measurement.
 
-Each cell draws from a stream of its own, keyed by seed and cell identifier, so that a part of a network replays
-exactly as it does within the whole.
+Each cell draws from a stream of its own, keyed by seed and cell identifier, so that a part of a network
+replays exactly as it does within the whole.
 """
 
 from __future__ import annotations

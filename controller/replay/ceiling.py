@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ class Ceiling:
 def find_ceiling(stage: Stage, progress: Progress) -> Ceiling:
     """Bound and plan of a staged task.
 
-    The dynamic programme prices a wake-up a little too low where another cell of the group falls asleep in the same
-    tick. So the bound stays a bound, and the plan is mixed for tighter budgets until the plant finds the limits held.
+    Tables are float32 and wake-ups across unrecorded steps are priced, but not carried out; so the plan is mixed for
+    slightly tighter budgets until the plant finds the limits held. The bound is not touched by that.
     """
     tables, budgets = _price(stage, progress)
     solver = solve(tables, budgets, progress=lambda share: progress("oracle", 0.5 + 0.4 * share))
@@ -37,28 +37,32 @@ def find_ceiling(stage: Stage, progress: Progress) -> Ceiling:
         if (over <= 1).all():
             break
         unserved, below, changes = aimed.as_array() / np.where(over > 1, over * 1.005, 1)
-        aimed = Budgets(unserved, below, changes)
+        aimed = replace(aimed, unserved=unserved, below=below, changes=changes)
     return Ceiling(solver.bound, plans)
 
 
 def _price(stage: Stage, progress: Progress) -> tuple[PriceTables, Budgets]:
     """Priced states of all blocks and what the limits allow in all."""
     service = stage.task.world.evaluation.service
-    offered, samples = 0.0, 0.0
+    offered, samples = [], 0.0
     priced: PriceTables | None = None
     for block, scene in stage.scenes():
         if priced is None:
             priced = PriceTables(stage.clock.n_ticks, wake_times(scene.tables, stage.network.allowed))
         priced.add(scene.tables, scene.network, scene.path, scene.ul_per_dl, stage.clock.per_tick)
-        known = ~np.isnan(scene.path)
-        offered += float(scene.path[known].sum(dtype=np.float64))
-        samples += float(known.sum())
+        groups = scene.network.groups
+        of_cell = np.nansum(scene.path, axis=1, dtype=np.float64)
+        offered.append(np.add.reduceat(of_cell[groups.member], groups.group_start[:-1]))
+        samples += float(np.isfinite(scene.path).sum())
         progress("oracle", 0.5 * (block + 1) / len(stage.blocks))
     assert priced is not None
+    of_group = np.concatenate(offered)
     return priced, Budgets(
-        unserved=service.unserved_share * offered,
-        below=service.below_target_share * offered,
+        unserved=service.unserved_share * float(of_group.sum()),
+        below=service.below_target_share * float(of_group.sum()),
         changes=service.level_changes_per_cell_day * samples / stage.clock.per_day,
+        below_of_group=service.cell_below_target_share * of_group,
+        groups_over=int(service.cells_over_limit_share * stage.network.n_cells),
     )
 
 

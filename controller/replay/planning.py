@@ -51,7 +51,7 @@ def make_planner(name: str, scene: Scene, profile: Profile) -> Planner:
     return makers[name]()
 
 
-def make_controller(planner: Planner, scene: Scene, profile: Profile, allowed_below_target_share: float) -> Controller:
+def make_controller(planner: Planner, scene: Scene, profile: Profile, allowed_cell_below_target_share: float) -> Controller:
     """The controller that would run live, around one planner."""
     clock = scene.clock
     forecaster = None
@@ -67,7 +67,7 @@ def make_controller(planner: Planner, scene: Scene, profile: Profile, allowed_be
         forecaster,
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,
-        allowed_below_target_share=allowed_below_target_share,
+        allowed_cell_below_target_share=allowed_cell_below_target_share,
     )
 
 

@@ -92,6 +92,6 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     if name not in CAUSAL:
         raise KeyError(name)
     planner = make_planner(name, scene, stage.profile)
-    allowed = task.world.evaluation.service.below_target_share
+    allowed = task.world.evaluation.service.cell_below_target_share
     controller = make_controller(planner, scene, stage.profile, allowed)
     return run_controller(controller, scene, keep_forecast=keep, progress=lambda s: progress(name, (block + s) / n_blocks))

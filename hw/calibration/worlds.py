@@ -34,6 +34,7 @@ def make_world(
     name: str = "calibrated",
     full_rate_mbit_s: float = 1000.0,
     wake_s: float = 60.0,
+    sample_peak: float = 1.0,
 ) -> World:
     """The world of a calibration.
 
@@ -43,15 +44,17 @@ def make_world(
     name : of the world.
     full_rate_mbit_s : rate of a full cell, a convention of the service figures. [Mbit/s]
     wake_s : time from command to traffic of every level, not identified either. [s]
+    sample_peak : largest sample inside a step over the step's mean. The load range of a level is seen in step means;
+        a level that ran at a step mean carried samples up to this much more.
 
     Each cell of the calibration has its own model; each product has one for cells that are not in it, and
     ``""`` is the middle of the network without levels. ``symbol`` draws as much as ``full`` unless the data
-    identifies it. A level's effect is credited only up to the load seen with it on, its ``capacity_ratio``;
-    above, its power is awake.
+    identifies it. A level's effect is credited only up to the load seen with it on times ``sample_peak``, its
+    ``capacity_ratio``; above, its power is awake.
     """
     levels = _levels(calibration)
     models, model_of = _models(calibration)
-    power, capacity, has_level = _tables(calibration, models, levels)
+    power, capacity, has_level = _tables(calibration, models, levels, sample_peak)
     shape = has_level.shape
     asleep = np.array([level in _OFF_AIR for level in levels])
     per_hour = _HOUR_S / calibration.step_s
@@ -72,7 +75,7 @@ def make_world(
         model_of_product=model_of,
         power_unit="W" if watt else f"{calibration.energy_unit} per h",
         watt_per_unit=1.0 if watt else None,
-        parameters=_parameters(calibration, wake_s),
+        parameters=_parameters(calibration, wake_s, sample_peak),
     )
 
 
@@ -112,7 +115,7 @@ def _models(calibration: Calibration) -> tuple[list[_Model], dict[str, int]]:
 
 
 def _tables(
-    calibration: Calibration, models: list[_Model], levels: tuple[str, ...]
+    calibration: Calibration, models: list[_Model], levels: tuple[str, ...], sample_peak: float
 ) -> tuple[Float64, Float64, Mask]:
     """Energy of a step (M, L, LOAD_BINS + 1), capacity (M, L) and which levels there are (M, L)."""
     shapes = {known.product: np.array(known.values) for known in calibration.shapes}
@@ -127,7 +130,8 @@ def _tables(
                 continue  # identified, but no level of the engine
             k = levels.index(level)
             has_level[i, k] = True
-            limit = calibration.products[model.cell.product].levels[level].load_max or 0.0
+            seen = calibration.products[model.cell.product].levels[level].load_max or 0.0
+            limit = min(seen * sample_peak, 1.0)
             if k > SYMBOL:
                 capacity[i, k] = 0.0 if level in _OFF_AIR else limit
             # up to the first point above the limit: kernels interpolate between points
@@ -141,7 +145,7 @@ def _awake(shape: Float64, model: _Model) -> Float64:
     return energy
 
 
-def _parameters(calibration: Calibration, wake_s: float) -> dict[str, Any]:
+def _parameters(calibration: Calibration, wake_s: float, sample_peak: float) -> dict[str, Any]:
     """What the world rests on, echoed in reports."""
     effects: dict[str, Any] = {}
     missing: dict[str, Any] = {}
@@ -164,10 +168,11 @@ def _parameters(calibration: Calibration, wake_s: float) -> dict[str, Any]:
         "not_identified": missing,
         "symbol": symbol,
         "none": "without the identified levels",
-        "beyond_load_max": "no effect is credited and traffic above it counts as unserved",
+        "beyond_load_max_x_sample_peak": "no effect is credited and traffic above it counts as unserved",
+        "sample_peak": sample_peak,
         "wake_s": wake_s,
         "wake_energy": "not identified: 0",
-        "full_rate_mbit_s": "a convention of the service figures",
+        "rate": "full_rate_mbit_s is a convention of the service figures",
         "uplink": "inside the measured energy",
         "clock_offset_steps": {clock.group: clock.offset_steps for clock in calibration.clocks},
     }

@@ -1,0 +1,1 @@
+"""Evaluation: many policies, traces, worlds and seeds side by side, with intervals and gates."""
