@@ -14,11 +14,6 @@ ifeq ($(PYTHON),)
 PYTHON := python3
 endif
 
-# A cached kernel does not notice a change in a kernel that it calls from another file (docs/decisions/0003), so each
-# state of the kernels gets a cache of its own.
-KERNELS := $(shell grep -rl --include='*.py' njit controller hw policies traces | sort | xargs cat | cksum | cut -d' ' -f1)
-export NUMBA_CACHE_DIR := $(CURDIR)/$(VENV)/numba/$(KERNELS)
-
 .NOTPARALLEL:
 .PHONY: help demo test check clean
 

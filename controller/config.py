@@ -46,7 +46,7 @@ class RunConfig(BaseModel):
 def load_config(path: Path | None) -> RunConfig:
     """The configuration of a file, or an empty one. Raises ConfigError naming file, line and field."""
     if path is None:
-        return RunConfig(schema="quietcell.config/1")
+        return RunConfig.model_validate({"schema": "quietcell.config/1"})
     return load_yaml(path, RunConfig)
 
 

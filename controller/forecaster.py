@@ -115,7 +115,7 @@ def _mean_share(persistence: float, samples: int) -> float:
     return float((samples + 2 * ((samples - lag) * persistence**lag).sum()) / samples**2)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped-def]
     """Filter the samples of one tick of one cell and update its profile."""
     s = settings
@@ -161,7 +161,7 @@ def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped
         state.profile[i, slot] += share * (log_sum / count - state.profile[i, slot])
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _profile_move(state, settings, i, slot):  # type: ignore[no-untyped-def]
     """How far the profile moves the log level into ``slot``; 0 where it is not known yet."""
     before = (slot - 1) % state.profile.shape[1]
@@ -170,13 +170,13 @@ def _profile_move(state, settings, i, slot):  # type: ignore[no-untyped-def]
     return settings.profile_weight * min(max(state.profile[i, slot] - state.profile[i, before], -0.7), 0.7)
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _observe(state, settings, offered, slot):  # type: ignore[no-untyped-def]
     for i in prange(len(offered)):
         _observe_cell(state, settings, i, offered[i], slot)
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
+@njit(parallel=True, cache=True)
 def _forecast(state, settings, slot, samples_per_tick, log_median, log_sd):  # type: ignore[no-untyped-def]
     s = settings
     slots = state.profile.shape[1]

@@ -25,7 +25,9 @@ from policies.guards import Guards
 from policies.network import Network
 from policies.policy import Planner, View
 
-LARGEST_CARRIED = 1.01  # traffic above it cannot have been carried, so the report is wrong [ratio of full rate]
+LARGEST_CARRIED = (
+    1.01  # traffic above it cannot have been carried, so the report is wrong [ratio of full rate]
+)
 SILENT_LOAD = 0.01  # expected load above which a tick of exact zeros is not believed [ratio]
 LIMIT_SHARE = 0.98  # of a level's capacity, from which a cell counts as at its limit
 OVERLOADED_SHARE = 0.3  # of the samples of a tick at the limit, from which a cell counts as overloaded
@@ -89,9 +91,7 @@ class Controller:
             forecast=forecast,
             allowed_cell_below_target_share=self._allowed_cell_below,
         )
-        decision = self._guards.apply(
-            self._planner.plan(view), self._level, fresh, overloaded, local.day
-        )
+        decision = self._guards.apply(self._planner.plan(view), self._level, fresh, overloaded, local.day)
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         self._level = decision.level
         return Commands(decision.level, decision.reason, forecast)
@@ -113,7 +113,8 @@ class Controller:
             self._forecaster.observe(offered, local.second_of_day // self._tick_s - 1)
         capacity = self._tables.capacity[self._network.groups.model, observation.level]
         at_limit = (observation.carried >= LIMIT_SHARE * capacity[:, None]) & (capacity > 0)[:, None]
-        return offered, np.isfinite(offered).any(1), at_limit.mean(1) >= OVERLOADED_SHARE
+        fresh = np.asarray(np.isfinite(offered).any(1))
+        return offered, fresh, np.asarray(at_limit.mean(1) >= OVERLOADED_SHARE)
 
     def _offered(self, observation: Observation) -> NDArray[np.float32]:
         """Offered load of each cell: what a group with sleeping cells carried, split as the cells were expected."""
@@ -127,7 +128,7 @@ class Controller:
         return offered
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def split_groups(groups, coupled, off, weight, offered):  # type: ignore[no-untyped-def]
     """Share what a group with sleeping cells carried among its cells in proportion to ``weight``, in place."""
     for g in coupled:

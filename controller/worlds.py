@@ -81,6 +81,8 @@ def _evaluated(calibration: Calibration, name: str) -> EvaluatedWorld:
     evaluation = default_evaluation()
     sigma = evaluation.traffic_path.sigma
     world = make_world(calibration, name=name, sample_peak=math.exp(PEAK_SIGMAS * sigma - sigma**2 / 2))
-    echoed = evaluation.model_dump(mode="json", exclude={"always_on", "dl_symbol_share_tdd", "ul_per_dl", "rf_channel"})
+    echoed = evaluation.model_dump(
+        mode="json", exclude={"always_on", "dl_symbol_share_tdd", "ul_per_dl", "rf_channel"}
+    )
     parameters = echoed | world.parameters | {"full_rate_mbit_s": world.full_rate_mbit_s}
     return EvaluatedWorld(replace(world, parameters=parameters), evaluation)

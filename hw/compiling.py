@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 
@@ -22,13 +23,15 @@ def compile_world(spec: WorldSpec, evaluation: EvaluationSpec) -> World:
     """
     reference = spec.radio.txru if isinstance(spec, World3gppSpec) else spec.radio.n_trx
     ladder = (reference, *spec.txru_ladder)
-    if any(deep >= shallow for shallow, deep in zip(ladder, ladder[1:], strict=False)):
+    if any(deep >= shallow for shallow, deep in pairwise(ladder)):
         raise WorldError(f"world {spec.name}: txru_ladder must fall from below {reference}, not {ladder[1:]}")
     names = ("full", "symbol", *(f"{RF_CHANNEL}{n}" for n in ladder[1:]), "carrier_shutdown", "deep_dormancy")
     shares = [1.0, *(n / reference for n in ladder)]
     rates = [_rate(share, evaluation) for share in shares] + [0.0, 0.0]
     power, ul, wake_energy, unit, watt = (
-        _power_3gpp(spec, evaluation, shares) if isinstance(spec, World3gppSpec) else _power_earth(spec, shares)
+        _power_3gpp(spec, evaluation, shares)
+        if isinstance(spec, World3gppSpec)
+        else _power_earth(spec, shares)
     )
     channels = evaluation.rf_channel.wake_s
     wakes = [0.0, 0.0, *(channels for _ in ladder[1:])]
@@ -56,7 +59,9 @@ def compile_world(spec: WorldSpec, evaluation: EvaluationSpec) -> World:
 
 def _rate(txru_share: float, evaluation: EvaluationSpec) -> float:
     channel = evaluation.rf_channel
-    return channel_rate_ratio(txru_share, sinr_db=channel.sinr_db, loss_db_per_halving=channel.loss_db_per_halving)
+    return channel_rate_ratio(
+        txru_share, sinr_db=channel.sinr_db, loss_db_per_halving=channel.loss_db_per_halving
+    )
 
 
 def reference_radio(spec: World3gppSpec, evaluation: EvaluationSpec) -> Radio:

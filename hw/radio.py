@@ -112,7 +112,9 @@ def carrier_group_power(carrier_power: Sequence[float], *, contiguous: bool) -> 
     return float(ordered[0] + (0.7 if contiguous else 1.0) * sum(ordered[1:]))
 
 
-def channel_rate_ratio(txru_share: float, *, sinr_db: float = 20.0, loss_db_per_halving: float = 3.0) -> float:
+def channel_rate_ratio(
+    txru_share: float, *, sinr_db: float = 20.0, loss_db_per_halving: float = 3.0
+) -> float:
     """Rate of a cell with fewer TxRU relative to all of them: log2(1 + SINR) with the SINR lost per halving.
 
     1, 0.85, 0.71 and 0.57 for 1, 1/2, 1/4 and 1/8 at the defaults.

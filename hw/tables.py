@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -50,8 +50,8 @@ def pack(
     )
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def draw(tables: Tables, model: int, level: int, offered: float, ul_per_dl: float) -> float:
+@njit(inline="always")
+def draw(tables: Tables, model: int, level: int, offered: float, ul_per_dl: float) -> Any:
     """Power of one cell on air at ``level`` with this offered traffic. [power_unit]"""
     rate = tables.rate[model, level]
     if rate <= 0:
@@ -64,21 +64,21 @@ def draw(tables: Tables, model: int, level: int, offered: float, ul_per_dl: floa
     return dl + tables.ul_power[model, level] * min(ul_per_dl * load, np.float32(1.0))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
-def user_throughput(tables: Tables, model: int, level: int, carried: float, offered: float) -> float:
+@njit(inline="always")
+def user_throughput(tables: Tables, model: int, level: int, carried: float, offered: float) -> Any:
     """Throughput of a user by processor sharing, 0 where the level is overloaded. [Mbit/s]"""
     if offered > tables.capacity[model, level]:
         return 0.0
     return tables.full_rate * (tables.rate[model, level] - carried)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def limit_throughput(tables: Tables, own_offered: float) -> float:
     """Throughput below which traffic of a cell counts as below target. [Mbit/s]"""
     return min(tables.target, tables.target_share * tables.full_rate * (1 - own_offered))
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def latency_bin(tables: Tables, throughput: float, throughput_none: float) -> int:
     """Histogram bin of the added latency of one object; square-root spaced up to ``LATENCY_CAP_MS``."""
     if throughput >= throughput_none:

@@ -47,7 +47,9 @@ class World:
     level_names: tuple[str, ...]  # (L,)
     asleep: NDArray[np.bool_]  # (L,) True where the cell is off air
     rate_ratio: NDArray[np.float32]  # (M, L) relative rate g of the level, 0 asleep [ratio]
-    capacity_ratio: NDArray[np.float32]  # (M, L) largest offered traffic the level carries [ratio of full rate]
+    capacity_ratio: NDArray[
+        np.float32
+    ]  # (M, L) largest offered traffic the level carries [ratio of full rate]
     power: NDArray[np.float32]  # (M, L, B) [power_unit]
     ul_power: NDArray[np.float32]  # (M, L) additional power at full uplink load [power_unit]
     wake_s: NDArray[np.float32]  # (L,) time from command to traffic, drawn at ``symbol`` power [s]
@@ -62,10 +64,16 @@ class World:
 
     def __post_init__(self) -> None:
         n_levels = len(self.level_names)
-        if self.level_names[:2] != NAMED_LEVELS[:2] or list(self.level_names) != sorted(self.level_names, key=depth):
-            raise WorldError(f"world {self.name}: levels must start with full, symbol and run from shallow to deep")
+        if self.level_names[:2] != NAMED_LEVELS[:2] or list(self.level_names) != sorted(
+            self.level_names, key=depth
+        ):
+            raise WorldError(
+                f"world {self.name}: levels must start with full, symbol and run from shallow to deep"
+            )
         if self.power.shape[1:] != (n_levels, LOAD_BINS + 1):
-            raise WorldError(f"world {self.name}: power must have shape (models, {n_levels}, {LOAD_BINS + 1})")
+            raise WorldError(
+                f"world {self.name}: power must have shape (models, {n_levels}, {LOAD_BINS + 1})"
+            )
         if not np.isfinite(self.power).all() or (self.power < 0).any():
             raise WorldError(f"world {self.name}: power must be finite and not negative")
 

@@ -18,9 +18,7 @@ class FixedPlanner:
     needs_forecast = False
 
     def __init__(self, n_cells: int, level: int) -> None:
-        self._decision = Decision(
-            np.full(n_cells, level, np.uint8), np.full(n_cells, Reason.FIXED, np.uint8)
-        )
+        self._decision = Decision(np.full(n_cells, level, np.uint8), np.full(n_cells, Reason.FIXED, np.uint8))
 
     def plan(self, view: View) -> Decision:  # noqa: ARG002 - a fixed level looks at nothing
         """The fixed level."""
@@ -36,7 +34,7 @@ def _first_asleep(network: Network, asleep: NDArray[np.bool_]) -> NDArray[np.uin
 def _deepest_on_air(network: Network, asleep: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Deepest level on air of each cell. (n,)"""
     on = network.allowed & ~asleep[None, :]
-    return (on.shape[1] - 1 - on[:, ::-1].argmax(1)).astype(np.uint8)
+    return np.asarray(on.shape[1] - 1 - on[:, ::-1].argmax(1), np.uint8)
 
 
 class TimerPlanner:

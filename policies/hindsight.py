@@ -97,7 +97,7 @@ def _shared_service(tables, models, offered, levels, load, placed):  # type: ign
                     below += placed[k, c]
         if left > 1e-9:
             unserved += left
-            below += left
+            below += left if limit > 0 else 0.0
     return unserved, below
 
 

@@ -25,10 +25,14 @@ from policies.joint import States, joint_states
 from policies.network import Network
 
 GAP_WANTED = 1e-4
-FORBIDDING = 1e12  # price at which nothing is spent that need not be; the first answer, and always within budgets
+FORBIDDING = (
+    1e12  # price at which nothing is spent that need not be; the first answer, and always within budgets
+)
 MAX_ROUNDS = 80
 GROUP_PRICES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # tried on top, for groups that exceed their own limit
-TIE_BREAK = 1e-7  # least price of a budget in units of its scale: where a change is free it is made for nothing
+TIE_BREAK = (
+    1e-7  # least price of a budget in units of its scale: where a change is free it is made for nothing
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,12 @@ class PriceTables:
     blocks: list[Block] = field(default_factory=list)
 
     def add(
-        self, tables: Tables, network: Network, path: NDArray[np.float32], ul_per_dl: NDArray[np.float32], spt: int
+        self,
+        tables: Tables,
+        network: Network,
+        path: NDArray[np.float32],
+        ul_per_dl: NDArray[np.float32],
+        spt: int,
     ) -> None:
         """Price one block of whole groups. ``path`` (n, samples), ``ul_per_dl`` (n, steps), ``spt`` samples a tick."""
         states = joint_states(network, tables.asleep)
@@ -141,7 +150,8 @@ def _limit_groups(
     plan at the extra price less m times the limit (Lagrangian duality once more, group by group).
     """
     base = best.totals @ np.array([1.0, *best.prices])
-    lifted, answers = np.zeros(len(base)), []
+    lifted = np.zeros(len(base))
+    answers: list[_Answer] = []
     if (best.totals[:, 2] <= below_of_group).all():
         return answers, lifted
     unit = max(best.prices[1], best.prices[0] / 10)
@@ -190,7 +200,11 @@ def _maximise_dual(
 
 
 def _model_peak(
-    answers: list[_Answer], limit: NDArray[np.float64], scale: NDArray[np.float64], centre: NDArray[np.float64], radius: float
+    answers: list[_Answer],
+    limit: NDArray[np.float64],
+    scale: NDArray[np.float64],
+    centre: NDArray[np.float64],
+    radius: float,
 ) -> tuple[float, NDArray[np.float64]]:
     """Highest point of the cutting-plane model inside a box around the best prices so far."""
     energy = np.array([a.energy for a in answers])

@@ -18,13 +18,14 @@ from numpy.typing import NDArray
 from hw.sharing import local_candidates, share_out
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
-from policies.forecast import Forecast
-from policies.joint import States, hamming, joint_states, relax_changes
+from policies.joint import hamming, joint_states, relax_changes
 from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
 
-LEAST_LEFT = 0.02  # of a cell's allowance of missed traffic; its risk price rises with the square of what is used
+LEAST_LEFT = (
+    0.02  # of a cell's allowance of missed traffic; its risk price rises with the square of what is used
+)
 AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a level's capacity
 TINY = 1e-30  # risk that a factor of infinity still forbids
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
@@ -114,7 +115,7 @@ class PredictivePlanner:
         self._missed += np.where(offered >= limit[:, None] * AT_LIMIT, offered, 0).sum(1)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _tail(mean, log_sd, limit):  # type: ignore[no-untyped-def]
     """E[r; r > limit] of a log-normal r with this mean."""
     if limit <= 0:
@@ -123,19 +124,21 @@ def _tail(mean, log_sd, limit):  # type: ignore[no-untyped-def]
     return mean * 0.5 * math.erfc(-above * 0.7071067811865476)
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _price_alone(tables, limit, models, mean, log_sd, risk, power, tail):  # type: ignore[no-untyped-def]
     """Expected power and priced risk of each cell at each level with its own traffic. ``power`` (members, L)."""
     for k in range(len(models)):
         for level in range(SYMBOL, len(tables.asleep)):
             on_air = not tables.asleep[level]
-            power[k, level] = draw(tables, models[k], level, mean[k] if on_air else np.float32(0), np.float32(0))
+            power[k, level] = draw(
+                tables, models[k], level, mean[k] if on_air else np.float32(0), np.float32(0)
+            )
             tail[k, level] = 0.0
             if on_air and level > SYMBOL:
                 tail[k, level] = risk[k] * _tail(mean[k], log_sd[k], limit[models[k], level])
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _price_shared(tables, limit, models, mean, deviation, risk, surge, levels, matrix, scratch):  # type: ignore[no-untyped-def]
     """Expected power on air and priced risk of a joint state in which some cells hand over their traffic."""
     load, room, placed = scratch
@@ -165,8 +168,10 @@ def _price_shared(tables, limit, models, mean, deviation, risk, surge, levels, m
     return power, below
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd, risk, surge, scratch, cost, tail):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _price_tick(  # type: ignore[no-untyped-def]
+    tables, limit, models, matrix, levels, service_as, mean, log_sd, risk, surge, scratch, cost, tail
+):
     """Expected power ``cost`` (S,) and priced risk ``tail`` (S,) of every joint state in one tick."""
     n = len(models)
     power, alone = np.empty((n, len(tables.asleep))), np.empty((n, len(tables.asleep)))
@@ -190,8 +195,25 @@ def _price_tick(tables, limit, models, matrix, levels, service_as, mean, log_sd,
             cost[s] += on_air[s]
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
-def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride, spt, mean, log_sd, risk, surge, off_air, change, now):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _plan_group(  # type: ignore[no-untyped-def]
+    tables,
+    limit,
+    models,
+    matrix,
+    levels,
+    service_as,
+    radix,
+    stride,
+    spt,
+    mean,
+    log_sd,
+    risk,
+    surge,
+    off_air,
+    change,
+    now,
+):
     """Best first state of a group, and the best if changes were free. ``mean`` (H, members)."""
     horizon, n = mean.shape
     n_states = len(service_as)
@@ -199,7 +221,19 @@ def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride
     scratch = (np.empty(n), np.empty(n), np.zeros((n, n)))
     for h in range(horizon):
         _price_tick(
-            tables, limit, models, matrix, levels, service_as, mean[h], log_sd[h], risk, surge, scratch, cost[h], tail[h]
+            tables,
+            limit,
+            models,
+            matrix,
+            levels,
+            service_as,
+            mean[h],
+            log_sd[h],
+            risk,
+            surge,
+            scratch,
+            cost[h],
+            tail[h],
         )
         for s in range(n_states):
             if service_as[s] >= 0:
@@ -221,7 +255,7 @@ def _plan_group(tables, limit, models, matrix, levels, service_as, radix, stride
     return best, best_free
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _wake_tail(tables, levels, tail, h, s, n, spt):  # type: ignore[no-untyped-def]
     """Risk of being caught at this state into the next tick by the slowest wake-up of its cells."""
     slowest = 0
@@ -233,7 +267,7 @@ def _wake_tail(tables, levels, tail, h, s, n, spt):  # type: ignore[no-untyped-d
     return tail[following, s] * min(slowest / spt, 1.0)
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
     """Why ``chosen``, when ``free`` would be best if changes cost nothing."""
     if chosen != free:
@@ -241,7 +275,7 @@ def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
     return Reason.DEEPEST if chosen == deepest else Reason.DEEPER_TOO_RISKY
 
 
-@njit(cache=True)  # type: ignore[untyped-decorator]
+@njit(cache=True)
 def _plan_single(tables, limit, model, levels, spt, log_median, log_sd, risk, change, now):  # type: ignore[no-untyped-def]
     """Level of a cell of its own, and the level it would take if changes were free. ``log_median`` (H,)."""
     n, horizon = len(levels), len(log_median)
@@ -270,8 +304,10 @@ def _plan_single(tables, limit, model, levels, spt, log_median, log_sd, risk, ch
     return levels[best], levels[free]
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _plan_singles(tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason):  # type: ignore[no-untyped-def]
+@njit(parallel=True, cache=True)
+def _plan_singles(  # type: ignore[no-untyped-def]
+    tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason
+):
     for at in prange(len(chosen)):
         g = chosen[at]
         i = groups.member[groups.group_start[g]]
@@ -294,7 +330,7 @@ def _plan_singles(tables, limit, groups, states, spt, chosen, log_median, log_sd
         reason[i] = _reason(level[i], free, levels[-1])
 
 
-@njit(inline="always")  # type: ignore[untyped-decorator]
+@njit(inline="always")
 def _state_of(levels, n_states, members, now):  # type: ignore[no-untyped-def]
     """Number of the joint state that a group is in; all awake where it is none of them."""
     n = len(members)
@@ -307,8 +343,10 @@ def _state_of(levels, n_states, members, now):  # type: ignore[no-untyped-def]
     return 0
 
 
-@njit(parallel=True, cache=True)  # type: ignore[untyped-decorator]
-def _plan_groups(tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason):  # type: ignore[no-untyped-def]
+@njit(parallel=True, cache=True)
+def _plan_groups(  # type: ignore[no-untyped-def]
+    tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason
+):
     for at in prange(len(chosen)):
         g = chosen[at]
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
@@ -338,4 +376,6 @@ def _plan_groups(tables, limit, groups, states, spt, chosen, log_median, log_sd,
         )
         for j in range(n):
             level[members[j]] = levels[best * n + j]
-            reason[members[j]] = _reason(levels[best * n + j], levels[free * n + j], levels[(count - 1) * n + j])
+            reason[members[j]] = _reason(
+                levels[best * n + j], levels[free * n + j], levels[(count - 1) * n + j]
+            )

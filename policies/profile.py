@@ -37,7 +37,9 @@ class PredictiveProfile(_Settings):
     off_air_caution: Annotated[float, Field(ge=1)]  # factor on the risk of joint levels with cells off air
     surge_probability: Share  # per tick, that traffic jumps as no forecast sees while cells are off air
     surge_load: Share  # by how much it jumps [ratio of full rate]
-    off_air_after_h: NotNegative  # time that all cells of a group must have been measured before one leaves the air
+    off_air_after_h: (
+        NotNegative  # time that all cells of a group must have been measured before one leaves the air
+    )
     change_price: NotNegative  # for one change of level
     caution: NotNegative  # added to the risk price, in multiples of it, while a cell is new; halves with its first day
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.calibrate_command import calibrate
+from controller.cli.evaluate_command import evaluate
 from controller.cli.replay_command import replay
 from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
@@ -36,6 +37,7 @@ def _options(
 
 
 app.command("replay")(replay)
+app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from controller.cli.console import EXIT_ERROR, SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.config import RunConfig, load_config, load_profile
 from controller.report.table import print_table
 
@@ -18,12 +17,15 @@ if TYPE_CHECKING:
     from controller.replay.report import Replay
 
 EXIT_INTERRUPTED = 130
+PIPED_WIDTH = 120  # characters, where standard output is no terminal
 
 
 def replay(
     trace: Annotated[
         Path | None,
-        typer.Argument(help="A file or folder in a known layout. Default: the bundled sample.", show_default=False),
+        typer.Argument(
+            help="A file or folder in a known layout. Default: the bundled sample.", show_default=False
+        ),
     ] = None,
     policy: Annotated[
         list[str] | None,
@@ -43,13 +45,16 @@ def replay(
         ),
     ] = None,
     profile: Annotated[
-        str | None, typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False)
+        str | None,
+        typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json and report.html; made if absent.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print report.json on standard output.")] = False,
-    seed: Annotated[int | None, typer.Option(help="Seed of the traffic inside the steps. Default: 0.", min=0)] = None,
+    seed: Annotated[
+        int | None, typer.Option(help="Seed of the traffic inside the steps. Default: 0.", min=0)
+    ] = None,
     time_zone: Annotated[str | None, typer.Option(help="IANA time zone of local hours.")] = None,
     assume_overlay: Annotated[
         bool, typer.Option("--assume-overlay", help="Let cells of one base station stand in for each other.")
@@ -97,9 +102,12 @@ def replay(
     if as_json:
         typer.echo(json.dumps(document, indent=2, allow_nan=False))
     else:
-        print_table(document, Console())
+        console = Console()
+        print_table(document, console if console.is_terminal else Console(width=PIPED_WIDTH))
         if out is not None:
-            Console(stderr=True).print(f"Written: {out / 'report.json'} and {out / 'report.html'}", markup=False)
+            Console(stderr=True).print(
+                f"Written: {out / 'report.json'} and {out / 'report.html'}", markup=False
+            )
     if not finished:
         typer.echo("stopped: the report holds what was done and says complete: false", err=True)
         raise typer.Exit(EXIT_INTERRUPTED)
@@ -114,12 +122,16 @@ def _prepare(settings: RunConfig) -> Replay:
 
     unknown = [name for name in settings.policies or () if name not in POLICIES]
     if unknown:
-        raise typer.BadParameter(f"{unknown[0]!r} is no policy; known: {', '.join(POLICIES)}", param_hint="--policy")
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is no policy; known: {', '.join(POLICIES)}", param_hint="--policy"
+        )
     found = read_with_progress(Path(settings.trace or SAMPLE), settings.time_zone, settings.assume_overlay)
     task = Task(found, world_for(settings.world, found), load_profile(settings.profile), settings.seed or 0)
     given = settings.prices
-    prices = Prices() if given is None else Prices(
-        given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source
+    prices = (
+        Prices()
+        if given is None
+        else Prices(given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source)
     )
     return Replay(task, order_policies(list(settings.policies) if settings.policies else None), prices)
 
@@ -146,7 +158,5 @@ def write_report(out: Path, made: Replay, document: dict[str, Any]) -> None:
     ):
         partial = out / f".{name}.partial"
         write(partial)
-        os.replace(partial, out / name)
+        partial.replace(out / name)
 
-
-__all__ = ["EXIT_ERROR", "replay", "write_report"]

@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 from pydantic import ValidationError
-from rich.console import Console
 
 from controller.cli.console import progress_bar
 from traces.synthesis import SynthSpec, generate

@@ -91,8 +91,7 @@ def _savings(
     drawn = resample(sums.reshape(len(sums), 1, -1), draws, seed).apply(saving)
     mean = saving(sums.sum(0).reshape(1, -1))[0]
     return {
-        name: _figures(float(mean[p]), interval(drawn.apply(lambda values, p=p: values[:, p])), len(sums))
-        for p, name in enumerate(policies)
+        name: _figures(float(mean[p]), interval(drawn.pick(p)), len(sums)) for p, name in enumerate(policies)
     }
 
 

@@ -38,6 +38,10 @@ class Draws:
         """The draws of a figure computed from these values, draw by draw."""
         return Draws(figure(self.joint), figure(self.units), figure(self.days), self.n_units, self.n_blocks)
 
+    def pick(self, *index: int) -> Draws:
+        """The draws of one figure out of several. (B, ...) -> (B,)"""
+        return self.apply(lambda values: values[:, *index])
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:
@@ -91,10 +95,14 @@ def resample(sums: Float64, draws: int, seed: int) -> Draws:
 def interval(figure: Draws) -> Interval:
     """The interval of one figure, from its draws of shape (B,), NaN where a draw leaves it undefined."""
     if figure.n_units == 1 and figure.n_blocks == 1:
-        return Interval(None, None, "there is only one unit and one day to draw from")
+        return Interval(
+            None, None, "nothing to resample: there is one group of cells or station, and one day"
+        )
     usable = figure.joint[np.isfinite(figure.joint)]
     if len(usable) < USABLE_SHARE * len(figure.joint):
-        return Interval(None, None, f"undefined in {len(figure.joint) - len(usable)} of {len(figure.joint)} draws")
+        return Interval(
+            None, None, f"undefined in {len(figure.joint) - len(usable)} of {len(figure.joint)} draws"
+        )
     tail = _tail(figure)
     low, high = np.quantile(usable, [tail, 1 - tail])
     return Interval(float(low), float(high))
@@ -103,7 +111,10 @@ def interval(figure: Draws) -> Interval:
 def _tail(figure: Draws) -> float:
     """Share of the draws beyond each end of the interval."""
     tail = (1 - CONFIDENCE) / 2
-    parts = [(float(np.nanvar(figure.units)), figure.n_units), (float(np.nanvar(figure.days)), figure.n_blocks)]
+    parts = [
+        (float(np.nanvar(figure.units)), figure.n_units),
+        (float(np.nanvar(figure.days)), figure.n_blocks),
+    ]
     parts = [(variance, n) for variance, n in parts if n > 1 and variance > 0]
     if not parts:
         return tail

@@ -88,7 +88,11 @@ class Verdict:
         else:
             found |= {"value_reason": self.reason, "margin_reason": self.reason}
         if self.run is not None:
-            found |= {"trace": self.run["trace"]["source"], "world": self.run["world"], "seed": self.run["seed"]}
+            found |= {
+                "trace": self.run["trace"]["source"],
+                "world": self.run["world"],
+                "seed": self.run["seed"],
+            }
         return found
 
 
@@ -124,7 +128,9 @@ def judge(gate: Gate, runs: Sequence[Report]) -> Verdict:
         policy = run["policies"][gate.policy]
         value = policy.get(gate.figure)
         if value is None:
-            reason = policy.get(f"{gate.figure}_reason") or policy.get("reason") or "the run has no such figure"
+            reason = (
+                policy.get(f"{gate.figure}_reason") or policy.get("reason") or "the run has no such figure"
+            )
             return Verdict(gate, False, None, str(reason), run)
         values.append(float(value))
     if not values:

@@ -39,7 +39,7 @@ def sums_by(outcome: Outcome, unit: NDArray[np.int32]) -> Float64:
 
 def figures_of(
     sums: Float64, policies: tuple[str, ...], ceiling_ratio: Float64, samples_per_day: int
-) -> dict[str, Float64]:
+) -> Float64:
     """The figures of ``FIGURES``, NaN where undefined.
 
     Parameters
@@ -47,7 +47,7 @@ def figures_of(
     sums : shape (..., S, P, N_SUMS) for S seeds and P policies, among them ``none``, ``symbol`` and ``oracle``.
     ceiling_ratio : bound over energy of the oracle's plan for each seed. Shape (S,). [ratio]
 
-    Returns arrays of shape (..., S, P).
+    Returns shape (..., S, P, F) for the F figures in their order.
     """
     energy, samples, offered, unserved, below, changes = np.moveaxis(sums, -1, 0)
 
@@ -58,7 +58,7 @@ def figures_of(
     efficiency = _ratio(offered - unserved, energy)
     none, symbol = energy[..., of("none")], energy[..., of("symbol")]
     ceiling = energy[..., of("oracle")] * ceiling_ratio[:, None]
-    return {
+    found = {
         "ee_gain_vs_none": _ratio(efficiency, efficiency[..., of("none")]) - 1,
         "energy_saved_vs_none": 1 - _ratio(energy, none),
         "captured_share": _captured(energy, none, ceiling),
@@ -67,6 +67,7 @@ def figures_of(
         "below_target_share": _ratio(below, offered),
         "level_changes_per_cell_day": _ratio(changes, samples / samples_per_day),
     }
+    return np.stack([found[name] for name in FIGURES], -1)
 
 
 def _captured(energy: Float64, baseline: Float64, ceiling: Float64) -> Float64:
@@ -77,4 +78,5 @@ def _captured(energy: Float64, baseline: Float64, ceiling: Float64) -> Float64:
 def _ratio(part: Float64, whole: Float64) -> Float64:
     """``part / whole``, NaN where ``whole`` is not above zero."""
     part, whole = np.broadcast_arrays(part, whole)
-    return np.divide(part, whole, out=np.full(part.shape, np.nan), where=whole > 0)
+    undefined = np.full(part.shape, np.nan)
+    return np.divide(part, whole, out=undefined, where=whole > 0)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from controller.replay.figures import Outcome, gain, service_figures
 from controller.replay.run import PolicyRun, plans_of, run_policy, score
-from controller.replay.stage import Progress, Stage, Task
 from controller.replay.scene import make_clock
+from controller.replay.stage import Progress, Stage, Task
 from controller.report.pagedata import CurvePoint
 from policies.profile import Profile
 
@@ -16,9 +16,14 @@ MAX_SAMPLES = 200_000_000  # cells x samples above which the curve is left out: 
 CURVE_POLICY = "predictive"
 
 
-def curve_points(task: Task, stage: Stage, runs: dict[str, PolicyRun], progress: Progress) -> Iterator[CurvePoint]:
+def curve_points(
+    task: Task, stage: Stage, runs: dict[str, PolicyRun], progress: Progress
+) -> Iterator[CurvePoint]:
     """Points around the runs that are done; nothing for very large networks."""
-    if CURVE_POLICY not in runs or task.trace.n_cells * make_clock(task.trace, task.world).n_samples > MAX_SAMPLES:
+    if (
+        CURVE_POLICY not in runs
+        or task.trace.n_cells * make_clock(task.trace, task.world).n_samples > MAX_SAMPLES
+    ):
         return
     evaluation = task.world.evaluation
     none = runs["none"].outcome
@@ -50,7 +55,13 @@ def with_risk(profile: Profile, factor: float) -> Profile:
 
 
 def _point(
-    task: Task, label: str, target: float, sigma: float, outcome: Outcome, none: Outcome, name: str = CURVE_POLICY
+    task: Task,
+    label: str,
+    target: float,
+    sigma: float,
+    outcome: Outcome,
+    none: Outcome,
+    name: str = CURVE_POLICY,
 ) -> CurvePoint:
     per_day = make_clock(task.trace, task.world).per_day
     figures = service_figures(outcome, task.world.evaluation.service, per_day)

@@ -114,7 +114,12 @@ def captured(energy: float, baseline: float, ceiling: float) -> float | None:
 
 
 def captured_figures(
-    name: str, energy: float, energy_none: float, energy_symbol: float | None, ceiling: float | None, held: bool
+    name: str,
+    energy: float,
+    energy_none: float,
+    energy_symbol: float | None,
+    ceiling: float | None,
+    held: bool,
 ) -> dict[str, Any]:
     """``captured_share`` and ``captured_share_beyond_symbol``, null with a reason where undefined."""
     found: dict[str, Any] = {}
@@ -129,7 +134,9 @@ def captured_figures(
             found[f"{key}_reason"] = "nothing can be saved beyond the baseline"
         elif value > 1 + 1e-9:
             if held:
-                raise CeilingError(f"{name}: {key} is {value:.6f}; a policy within the limits cannot beat the ceiling")
+                raise CeilingError(
+                    f"{name}: {key} is {value:.6f}; a policy within the limits cannot beat the ceiling"
+                )
             found[key] = None
             found[f"{key}_reason"] = "service limits were missed, so the ceiling does not apply"
     return found
@@ -138,7 +145,9 @@ def captured_figures(
 def level_shares(outcome: Outcome, level_names: tuple[str, ...]) -> dict[str, float]:
     """Share of scored cell-time at each level that was used; they sum to 1."""
     samples = outcome.table[:, :, N_COLUMNS : N_COLUMNS + outcome.n_levels].sum((0, 1))
-    return {name: share(float(s), outcome.samples) for name, s in zip(level_names, samples, strict=True) if s > 0}
+    return {
+        name: share(float(s), outcome.samples) for name, s in zip(level_names, samples, strict=True) if s > 0
+    }
 
 
 def latency_p95_ms(outcome: Outcome) -> float:

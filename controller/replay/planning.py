@@ -51,7 +51,9 @@ def make_planner(name: str, scene: Scene, profile: Profile) -> Planner:
     return makers[name]()
 
 
-def make_controller(planner: Planner, scene: Scene, profile: Profile, allowed_cell_below_target_share: float) -> Controller:
+def make_controller(
+    planner: Planner, scene: Scene, profile: Profile, allowed_cell_below_target_share: float
+) -> Controller:
     """The controller that would run live, around one planner."""
     clock = scene.clock
     forecaster = None

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from controller.replay.curve import curve_points
 from controller.replay.figures import (
     AFTER_DAYS,
@@ -117,7 +115,9 @@ class Replay:
             sizes = ", ".join(str(s) for s in self.stage.network.too_large)
             notes.append(f"Groups of {sizes} cells are too large to plan jointly; their cells stay on air.")
         if not self.task.trace.cells.is_capacity.any():
-            notes.append("No overlap between cells is known, so every cell is a coverage cell and stays on air.")
+            notes.append(
+                "No overlap between cells is known, so every cell is a coverage cell and stays on air."
+            )
         return notes
 
     def _policy(self, name: str) -> dict[str, Any]:
@@ -161,11 +161,17 @@ class Replay:
         base = energy if name == "none" else none.energy
         energy_symbol = None
         if symbol is not None and distinct:
-            energy_symbol = symbol.energy if symbol.table.shape == outcome.table.shape else symbol.days(AFTER_DAYS).energy
+            energy_symbol = (
+                symbol.energy if symbol.table.shape == outcome.table.shape else symbol.days(AFTER_DAYS).energy
+            )
         measured = gain(outcome, none)
         return {
             "ee_gain_vs_none": measured,
-            **({} if measured is not None else {"ee_gain_vs_none_reason": "no traffic or no energy was scored"}),
+            **(
+                {}
+                if measured is not None
+                else {"ee_gain_vs_none_reason": "no traffic or no energy was scored"}
+            ),
             "energy_saved_vs_none": 1 - energy / base if base > 0 else None,
             **({} if base > 0 else {"energy_saved_vs_none_reason": "no energy was scored"}),
             **captured_figures(name, energy, none.energy, energy_symbol, ceiling, figures["limits_held"]),
@@ -198,7 +204,10 @@ class Replay:
         kwh = outcome.energy * hours * world.watt_per_unit / 1000
         yearly = kwh / (outcome.samples * hours) * 8760 * self.task.trace.n_cells if outcome.samples else 0.0
         found: dict[str, Any] = {"energy_kwh": kwh}
-        rates = (("money_per_year", self.prices.price_per_kwh), ("co2_kg_per_year", self.prices.co2_kg_per_kwh))
+        rates = (
+            ("money_per_year", self.prices.price_per_kwh),
+            ("co2_kg_per_year", self.prices.co2_kg_per_kwh),
+        )
         for key, rate in rates:
             found[key] = None if rate is None else yearly * rate
             if rate is None:
@@ -216,7 +225,11 @@ def energy_unit(world: World) -> str:
     """Unit of energy figures: the power unit over an hour."""
     if world.power_unit == "W":
         return "Wh"
-    return world.power_unit.removesuffix(" per h") if world.power_unit.endswith(" per h") else f"{world.power_unit} x h"
+    return (
+        world.power_unit.removesuffix(" per h")
+        if world.power_unit.endswith(" per h")
+        else f"{world.power_unit} x h"
+    )
 
 
 def _curve_row(point: CurvePoint) -> dict[str, Any]:

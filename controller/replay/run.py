@@ -94,4 +94,6 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     planner = make_planner(name, scene, stage.profile)
     allowed = task.world.evaluation.service.cell_below_target_share
     controller = make_controller(planner, scene, stage.profile, allowed)
-    return run_controller(controller, scene, keep_forecast=keep, progress=lambda s: progress(name, (block + s) / n_blocks))
+    return run_controller(
+        controller, scene, keep_forecast=keep, progress=lambda s: progress(name, (block + s) / n_blocks)
+    )

@@ -40,7 +40,9 @@ def page_data(task: Task, stage: Stage, runs: dict[str, PolicyRun], curve: list[
     names = task.trace.cells.cell_id[stage.order]
     none = runs["none"].outcome.table if "none" in runs else None
     policies = {
-        name: _policy_series(run, names, none, hours, clock.per_day) for name, run in runs.items() if run.series
+        name: _policy_series(run, names, none, hours, clock.per_day)
+        for name, run in runs.items()
+        if run.series
     }
     chosen = names[keep[stage.order]]
     note = ""

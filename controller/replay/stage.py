@@ -45,10 +45,10 @@ class Stage:
             np.arange(network.n_groups), np.diff(network.groups.group_start)
         )
         # number groups by their first cell, as pack_groups expects
-        _, group = np.unique(group, return_inverse=True)
+        numbered = np.unique(group, return_inverse=True)[1].astype(np.int32)
         self.clock = make_clock(task.trace, task.world)
         max_cells = max(1, BLOCK_SAMPLES // self.clock.n_samples)
-        self.blocks = list(pack_groups(group.astype(np.int32), max_cells))
+        self.blocks = list(pack_groups(numbered, max_cells))
         self._last: tuple[int, Scene] | None = None
 
     def scene(self, block: int) -> Scene:

@@ -194,12 +194,17 @@ def headline_policy(report: Report) -> str | None:
 
 
 def undefined_figures(report: Report) -> list[str]:
-    """One sentence for each figure that is null, with the reason the report gives."""
+    """One sentence for each reason why figures are null, with the figures and the policies it holds for."""
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for name, policy in applicable(report).items():
+        for key, value in policy.items():
+            reason = policy.get(f"{key}_reason")
+            if value is None and reason:
+                figures, policies = found.setdefault(reason, ({}, {}))
+                figures[FIGURE[key].label.lower() if key in FIGURE else key] = None
+                policies[name] = None
     return [
-        f"{name}, {FIGURE[key].label.lower() if key in FIGURE else key}: {policy[f'{key}_reason']}"
-        for name, policy in applicable(report).items()
-        for key, value in policy.items()
-        if value is None and policy.get(f"{key}_reason")
+        f"{', '.join(figures)} ({', '.join(policies)}): {reason}" for reason, (figures, policies) in found.items()
     ]
 
 

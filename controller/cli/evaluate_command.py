@@ -1,0 +1,182 @@
+"""``quietcell evaluate``: many policies, traces, worlds and seeds side by side, and gates for a build."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+
+from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.config import load_profile
+
+if TYPE_CHECKING:
+    from controller.evaluation.case import Case
+    from controller.evaluation.evaluation import Evaluation
+
+EXIT_GATE_MISSED = 1
+EXIT_INTERRUPTED = 130
+FILE_NAME = "evaluation.json"
+
+
+def evaluate(
+    trace: Annotated[
+        list[Path] | None,
+        typer.Argument(
+            help="Files or folders in a known layout. Default: the bundled sample.", show_default=False
+        ),
+    ] = None,
+    world: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Hardware as in `quietcell replay`, may be repeated. Default: 3gpp-cat1-set1.",
+            show_default=False,
+        ),
+    ] = None,
+    policy: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Policy, may be repeated; none, symbol and oracle always run. Default: every one that applies.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[
+        list[int] | None,
+        typer.Option(
+            help="Seed of the traffic inside the steps, may be repeated. Default: 0.",
+            min=0,
+            show_default=False,
+        ),
+    ] = None,
+    profile: Annotated[
+        str | None,
+        typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False),
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help=f"Folder for {FILE_NAME}; made if absent.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help=f"Print {FILE_NAME} on standard output.")] = False,
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="<policy>.<figure> <op> <number>, such as 'predictive.ee_gain_vs_none >= 0.2', may be repeated. "
+            "Every trace, world and seed must meet it; exit 1 if one does not.",
+            show_default=False,
+        ),
+    ] = None,
+    bootstrap: Annotated[
+        int, typer.Option(help="Draws of the bootstrap behind the intervals.", min=100)
+    ] = 2000,
+) -> None:
+    """Compare policies over traces, worlds and seeds, with 95 % intervals over cells and days.
+
+    Prints for each trace and world the figures of `quietcell replay` as means over the seeds. Missed service limits
+    come first, in red. A gate makes a build fail when a figure is worse than asked for.
+
+    Examples:
+
+      quietcell evaluate --seed 0 --seed 1 --gate 'predictive.ee_gain_vs_none >= 0.2'
+
+      quietcell evaluate north south --world 3gpp-cat1-set1 --world 3gpp-cat2-set1 --json
+    """
+    with errors_to_stderr():
+        evaluation = _prepare(
+            trace or [Path(SAMPLE)], world or [None], policy, seed or [0], profile, gate or [], bootstrap
+        )
+        if out is not None:
+            out.mkdir(parents=True, exist_ok=True)
+        _run(evaluation)
+        document = evaluation.document()
+        if out is not None:
+            _write(out / FILE_NAME, document)
+    _show(document, as_json)
+    if not evaluation.complete:
+        typer.echo("stopped: the document holds what was done and says complete: false", err=True)
+        raise typer.Exit(EXIT_INTERRUPTED)
+    if not all(verdict["held"] for verdict in document["gates"]):
+        raise typer.Exit(EXIT_GATE_MISSED)
+
+
+def _prepare(
+    traces: list[Path],
+    worlds: list[str] | list[None],
+    policies: list[str] | None,
+    seeds: list[int],
+    profile: str | None,
+    gates: list[str],
+    draws: int,
+) -> Evaluation:
+    """Read everything that can be wrong before the first replay. Numba is imported from here on."""
+    from controller.evaluation.evaluation import Evaluation
+    from controller.evaluation.gates import parse_gate
+    from controller.replay.planning import POLICIES
+    from controller.replay.report import order_policies
+
+    unknown = [name for name in policies or () if name not in POLICIES]
+    if unknown:
+        raise typer.BadParameter(
+            f"{unknown[0]!r} is no policy; known: {', '.join(POLICIES)}", param_hint="--policy"
+        )
+    ordered = order_policies(policies)
+    parsed = tuple(parse_gate(text, ordered, POLICIES) for text in gates)
+    settings = load_profile(profile)
+    cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)))
+    return Evaluation(cases, settings, ordered, tuple(dict.fromkeys(seeds)), draws, parsed)
+
+
+def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:
+    """Every trace in every world. What shares a name with another one is called as it was given."""
+    from controller.evaluation.case import Case
+    from controller.worlds import world_for
+
+    traces = [read_with_progress(path, None, assume_overlay=False) for path in paths]
+    sources = Counter(trace.source for trace in traces)
+    cases = []
+    for path, trace in zip(paths, traces, strict=True):
+        named = trace if sources[trace.source] == 1 else replace(trace, source=str(path))
+        found = [world_for(name, trace) for name in worlds]
+        names = Counter(one.world.name for one in found)
+        for given, one in zip(worlds, found, strict=True):
+            if given is not None and names[one.world.name] > 1:
+                one = replace(one, world=replace(one.world, name=given))
+            cases.append(Case(named, one))
+    return cases
+
+
+def _run(evaluation: Evaluation) -> None:
+    """Run to the end, or until Ctrl-C; what is done by then stays."""
+    with suppress(KeyboardInterrupt):
+        evaluation.run(_watch)
+
+
+@contextmanager
+def _watch(name: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar while a replay runs, and a line on standard error once it is done."""
+    began = time.monotonic()
+    with stage_bar(name) as tell:
+        yield lambda stage, share: tell(f"{name}: {stage}", share)
+    typer.echo(f"{name}: {time.monotonic() - began:.1f} s", err=True)
+
+
+def _show(document: dict[str, Any], as_json: bool) -> None:
+    """The document or the tables on standard output; beside a document the verdicts go to standard error."""
+    from controller.evaluation.table import WIDTH, print_evaluation, print_verdicts
+
+    if as_json:
+        typer.echo(json.dumps(document, indent=2, allow_nan=False))
+        print_verdicts(document, Console(stderr=True))
+    else:
+        print_evaluation(document, Console(width=None if sys.stdout.isatty() else WIDTH))
+
+
+def _write(path: Path, document: dict[str, Any]) -> None:
+    """Write the document; it appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
+    partial.replace(path)
