@@ -80,6 +80,9 @@ class EvaluationSpec(Spec):
     def _whole_samples(self) -> Self:
         if self.plan_interval_s % self.traffic_path.sample_s:
             raise ValueError("plan_interval_s must be a whole number of traffic_path.sample_s")
+        slowest_s = max(self.rf_channel.wake_s, self.carrier_shutdown.wake_s, self.deep_dormancy.wake_s)
+        if slowest_s > self.plan_interval_s:
+            raise ValueError("wake_s must not exceed plan_interval_s: a wake-up ends within its plan")
         return self
 
 

@@ -190,7 +190,7 @@ def _group_plan(rows, levels, shape, wakes, prices, plan, totals):  # type: igno
             price = here[s] + to_go[q + 1, s]
             for j in range(n):
                 price += prices[2] * (levels[now * n + j] != levels[s * n + j])
-            if price < least and len(sleepers):
+            if len(sleepers):  # also where it is dearer: waking can be served better than the new level
                 missed, slow = _delay(rows[q], levels, shape, wakes, now, s)
                 price += prices[0] * missed + prices[1] * slow
             if price < least:

@@ -15,20 +15,19 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from hw.sharing import local_candidates, share_out
+from hw.sharing import local_candidates
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
+from policies.expected import price_tick, tail_traffic
 from policies.joint import hamming, joint_states, relax_changes
 from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
 
-LEAST_LEFT = (
-    0.02  # of a cell's allowance of missed traffic; its risk price rises with the square of what is used
-)
+# A cell's risk price rises with the square of the share of its allowance that is left, down to this.
+LEAST_LEFT = 0.02
 AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a level's capacity
 TINY = 1e-30  # risk that a factor of infinity still forbids
-HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
 
 
 def target_load(tables: Tables) -> NDArray[np.float32]:
@@ -115,86 +114,6 @@ class PredictivePlanner:
         self._missed += np.where(offered >= limit[:, None] * AT_LIMIT, offered, 0).sum(1)
 
 
-@njit(inline="always")
-def _tail(mean, log_sd, limit):  # type: ignore[no-untyped-def]
-    """E[r; r > limit] of a log-normal r with this mean."""
-    if limit <= 0:
-        return mean
-    above = (math.log(mean / limit) + 0.5 * log_sd * log_sd) / log_sd
-    return mean * 0.5 * math.erfc(-above * 0.7071067811865476)
-
-
-@njit(cache=True)
-def _price_alone(tables, limit, models, mean, log_sd, risk, power, tail):  # type: ignore[no-untyped-def]
-    """Expected power and priced risk of each cell at each level with its own traffic. ``power`` (members, L)."""
-    for k in range(len(models)):
-        for level in range(SYMBOL, len(tables.asleep)):
-            on_air = not tables.asleep[level]
-            power[k, level] = draw(
-                tables, models[k], level, mean[k] if on_air else np.float32(0), np.float32(0)
-            )
-            tail[k, level] = 0.0
-            if on_air and level > SYMBOL:
-                tail[k, level] = risk[k] * _tail(mean[k], log_sd[k], limit[models[k], level])
-
-
-@njit(cache=True)
-def _price_shared(tables, limit, models, mean, deviation, risk, surge, levels, matrix, scratch):  # type: ignore[no-untyped-def]
-    """Expected power on air and priced risk of a joint state in which some cells hand over their traffic."""
-    load, room, placed = scratch
-    n = len(models)
-    share_out(tables, models, matrix, mean, levels, load, room, placed)
-    power, below = 0.0, 0.0
-    for k in range(n):
-        level = levels[k]
-        if tables.asleep[level]:
-            below += risk[k] * max(mean[k] - placed[k].sum(), 0.0)
-            continue
-        power += draw(tables, models[k], level, np.float32(load[k]), np.float32(0))
-        total, variance = np.float64(mean[k]), deviation[k] * deviation[k]
-        for c in range(n):
-            if tables.asleep[levels[c]] and placed[c, k] > 0:
-                handed = placed[c, k] * deviation[c] / mean[c]
-                variance += handed * handed + 2 * HAND_OVER_CORRELATION * handed * deviation[k]
-                total += placed[c, k]
-        reach = limit[models[k], level]
-        if level <= SYMBOL:
-            reach = 1 - tables.target / tables.full_rate
-            if total <= mean[k]:
-                continue  # nobody handed anything over: served as under none
-        below += risk[k] * _tail(total, math.sqrt(math.log1p(variance / (total * total))), reach)
-        if total + surge[1] > reach:
-            below += risk[k] * surge[0] * (total + surge[1])
-    return power, below
-
-
-@njit(cache=True)
-def _price_tick(  # type: ignore[no-untyped-def]
-    tables, limit, models, matrix, levels, service_as, mean, log_sd, risk, surge, scratch, cost, tail
-):
-    """Expected power ``cost`` (S,) and priced risk ``tail`` (S,) of every joint state in one tick."""
-    n = len(models)
-    power, alone = np.empty((n, len(tables.asleep))), np.empty((n, len(tables.asleep)))
-    _price_alone(tables, limit, models, mean, log_sd, risk, power, alone)
-    deviation = mean * np.sqrt(np.expm1(log_sd * log_sd))
-    own, on_air = np.empty(n, np.int64), np.empty(len(cost))
-    for s in range(len(cost)):
-        cost[s], tail[s] = 0.0, 0.0
-        for k in range(n):
-            own[k] = levels[s * n + k]
-            if service_as[s] < 0 or tables.asleep[own[k]]:
-                cost[s] += power[k, own[k]]
-                tail[s] += alone[k, own[k]]
-        if service_as[s] == s:
-            on_air[s], tail[s] = _price_shared(
-                tables, limit, models, mean, deviation, risk, surge, own, matrix, scratch
-            )
-        elif service_as[s] >= 0:  # an earlier state: levels off air come last
-            on_air[s], tail[s] = on_air[service_as[s]], tail[service_as[s]]
-        if service_as[s] >= 0:
-            cost[s] += on_air[s]
-
-
 @njit(cache=True)
 def _plan_group(  # type: ignore[no-untyped-def]
     tables,
@@ -220,7 +139,7 @@ def _plan_group(  # type: ignore[no-untyped-def]
     cost, tail = np.empty((horizon, n_states)), np.empty((horizon, n_states))
     scratch = (np.empty(n), np.empty(n), np.zeros((n, n)))
     for h in range(horizon):
-        _price_tick(
+        price_tick(
             tables,
             limit,
             models,
@@ -284,7 +203,7 @@ def _plan_single(tables, limit, model, levels, spt, log_median, log_sd, risk, ch
         mean = min(math.exp(log_median[h] + 0.5 * log_sd[h] * log_sd[h]), 1.0)
         for s in range(n):
             level = levels[s]
-            tail = 0.0 if level <= SYMBOL else risk * _tail(mean, log_sd[h], limit[model, level])
+            tail = 0.0 if level <= SYMBOL else risk * tail_traffic(mean, log_sd[h], limit[model, level])
             # part of the next tick is still served by this level if waking takes long
             caught = (later[s] if h < horizon - 1 else tail) * min(tables.wake_samples[level] / spt, 1.0)
             cost[s] = draw(tables, model, level, np.float32(mean), np.float32(0)) + tail + caught + to_go[s]

@@ -14,26 +14,22 @@ from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
 
 app = typer.Typer(
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     help="Energy saving for 5G base stations: replay a recorded network and prove what can be saved.",
     epilog="Begin with: quietcell replay --out report",
 )
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
+@app.callback(invoke_without_command=True)
+def _options(
+    context: typer.Context,
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    if show_version:
         typer.echo(f"quietcell {version('quietcell')}")
         raise typer.Exit
-
-
-@app.callback()
-def _options(
-    _version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    pass
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
 
 
 app.command("replay")(replay)

@@ -143,9 +143,8 @@ def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:
         found = [world_for(name, trace) for name in worlds]
         names = Counter(one.world.name for one in found)
         for given, one in zip(worlds, found, strict=True):
-            if given is not None and names[one.world.name] > 1:
-                one = replace(one, world=replace(one.world, name=given))
-            cases.append(Case(named, one))
+            name = one.world.name if given is None or names[one.world.name] == 1 else given
+            cases.append(Case(named, replace(one, world=replace(one.world, name=name))))
     return cases
 
 

@@ -40,7 +40,7 @@ class Draws:
 
     def pick(self, *index: int) -> Draws:
         """The draws of one figure out of several. (B, ...) -> (B,)"""
-        return self.apply(lambda values: values[:, *index])
+        return self.apply(lambda values: np.asarray(np.moveaxis(values, 0, -1)[index]))
 
 
 @dataclass(frozen=True, slots=True)

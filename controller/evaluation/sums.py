@@ -79,4 +79,4 @@ def _ratio(part: Float64, whole: Float64) -> Float64:
     """``part / whole``, NaN where ``whole`` is not above zero."""
     part, whole = np.broadcast_arrays(part, whole)
     undefined = np.full(part.shape, np.nan)
-    return np.divide(part, whole, out=undefined, where=whole > 0)
+    return np.asarray(np.divide(part, whole, out=undefined, where=whole > 0))

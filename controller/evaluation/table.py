@@ -171,7 +171,7 @@ def _bracketed(figure: Report | None, form: Any, value: str = "mean") -> str:
 
 
 def _percent(ratio: float) -> str:
-    return f"{100 * ratio:.1f}".replace("-0.0", "0.0") if abs(ratio) < 1e-3 else f"{100 * ratio:.1f}"
+    return f"{100 * ratio:.1f}".replace("-0.0", "0.0")
 
 
 def _small(ratio: float) -> str:

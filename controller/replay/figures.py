@@ -67,7 +67,7 @@ def join(parts: list[Figures]) -> Outcome:
 
 def share(part: float, whole: float) -> float:
     """``part`` of ``whole``, 0 of nothing."""
-    return part / whole if whole > 0 else 0.0
+    return float(part / whole) if whole > 0 else 0.0
 
 
 def service_figures(outcome: Outcome, service: ServiceSpec, samples_per_day: int) -> dict[str, Any]:

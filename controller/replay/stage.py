@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -19,8 +20,9 @@ BLOCK_SAMPLES = 60_000_000  # cells x samples of one block: 240 MB of path
 Progress = Callable[[str, float], None]
 
 
-def quiet(_what: str, _share: float) -> None:
-    """Progress that nobody watches."""
+def quiet(what: str, share: float) -> None:
+    """Progress that nobody watches, but a debug log."""
+    logging.getLogger(__name__).debug("%s %.0f %%", what, 100 * share)
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,12 +198,17 @@ def test_a_world_file_brings_its_own_evaluation(tmp_path: Path) -> None:
     assert steep.world.rate_ratio[0, 2] == pytest.approx(load_world("3gpp-cat1-set1").world.rate_ratio[0, 3])
 
 
-def test_planning_takes_whole_samples(tmp_path: Path) -> None:
-    evaluation = (
-        (CATALOGUE / "evaluation.yaml").read_text().replace("plan_interval_s: 900", "plan_interval_s: 90")
-    )
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("plan_interval_s: 900", "plan_interval_s: 90", "whole number of traffic_path.sample_s"),
+        ("wake_s: 180", "wake_s: 901", "wake_s must not exceed plan_interval_s"),
+    ],
+)
+def test_a_plan_holds_whole_samples_and_wake_ups(tmp_path: Path, old: str, new: str, complaint: str) -> None:
+    evaluation = (CATALOGUE / "evaluation.yaml").read_text().replace(old, new)
     inside = "evaluation:\n" + "".join(f"  {line}\n" for line in evaluation.splitlines())
-    with pytest.raises(ConfigError, match=r"whole number of traffic_path.sample_s"):
+    with pytest.raises(ConfigError, match=complaint):
         load_world(changed(tmp_path, lambda text: text + inside))
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from itertools import product
 
 import numpy as np
+from numba import config
 from numpy.typing import NDArray
 
 from hw.plant import BELOW, CHANGES, UNSERVED, execute
 from hw.sharing import Groups
 from hw.world import SYMBOL
 from policies.network import Network
-from tests.hw.random_cells import Case
+from policies.oracle import PriceTables, wake_times
+from tests.hw.random_cells import N_LEVELS, Case
+
+PER_TICK = 4  # samples; longer than the longest wake-up
+EXAMPLES = 8 if config.DISABLE_JIT else 60
 
 
 def all_plans(allowed: NDArray[np.bool_], ticks: int) -> NDArray[np.uint8]:
@@ -21,7 +26,7 @@ def all_plans(allowed: NDArray[np.bool_], ticks: int) -> NDArray[np.uint8]:
     return np.array(list(product(states, repeat=ticks)), np.uint8).transpose(0, 2, 1)
 
 
-def plant_totals(case: Case, plans: NDArray[np.uint8], per_tick: int) -> NDArray[np.float64]:
+def plant_totals(case: Case, plans: NDArray[np.uint8]) -> NDArray[np.float64]:
     """What each plan of one group does: energy, unserved, below target, changes. Shape (K, 4).
 
     The group is copied once for every plan, so that one call carries all of them out.
@@ -45,7 +50,7 @@ def plant_totals(case: Case, plans: NDArray[np.uint8], per_tick: int) -> NDArray
         np.tile(case.path, (count, 1)),
         np.tile(case.ul_per_dl, (count, 1)),
         np.ascontiguousarray(plans.reshape(count * n, ticks)),
-        samples_per_tick=per_tick,
+        samples_per_tick=PER_TICK,
         samples_per_day=case.path.shape[1],
     )
     totals = np.concatenate([figures.energy, figures.table[:, 0, [UNSERVED, BELOW, CHANGES]]], axis=1)
@@ -60,7 +65,7 @@ def network_of(groups: Groups, allowed: NDArray[np.bool_], asleep: NDArray[np.bo
 def of_group(case: Case, g: int) -> Case:
     """The part of a case that is group g, whose members follow each other in ascending order."""
     groups = case.groups
-    members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+    members = members_of(groups, g)
     number = {int(i): k for k, i in enumerate(members)}
     start = groups.candidate_start
     candidates = [[number[int(c)] for c in groups.candidate[start[i] : start[i + 1]]] for i in members]
@@ -76,3 +81,27 @@ def of_group(case: Case, g: int) -> Case:
         ul_per_dl=case.ul_per_dl[members],
         plan=case.plan[members],
     )
+
+
+def allowed_levels(rng: np.random.Generator, groups: Groups) -> NDArray[np.bool_]:
+    """Symbol for all, two more levels each; only cells with candidates may leave the air."""
+    n = len(groups.model)
+    may_sleep = np.diff(groups.candidate_start) > 0
+    allowed = np.zeros((n, N_LEVELS), np.bool_)
+    allowed[:, 1] = True
+    for i in range(n):
+        deeper = np.arange(2, N_LEVELS if may_sleep[i] else 4)
+        allowed[i, rng.choice(deeper, 2, replace=False)] = True
+    return allowed
+
+
+def members_of(groups: Groups, g: int) -> NDArray[np.int32]:
+    """Cells of group g."""
+    return groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+
+
+def priced(case: Case, network: Network, ticks: int) -> PriceTables:
+    """The tables from which the oracle plans."""
+    tables = PriceTables(ticks, wake_times(case.tables, network.allowed))
+    tables.add(case.tables, network, case.path, case.ul_per_dl, PER_TICK)
+    return tables

@@ -83,7 +83,7 @@ def test_levels_energy_and_what_is_said_about_them(tmp_path: Path, form: str) ->
     for said in (
         "Asia/Shanghai is probable",
         "maximum of the whole set = 100",
-        "TxRU are unknown",
+        "number of antennas is taken as TxRU",
         "which cells overlap",
     ):
         assert said in notes

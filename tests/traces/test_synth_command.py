@@ -10,7 +10,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from controller.cli import synth_command
+from controller.cli import console
 from controller.cli.synth_command import OPTION_OF_FIELD, synth
 from traces.reading import read_trace
 from traces.synthesis import SynthSpec, generate
@@ -79,7 +79,7 @@ def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_progress_stays_off_standard_output(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(synth_command, "QUIET_S", 0.0)
+    monkeypatch.setattr(console, "QUIET_S", 0.0)
     monkeypatch.setenv("FORCE_COLOR", "1")  # as on a terminal
     result = runner.invoke(app, [str(tmp_path / "a"), "--sites", "20", "--days", "1", "--json"])
     assert result.exit_code == 0

@@ -276,7 +276,7 @@ def test_a_partial_report_says_so(tmp_path: Path, made: Made) -> None:
 
 def test_a_null_is_a_dash_with_its_reason(sample: tuple[Made, str, Checked]) -> None:
     shown = sample[2].text
-    assert "none, captured beyond symbol: none saves less than symbol" in shown
+    assert "captured beyond symbol (none): none saves less than symbol" in shown
     assert "logged does not apply: the trace records no energy-saving activation" in shown
 
 

@@ -1,0 +1,153 @@
+"""Whatever comes after a tick cannot change its decision: no policy and no forecast looks ahead, bit for bit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from controller.replay import stage as staging
+from controller.replay.planning import CAUSAL
+from controller.replay.run import PolicyRun
+from controller.replay.scene import Scene, make_scene
+from traces import SiteEnergy, Trace
+
+PER_TICK = PER_STEP = 15
+SERIES = ("level", "reason", "expected", "upper")
+
+
+def random_load(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return rng.uniform(0, 1, shape)
+
+
+def nothing(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.zeros(shape)
+
+
+def full(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.ones(shape)
+
+
+def unrecorded(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+    return np.full(shape, np.nan)
+
+
+FUTURES = (random_load, nothing, full, unrecorded)
+# in the middle of a tick, its last sample, its first; in the first night, the first day and the second night
+MOMENTS = (7, 29, 30, 15 * 21 + 4, 15 * 40, 15 * 99 + 14, 15 * 130 + 1)
+
+
+@pytest.fixture(params=["single_layer", "multi_layer"])
+def network(request: pytest.FixtureRequest) -> Trace:
+    found: Trace = request.getfixturevalue(request.param)
+    return found
+
+
+@pytest.fixture
+def with_path(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """From now on, replays run on a path that is rewritten from one sample on."""
+
+    def rewrite(change: Callable[[np.ndarray], np.ndarray] | None) -> None:
+        def changed(trace: Trace, world: Any, **how: Any) -> Scene:
+            scene = make_scene(trace, world, **how)
+            return scene if change is None else replace(scene, path=change(scene.path.copy()))
+
+        monkeypatch.setattr(staging, "make_scene", changed)
+
+    return rewrite
+
+
+def differ(one: PolicyRun, other: PolicyRun) -> np.ndarray:
+    """Ticks in which any decision, reason or forecast differs. (T,)"""
+    assert one.series is not None
+    assert other.series is not None
+    found = np.zeros(one.series.level[0].shape[1], bool)
+    for name in SERIES:
+        for a, b in zip(getattr(one.series, name), getattr(other.series, name), strict=True):
+            found |= (a.view(f"u{a.itemsize}") != b.view(f"u{b.itemsize}")).any(0)
+    return found
+
+
+@pytest.mark.parametrize("policy", CAUSAL)
+def test_traffic_after_a_tick_cannot_change_it(
+    policy: str, network: Trace, replay: Callable[..., PolicyRun], with_path: Callable[..., None]
+) -> None:
+    """A tick that begins with sample k decides on samples before k; everything from k on is rewritten."""
+    truth, rng = replay(policy, network), np.random.default_rng(1)
+    changed_later = False
+    for moment in MOMENTS:
+        for future in FUTURES:
+
+            def rewrite(path: np.ndarray, moment: int = moment, future: Any = future) -> np.ndarray:
+                path[:, moment:] = future(rng, path[:, moment:].shape)
+                return path
+
+            with_path(rewrite)
+            ticks = differ(truth, replay(policy, network))
+            known = moment // PER_TICK + 1
+            assert not ticks[:known].any(), (
+                f"tick {int(ticks.argmax())} knew sample {moment}: {future.__name__}"
+            )
+            changed_later |= bool(ticks.any())
+    assert changed_later or policy == "timer", "the test would notice nothing"
+
+
+@pytest.mark.parametrize("policy", ["threshold", "predictive"])
+def test_traffic_just_before_a_tick_does_change_it(
+    policy: str, network: Trace, replay: Callable[..., PolicyRun], with_path: Callable[..., None]
+) -> None:
+    """The same test one tick earlier must fail, or it proves nothing."""
+    truth = replay(policy, network)
+    changed = 0
+    for tick in (30, 60, 90, 120, 150):
+
+        def rewrite(path: np.ndarray, tick: int = tick) -> np.ndarray:
+            path[:, (tick - 1) * PER_TICK : tick * PER_TICK] = 0.9
+            return path
+
+        with_path(rewrite)
+        changed += bool(differ(truth, replay(policy, network))[tick])
+    assert changed == 5
+
+
+def rewritten(trace: Trace, step: int, future: Any, rng: np.random.Generator) -> Trace:
+    """The trace with everything that was recorded from ``step`` on replaced."""
+
+    def later(series: np.ndarray, scale: float = 1.0) -> np.ndarray:
+        series = series.copy()
+        series[:, step:] = scale * future(rng, series[:, step:].shape)
+        return series
+
+    assert trace.ul_prb_ratio is not None
+    assert trace.dl_volume_bit is not None
+    energy = trace.site_energy
+    return replace(
+        trace,
+        dl_prb_ratio=later(trace.dl_prb_ratio),
+        ul_prb_ratio=later(trace.ul_prb_ratio),
+        dl_volume_bit=later(trace.dl_volume_bit, 1e9),
+        active_users=None,
+        activation={level: later(share) for level, share in trace.activation.items()},
+        site_energy=energy and SiteEnergy(energy.site_id, later(energy.energy), energy.unit),
+    )
+
+
+@pytest.mark.parametrize("policy", CAUSAL)
+def test_recorded_steps_cannot_change_what_was_decided_before_them(
+    policy: str, network: Trace, replay: Callable[..., PolicyRun], make_stage: Any
+) -> None:
+    """The path joins recorded steps by straight lines, so a step reaches back into the recorded one before it."""
+    truth, rng = replay(policy, network), np.random.default_rng(2)
+    path = make_stage(network).scene(0).path
+    for step in (2, 25, 96, 131):
+        for future in FUTURES:
+            other = rewritten(network, step, future, rng)
+            same = path.view(np.uint32) == make_stage(other).scene(0).path.view(np.uint32)
+            first = int(np.argmin(same.all(0)))
+            recorded = [np.flatnonzero(~row[:step])[-1] for row in network.missing if not row[:step].all()]
+            assert first >= min(recorded) * PER_STEP, "the path reaches back further than to the step before"
+            ticks = differ(truth, replay(policy, other))
+            assert not ticks[: first // PER_TICK + 1].any(), f"a decision before step {step} knew of it"
