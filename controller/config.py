@@ -36,6 +36,7 @@ class RunConfig(BaseModel):
     trace: str | None = None
     time_zone: str | None = None
     assume_overlay: bool = False
+    mapping: str | None = None
     world: str | None = None
     profile: str | None = None
     policies: tuple[str, ...] | None = None

@@ -11,7 +11,7 @@ import numpy as np
 from traces.errors import Quarantine, TraceError
 from traces.groups import independent_groups, pack_groups
 from traces.overlay import with_overlay
-from traces.pm import read_pm
+from traces.pm import load_mapping, read_pm
 from traces.readers.layouts import find_source
 from traces.readers.plan import SCAN_SHARE, make_plan, read_piece
 from traces.readers.scan import Progress
@@ -25,6 +25,7 @@ def read_trace(
     *,
     time_zone: str | None = None,
     assume_overlay: bool = False,
+    counter_mapping: Path | None = None,
     progress: Progress | None = None,
 ) -> Trace:
     """Read a file or a folder whose layout is told by its content.
@@ -36,6 +37,7 @@ def read_trace(
         offset are local times of this zone, and are refused without it.
     assume_overlay : where the source states no overlap, take the cells of one base station after its first as
         capacity cells, with the other cells of the station as candidates.
+    counter_mapping : YAML file that says what the counters of PM files mean; default the bundled one that fits.
     progress : called with the share of the work that is done.
 
     Rows that cannot be used are counted in the ``quarantine`` of the trace; what was assumed is in its
@@ -45,7 +47,9 @@ def read_trace(
     tell = progress or _silent
     source = find_source(Path(path))
     if isinstance(source, Path):
-        return _read_pm(source, time_zone, assume_overlay)
+        return _read_pm(source, time_zone, assume_overlay, counter_mapping)
+    if counter_mapping is not None:
+        raise TraceError(f"{path}: a counter mapping is for 3GPP PM files, which this is not; leave it out")
     plan = make_plan(source, time_zone, assume_overlay, lambda done: tell(SCAN_SHARE * done))
     everything = np.arange(len(plan.cells))
     trace = read_piece(
@@ -89,8 +93,11 @@ def read_partitions(
             first = False
 
 
-def _read_pm(path: Path, time_zone: str | None, assume_overlay: bool) -> Trace:
-    trace = read_pm([path], time_zone=time_zone or "UTC")
+def _read_pm(
+    path: Path, time_zone: str | None, assume_overlay: bool, counter_mapping: Path | None = None
+) -> Trace:
+    mapping = None if counter_mapping is None else load_mapping(counter_mapping)
+    trace = read_pm([path], mapping, time_zone=time_zone or "UTC")
     if not assume_overlay:
         return trace
     cells, note = with_overlay(trace.cells)

@@ -28,11 +28,17 @@ def resolve_trace(path: Path) -> Path:
     return sample_path() if str(path) == SAMPLE and not path.exists() else path
 
 
-def read_with_progress(path: Path, time_zone: str | None, assume_overlay: bool) -> Trace:
+def read_with_progress(
+    path: Path, time_zone: str | None, assume_overlay: bool, mapping: Path | None = None
+) -> Trace:
     """Read a trace, with a bar on standard error once it takes longer than ``QUIET_S``."""
     with progress_bar("reading") as tell:
         return read_trace(
-            resolve_trace(path), time_zone=time_zone, assume_overlay=assume_overlay, progress=tell
+            resolve_trace(path),
+            time_zone=time_zone,
+            assume_overlay=assume_overlay,
+            counter_mapping=mapping,
+            progress=tell,
         )
 
 

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig, load_config, load_profile
 from controller.report.table import print_table
 
@@ -55,10 +56,9 @@ def replay(
     seed: Annotated[
         int | None, typer.Option(help="Seed of the traffic inside the steps. Default: 0.", min=0)
     ] = None,
-    time_zone: Annotated[str | None, typer.Option(help="IANA time zone of local hours.")] = None,
-    assume_overlay: Annotated[
-        bool, typer.Option("--assume-overlay", help="Let cells of one base station stand in for each other.")
-    ] = False,
+    time_zone: TimeZone = None,
+    assume_overlay: AssumeOverlay = False,
+    mapping: Mapping = None,
     config: Annotated[
         Path | None, typer.Option(help="YAML file (quietcell.config/1) with any of these and energy prices.")
     ] = None,
@@ -88,6 +88,7 @@ def replay(
                         "seed": seed,
                         "time_zone": time_zone,
                         "assume_overlay": assume_overlay or None,
+                        "mapping": None if mapping is None else str(mapping),
                     }.items()
                     if value is not None
                 }
@@ -125,7 +126,12 @@ def _prepare(settings: RunConfig) -> Replay:
         raise typer.BadParameter(
             f"{unknown[0]!r} is no policy; known: {', '.join(POLICIES)}", param_hint="--policy"
         )
-    found = read_with_progress(Path(settings.trace or SAMPLE), settings.time_zone, settings.assume_overlay)
+    found = read_with_progress(
+        Path(settings.trace or SAMPLE),
+        settings.time_zone,
+        settings.assume_overlay,
+        None if settings.mapping is None else Path(settings.mapping),
+    )
     task = Task(found, world_for(settings.world, found), load_profile(settings.profile), settings.seed or 0)
     given = settings.prices
     prices = (
@@ -159,4 +165,3 @@ def write_report(out: Path, made: Replay, document: dict[str, Any]) -> None:
         partial = out / f".{name}.partial"
         write(partial)
         partial.replace(out / name)
-

@@ -34,6 +34,12 @@ AssumeOverlay = Annotated[
         help="Where the source states no overlap, let cells of one base station stand in for each other.",
     ),
 ]
+Mapping = Annotated[
+    Path | None,
+    typer.Option(
+        help="YAML file that says what the counters of 3GPP PM files mean. Default: the one that fits."
+    ),
+]
 
 
 class Layout(StrEnum):
@@ -48,6 +54,7 @@ def inspect_command(
     trace: TracePath,
     time_zone: TimeZone = None,
     assume_overlay: AssumeOverlay = False,
+    mapping: Mapping = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON document.")] = False,
 ) -> None:
     """Print what to know before trusting a trace: gaps, units, outliers, loads, daily shape, and warnings.
@@ -55,7 +62,7 @@ def inspect_command(
     Example: quietcell traces inspect city --time-zone Asia/Shanghai
     """
     with errors_to_stderr():
-        found = inspect_trace(read_with_progress(trace, time_zone, assume_overlay))
+        found = inspect_trace(read_with_progress(trace, time_zone, assume_overlay, mapping))
         if as_json:
             typer.echo(json.dumps(found.to_dict(), indent=2, allow_nan=False))
         else:
@@ -69,6 +76,7 @@ def convert_command(
     to: Annotated[Layout, typer.Option(help="Layout to write.")] = Layout.TIDY,
     time_zone: TimeZone = None,
     assume_overlay: AssumeOverlay = False,
+    mapping: Mapping = None,
 ) -> None:
     """Write a trace in the tidy schema (Parquet) or as 3GPP PM XML (TS 32.435).
 
@@ -77,7 +85,7 @@ def convert_command(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise typer.BadParameter(f"{out} exists and is not an empty folder; name a new one", param_hint="OUT")
     with errors_to_stderr():
-        found = _with_quarantine_noted(read_with_progress(trace, time_zone, assume_overlay))
+        found = _with_quarantine_noted(read_with_progress(trace, time_zone, assume_overlay, mapping))
         if to is Layout.PM and found.site_energy is not None and found.site_energy.unit != "Wh":
             note = f"Energy in {found.site_energy.unit} is not written: PM files hold Wh."
             found = replace(found, site_energy=None, notes=(*found.notes, note))

@@ -13,6 +13,7 @@ from hw.spec import ServiceSpec
 from hw.tables import latency_quantile_ms
 
 AFTER_DAYS = 2  # figures after the first 48 h stand beside those of the whole
+ROUNDING = 1e-6  # the oracle's tables are float32: so far above 1 a captured share means 1
 
 
 class CeilingError(RuntimeError):
@@ -132,13 +133,15 @@ def captured_figures(
             found[f"{key}_reason"] = "what symbol shutdown saves is not identified in this world"
         elif value is None:
             found[f"{key}_reason"] = "nothing can be saved beyond the baseline"
-        elif value > 1 + 1e-9:
+        elif value > 1 + ROUNDING:
             if held:
                 raise CeilingError(
                     f"{name}: {key} is {value:.6f}; a policy within the limits cannot beat the ceiling"
                 )
             found[key] = None
             found[f"{key}_reason"] = "service limits were missed, so the ceiling does not apply"
+        else:
+            found[key] = min(value, 1.0)
     return found
 
 

@@ -10,6 +10,7 @@ from controller.replay.curve import curve_points
 from controller.replay.figures import (
     AFTER_DAYS,
     Outcome,
+    captured,
     captured_figures,
     gain,
     latency_p95_ms,
@@ -189,10 +190,10 @@ class Replay:
         for key in ("captured_share", "captured_share_beyond_symbol"):
             figures.pop(key), figures.pop(f"{key}_reason", None)
         if ceiling is not None:
-            possible = none.days(AFTER_DAYS).energy - ceiling
-            figures["captured_share_of_oracle_plan"] = (
-                (none.days(AFTER_DAYS).energy - later.energy) / possible if possible > 0 else None
-            )
+            key, value = "captured_share_of_oracle_plan", captured(later.energy, none.days(AFTER_DAYS).energy, ceiling)
+            figures[key] = value
+            if value is None:
+                figures[f"{key}_reason"] = "nothing could be saved after the first 48 h"
         return figures
 
     def _cost(self, outcome: Outcome, world: World, hours: float) -> dict[str, Any]:
