@@ -71,6 +71,7 @@ class Controller:
         self._allowed_cell_below = allowed_cell_below_target_share
         self._level = np.full(network.n_cells, SYMBOL, np.uint8)
         self._held_s = np.zeros(network.n_cells, np.int64)
+        self._wake_left = np.zeros(network.n_cells, np.int64)  # samples until a woken cell is on air
 
     def tick(self, observation: Observation | None, now: np.datetime64) -> Commands:
         """Decide the levels of the tick that begins ``now`` (UTC).
@@ -93,6 +94,8 @@ class Controller:
         )
         decision = self._guards.apply(self._planner.plan(view), self._level, fresh, overloaded, local.day)
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
+        waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
+        self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
         self._level = decision.level
         return Commands(decision.level, decision.reason, forecast)
 
@@ -121,22 +124,25 @@ class Controller:
         offered = observation.carried.copy()
         absurd = ((offered < 0) | (offered > LARGEST_CARRIED)).any(1)
         offered[absurd] = np.nan
-        off = self._tables.asleep[observation.level]
-        if off.any():
-            weight = np.ones(len(off)) if self._forecaster is None else self._forecaster.weight()
-            split_groups(self._network.groups, self._network.coupled, off, weight, offered)
+        n, samples = offered.shape
+        off_until = np.where(self._tables.asleep[observation.level], samples, self._wake_left)
+        if off_until.any():
+            weight = np.ones(n) if self._forecaster is None else self._forecaster.weight()
+            split_groups(self._network.groups, self._network.coupled, off_until, weight, offered)
+        self._wake_left = np.maximum(self._wake_left - samples, 0)
         return offered
 
 
 @njit(cache=True)
-def split_groups(groups, coupled, off, weight, offered):  # type: ignore[no-untyped-def]
-    """Share what a group with sleeping cells carried among its cells in proportion to ``weight``, in place."""
+def split_groups(groups, coupled, off_until, weight, offered):  # type: ignore[no-untyped-def]
+    """Share what a group carried while cells were off air among all its cells, in place.
+
+    ``off_until`` (n,) samples at the beginning of the tick in which a cell is off air; ``weight`` (n,) proportions.
+    """
     for g in coupled:
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        if not off[members].any():
-            continue
         whole = weight[members].sum()
-        for t in range(offered.shape[1]):
+        for t in range(min(offered.shape[1], off_until[members].max())):
             total = 0.0
             for i in members:
                 total += offered[i, t]

@@ -271,6 +271,7 @@ def _group(tables, models, matrix, members, path, ul_per_dl, plan, clock, table,
             _book_service(tables, models, offered, service_level, load, placed, k, row, latency[i])
             if energy_tick.shape[1]:
                 energy_tick[i, tick] += used
+        for k in range(n):
             after_sample(service_level, wake_left, k, level[k])
 
 

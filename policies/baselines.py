@@ -94,8 +94,9 @@ class ThresholdPlanner:
         leave = known & rested & ~off & (self._off > SYMBOL) & (offered < s.carrier_sleep_below) & relieved
         level[leave], reason[leave] = self._off[leave], Reason.BELOW_THRESHOLD
         # nobody can tell the own load of a cell off air: it is the load of its candidates that wakes it
-        wake = ~known | (~off & (load > s.wake_above)) | (off & ~relieved)
+        wake = (~off & (load > s.wake_above)) | (off & ~relieved)
         level[wake], reason[wake] = SYMBOL, Reason.ABOVE_THRESHOLD
+        level[~known], reason[~known] = SYMBOL, Reason.NO_FORECAST
         return Decision(level, reason)
 
     def _candidate_load(self, offered: NDArray[np.float32], rate: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -34,7 +34,7 @@ class Reason(IntEnum):
 
 REASON_WORDS = {
     Reason.FIXED: "fixed by the policy",
-    Reason.NO_FORECAST: "awake: nothing measured yet",
+    Reason.NO_FORECAST: "awake: nothing measured",
     Reason.DEEPEST: "deepest level it may use, within risk",
     Reason.DEEPER_TOO_RISKY: "a deeper level would risk the target",
     Reason.CHANGE_NOT_WORTH: "kept: a change would not pay",

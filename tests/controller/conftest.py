@@ -41,8 +41,8 @@ def quick(profile: Profile) -> Profile:
 def make_stage(world: EvaluatedWorld, quick: Profile) -> Callable[..., Stage]:
     """A trace made ready to be replayed in the default world with the quick profile."""
 
-    def make(trace: Trace, **change: Any) -> Stage:
-        return Stage(Task(trace, **({"world": world, "profile": quick} | change)))
+    def make(trace: Trace, sigma: float | None = None, **change: Any) -> Stage:
+        return Stage(Task(trace, **({"world": world, "profile": quick} | change)), sigma=sigma)
 
     return make
 

@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from scipy import stats
 
 import controller.evaluation.bootstrap as bootstrap_module
 from controller.evaluation.bootstrap import (
@@ -193,13 +194,13 @@ def test_intervals_without_ground_say_why() -> None:
 
 def test_few_units_widen_the_interval() -> None:
     """The same spread of draws means less when it comes from few units."""
-    values = np.random.default_rng(0).normal(size=4000)
+    values = stats.norm.ppf((np.arange(4000) + 0.5) / 4000)
     still = np.zeros(4000)
     bounds = [interval(Draws(values, values, still, n, 1)) for n in (3, 10, 1000)]
     widths = [b.high - b.low for b in bounds if b.low is not None and b.high is not None]
     assert widths[0] > widths[1] > widths[2]
-    assert widths[2] == pytest.approx(2 * 1.96, rel=0.05)
-    assert widths[1] == pytest.approx(2 * 2.262 * np.sqrt(10 / 9), rel=0.08)  # Student t, 9 degrees
+    assert widths[2] == pytest.approx(2 * 1.96, rel=0.005)
+    assert widths[1] == pytest.approx(2 * 2.262 * np.sqrt(10 / 9), rel=0.01)  # Student t, 9 degrees
 
 
 def test_a_thousand_draws_of_a_real_network_take_less_than_two_seconds() -> None:

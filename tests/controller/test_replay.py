@@ -222,7 +222,7 @@ def test_unrecorded_steps_run_awake_and_are_not_scored(
     reason = np.concatenate(run.series.reason)
     assert set(reason[2, after].tolist()) <= {
         Reason.GUARD_TELEMETRY,
-        Reason.ABOVE_THRESHOLD,
+        Reason.NO_FORECAST,
         Reason.OUTSIDE_WINDOW,
     }
 

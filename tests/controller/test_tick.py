@@ -23,7 +23,7 @@ from policies.profile import Profile
 
 N, SPT, TICK_S = 4, 15, 900
 CANDIDATES = {1: (0,)}  # coverage cell 0 and its capacity cell 1; cells 2 and 3 alone
-RF8, OFF = 4, 5
+RF8, OFF, DORMANT = 4, 5, 6
 MONDAY = np.datetime64("2025-03-03T00:00:00", "s")
 
 
@@ -271,26 +271,49 @@ def test_the_budget_of_changes_begins_anew_at_local_midnight(
     assert deeper == [1, 3, 5, 65, 67, 69]
 
 
+def test_a_cell_that_is_still_waking_up_is_not_taken_for_idle(
+    network: Network, tables: Tables, profile: Profile
+) -> None:
+    """Until it is on air its traffic shows at its candidate, as before; afterwards each cell speaks for itself."""
+    wish = Wish(SYMBOL, DORMANT, SYMBOL, SYMBOL)
+    site = Site(wish, network, tables, profile)
+    site.tick(None)
+    for _ in range(8):
+        site.tick([0.2, 0.1, 0.2, 0.2], level=[SYMBOL] * 4)
+    site.level = wish.level
+    wish.level = np.full(N, SYMBOL, np.uint8)
+    site.tick([0.3, 0.0, 0.2, 0.2])  # asleep, and told to wake up
+    late = int(tables.wake_samples[DORMANT])
+    assert late == 3
+    waking = np.repeat(np.array([0.2, 0.1, 0.2, 0.2])[:, None], SPT, axis=1)
+    waking[0, :late], waking[1, :late] = 0.3, 0.0
+    for carried in (waking, [0.2, 0.1, 0.2, 0.2]):
+        site.tick(carried)
+        np.testing.assert_allclose(wish.seen[-1].offered[:2].mean(1), [0.2, 0.1], atol=0.01)
+    assert site.forecaster.weight()[:2] == pytest.approx([0.2, 0.1], abs=0.02)
+    site.tick([0.0, 0.3, 0.2, 0.2])
+    assert wish.seen[-1].offered[1, 0] == np.float32(0.3), "it is awake by now"
+
+
 @pytest.mark.kernel
 @given(
     carried=hnp.arrays(np.float32, (6, 3), elements=st.floats(0, 1, width=32)),
-    off=hnp.arrays(np.bool_, 6),
+    off_until=hnp.arrays(np.int64, 6, elements=st.sampled_from([0, 0, 1, 3, 7])),
     weight=hnp.arrays(np.float64, 6, elements=st.floats(0.01, 2)),
     unknown=st.sampled_from([None, 0, 3, 5]),
 )
-def test_what_a_group_with_sleeping_cells_carried_is_shared_out(
-    carried: Any, off: Any, weight: Any, unknown: int | None, small_network: Any
+def test_what_a_group_with_cells_off_air_carried_is_shared_out(
+    carried: Any, off_until: Any, weight: Any, unknown: int | None, small_network: Any
 ) -> None:
     """In proportion to what was expected; groups on air and cells alone keep what they measured."""
     network = small_network(6, {1: (0,), 2: (0, 1), 4: (3,)})
     if unknown is not None:
         carried[unknown, 1] = np.nan
     offered = carried.copy()
-    split_groups(network.groups, network.coupled, off, weight, offered)
+    split_groups(network.groups, network.coupled, off_until, weight, offered)
     for members in ([0, 1, 2], [3, 4], [5]):
-        if len(members) == 1 or not off[members].any():
-            np.testing.assert_array_equal(offered[members], carried[members])
-        else:
-            share = weight[members] / weight[members].sum()
-            expected = share[:, None] * carried[members].sum(0)
-            np.testing.assert_allclose(offered[members], expected, rtol=1e-5, atol=1e-9)
+        share = weight[members] / weight[members].sum()
+        for t in range(3):
+            kept = len(members) == 1 or (off_until[members] <= t).all()
+            expected = carried[members, t] if kept else share * carried[members, t].sum()
+            np.testing.assert_allclose(offered[members, t], expected, rtol=1e-5, atol=1e-9)

@@ -107,6 +107,7 @@ def naive_execute(
             out.energy_tick[i, tick] += energy
             book.offered += offered[i]
             _serve(tables, cells, i, offered[i], load, handed[i], book, out.latency[i])
+        for cell in cells:
             if cell.wake_left > 0:
                 cell.wake_left -= 1
                 if cell.wake_left == 0:

@@ -13,7 +13,7 @@ from hw.world import LOAD_BINS
 
 # full, symbol, two RF channel levels, carrier shutdown, deep dormancy
 ASLEEP = np.array([False, False, False, False, True, True])
-WAKE_SAMPLES = np.array([0, 0, 0, 1, 2, 3], np.int32)
+WAKE_SAMPLES = np.array([0, 0, 1, 1, 2, 3], np.int32)
 N_LEVELS = len(ASLEEP)
 
 
@@ -35,10 +35,10 @@ def random_tables(rng: np.random.Generator, n_models: int = 2, *, wake_energy: b
     rate[:, ASLEEP] = 0
     capacity = rate.copy()
     capacity[:, 2:4] *= rng.choice([1.0, 0.7], (n_models, 2))
-    load = np.linspace(0, 1, LOAD_BINS + 1)
+    rise = np.cumsum(rng.exponential(1, LOAD_BINS + 1)) / LOAD_BINS
     idle = np.sort(rng.uniform(1, 100, (n_models, N_LEVELS)))[:, ::-1]
     slope = rng.uniform(10, 200, (n_models, N_LEVELS))
-    power = idle[:, :, None] + slope[:, :, None] * load ** rng.uniform(0.5, 1)
+    power = idle[:, :, None] + slope[:, :, None] * rise
     power[:, ASLEEP] = np.sort(rng.uniform(0.1, 1, (n_models, 2)))[:, ::-1, None]
     return Tables(
         asleep=ASLEEP,

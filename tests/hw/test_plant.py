@@ -260,6 +260,15 @@ def test_candidates_help_a_waking_cell(tables: Tables) -> None:
     assert unserved(figures) == pytest.approx([8 * 0.1, 0, 0], rel=1e-4, abs=1e-6)
 
 
+def test_a_waking_candidate_still_serves_at_its_old_rate(tables: Tables) -> None:
+    """Handed-over traffic gets what the candidate has left in that minute, not what it will have."""
+    slow = tables._replace(wake_samples=np.array([0, 0, 0, 0, 1, 1, 3], np.int32))
+    path = [[0.1] * 4, [0.45] * 4, [1.0] * 4]
+    figures = trio(slow, path, [[CARRIER] * 2, [4, SYMBOL], [SYMBOL] * 2], per_tick=2)
+    # rate 0.57 less 0.55 is below 25 Mbit/s in the first tick and in the minute of waking
+    assert figures.table[:2, 0, BELOW] == pytest.approx([0.1 * 3, 0.45 * 3], rel=1e-5)
+
+
 def test_sleeping_deeper_and_back_takes_the_deeper_wake_up(tables: Tables) -> None:
     figures = alone(tables, [0.1] * 15, [DEEP, CARRIER, SYMBOL], per_tick=5)
     assert figures.table[0, 0, UNSERVED] == pytest.approx(0.1 * (5 + 5 + 1), rel=1e-5)

@@ -105,7 +105,8 @@ def test_the_load_is_that_of_the_level_in_use(threshold: Any) -> None:
 
 def test_unmeasured_cells_are_awake(threshold: Any) -> None:
     nothing = np.nan
-    assert threshold(view([nothing, 0.01, nothing], [RF8, OFF, SYMBOL]))[::2] == [(SYMBOL, ABOVE)] * 2
+    decision = threshold(view([nothing, nothing, nothing], [RF8, OFF, SYMBOL]))
+    assert decision == [(SYMBOL, Reason.NO_FORECAST)] * 3
 
 
 def test_a_few_lost_samples_are_no_gap(site: Network, tables: Tables) -> None:

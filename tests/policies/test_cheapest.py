@@ -32,10 +32,12 @@ SEEDS = st.integers(0, 2**32 - 1)
 def tiny(
     seed: int, n: int, ticks: int, *, unrecorded: float = 0.0, wake_energy: bool = False
 ) -> tuple[Case, Network]:
-    """One group of n cells and what its cells may do."""
+    """One group of n cells, idle in some ticks and busy in others, and what its cells may do."""
     rng = np.random.default_rng(seed)
     case = random_case(seed, [n], ticks=ticks, per_tick=PER_TICK, cut=seed % 2, unrecorded=unrecorded)
-    case = case._replace(tables=random_tables(rng, wake_energy=wake_energy))
+    swing = np.repeat(rng.choice([0.02, 0.2, 1.0, 3.0], ticks), PER_TICK)[: case.path.shape[1]]
+    path = np.minimum(case.path * swing, 1).astype(np.float32)
+    case = case._replace(tables=random_tables(rng, wake_energy=wake_energy), path=path)
     return case, network_of(case.groups, allowed_levels(rng, case.groups), ASLEEP)
 
 
@@ -54,8 +56,8 @@ def ask(tables: PriceTables, prices: NDArray[np.float64]) -> Answer:
 
 
 def random_prices(rng: np.random.Generator) -> NDArray[np.float64]:
-    """Prices from nothing to forbidding, some of them zero."""
-    return np.asarray(10.0 ** rng.uniform(0, 4, 3) * (rng.random(3) < 0.8))
+    """Prices around those at which it pays to sleep for a tick and wake up, some of them zero."""
+    return np.asarray(10.0 ** rng.uniform([1, 1, -1], [3.5, 3.5, 2]) * (rng.random(3) < 0.8))
 
 
 @pytest.mark.kernel

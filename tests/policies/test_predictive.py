@@ -20,8 +20,7 @@ from policies.predictive import PredictivePlanner, target_load
 from policies.profile import PredictiveProfile, Profile
 from tests.policies.naive_planner import SPT, Twin
 
-TICK_S = 900
-DAY_TICKS = 96
+AT_LIMIT = 0.999  # of what a level can offer within its target, from which traffic counts as missed
 LEAST_LEFT = 0.02  # of the allowance of missed traffic, however much was missed
 RF32, RF8, OFF, DORMANT = 2, 4, 5, 6
 
@@ -32,11 +31,13 @@ def some(profile: Profile, **change: float) -> PredictiveProfile:
     return profile.predictive.model_copy(update={"off_air_after_h": 0.0} | floats)
 
 
-def view(offered: Any, level: Any, forecast: Forecast | None, *, allowed: float = 0.01) -> View:
+def view(
+    offered: Any, level: Any, forecast: Forecast | None, *, allowed: float = 0.01, tick_s: int = 900
+) -> View:
     level = np.asarray(level, np.uint8)
     return View(
         local_hour=0,
-        tick_s=TICK_S,
+        tick_s=tick_s,
         level=level,
         held_s=np.zeros(len(level), np.int64),
         offered=np.asarray(offered, np.float32),
@@ -109,14 +110,17 @@ class Case:
         for turn in range(self.past + 1):
             seen = self.rng.lognormal(-1, 0.7, (self.n, SPT)).clip(0, 1).astype(np.float32)
             seen[self.rng.random((self.n, SPT)) < 0.2] = np.nan
+            seen[:, 4] = np.minimum(limit * np.float32(0.9995), 1)  # what saturated cells report
             if turn == self.past:
                 seen[:] = np.nan
-            decision = planner.plan(view(seen, self.now, belief(self.median, self.sd), allowed=allowed))
+            decision = planner.plan(
+                view(seen, self.now, belief(self.median, self.sd), allowed=allowed, tick_s=21600)
+            )
             for i, row in enumerate(seen):
                 known = row[~np.isnan(row)]
                 offered[i] += known.sum()
-                missed[i] += known[known > limit[i]].sum()
-                days[i] += (len(known) > 0) / DAY_TICKS
+                missed[i] += known[(known > 0) & (known >= AT_LIMIT * limit[i])].sum()
+                days[i] += (len(known) > 0) / 4  # ticks of six hours
         used = np.array([m / o / allowed if o else 0 for m, o in zip(missed, offered, strict=True)])
         price = (1 + self.options.caution / (1 + days)) / np.maximum(1 - used, LEAST_LEFT) ** 2
         return decision, self.options.risk_price * price * self.tables.power[0, SYMBOL, -1]
