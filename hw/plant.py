@@ -14,7 +14,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from hw.sharing import Groups, local_candidates, share_out
-from hw.tables import LATENCY_BINS, Tables, draw, latency_bin, limit_throughput, user_throughput
+from hw.tables import LATENCY_BINS, Tables, draw, limit_throughput, slowdown, user_throughput
 from hw.waking import after_sample, before_sample, service_begin
 from hw.world import SYMBOL
 
@@ -93,111 +93,75 @@ def execute(
 @njit(inline="always")
 def _account(tables, row, latency, throughput, own_offered, traffic):  # type: ignore[no-untyped-def]
     """Book traffic of a cell that was offered ``own_offered`` and got ``throughput``."""
-    alone = tables.full_rate * (1 - own_offered)
     if throughput < limit_throughput(tables, own_offered):
         row[BELOW] += traffic
-    if alone > 0:
-        row[LOST] += traffic * max(0.0, 1 - max(throughput, 0.0) / alone)
-    latency[latency_bin(tables, throughput, alone)] += traffic
+    lost_share, at = slowdown(tables, throughput, tables.full_rate * (1 - own_offered))
+    row[LOST] += traffic * lost_share
+    latency[np.uint32(at)] += traffic
+
+
+@njit(inline="always")
+def _book_own(tables, model, level, load, offered, row, latency):  # type: ignore[no-untyped-def]
+    """Book the service of what a cell on air was offered itself."""
+    row[UNSERVED] += max(offered - tables.capacity[model, level], np.float32(0))
+    throughput = user_throughput(tables, model, level, load, offered)
+    _account(tables, row, latency, throughput, offered, offered)
 
 
 @njit(inline="always")
 def _book_change(tables, model, row, last_scored, level):  # type: ignore[no-untyped-def]
     """Count a planned change of level and give the energy of waking, if any."""
-    if level == last_scored or max(level, last_scored) <= SYMBOL:
-        return 0.0
-    row[CHANGES] += 1
-    if tables.asleep[last_scored] and not tables.asleep[level]:
-        return tables.wake_energy[model, last_scored]
-    return 0.0
+    # free of branches: numba counts references to all tables in each, and that takes longer than the samples
+    row[CHANGES] += (level != last_scored) & (max(level, last_scored) > SYMBOL)
+    return tables.wake_energy[model, last_scored] * (tables.asleep[last_scored] > tables.asleep[level])
 
 
-@njit(inline="always")
-def _stretch(tables, model, level, service_level, path, ul_per_dl, per_step, start, stop, latency):  # type: ignore[no-untyped-def]
-    """Samples [start, stop) of a cell at one level: count, energy, offered, unserved, below target, lost."""
-    count, energy, offered_sum, unserved, below, lost = 0, 0.0, 0.0, 0.0, 0.0, 0.0
-    capacity, rate = tables.capacity[model, service_level], tables.rate[model, service_level]
-    step, step_end = start // per_step, (start // per_step + 1) * per_step
-    for t in range(start, stop):
-        if t == step_end:
-            step, step_end = step + 1, step_end + per_step
-        offered = path[t]
-        if np.isnan(offered):
-            continue
-        count += 1
-        offered_sum += offered
-        energy += draw(tables, model, level, offered, ul_per_dl[step])
-        if service_level <= SYMBOL:
-            latency[0] += offered
-            continue
-        alone = tables.full_rate * (1 - offered)
-        throughput = tables.full_rate * (rate - offered) if offered <= capacity else 0.0
-        unserved += max(offered - capacity, np.float32(0))
-        if throughput < limit_throughput(tables, offered):
-            below += offered
-        if alone > 0:
-            lost += offered * max(0.0, 1 - throughput / alone)
-        latency[latency_bin(tables, throughput, alone)] += offered
-    return count, energy, offered_sum, unserved, below, lost
-
-
-@njit(inline="always")
-def _run_end(plan, path_len, samples_per_tick, samples_per_day, start, by_tick):  # type: ignore[no-untyped-def]
-    """First sample after ``start`` at which level or day changes, or the tick ends where asked for."""
-    tick = start // samples_per_tick
-    day_end = (start // samples_per_day + 1) * samples_per_day
-    last = tick + 1
-    if not by_tick:
-        while last < len(plan) and plan[last] == plan[tick] and last * samples_per_tick < day_end:
-            last += 1
-    return min(last * samples_per_tick, day_end, path_len)
-
-
-@njit(inline="always")
-def _wake_end(path, start, stop, wake_left):  # type: ignore[no-untyped-def]
-    """Sample at which waking is over: after its time, or at an unrecorded sample."""
-    last = start
-    while last < min(start + wake_left, stop) and not np.isnan(path[last]):
-        last += 1
-    return last
-
-
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _single_cell(tables, model, path, ul_per_dl, plan, clock, table, latency, energy_tick):  # type: ignore[no-untyped-def]
     """One cell that is a group of its own. ``path`` (samples,), ``table`` (days, columns)."""
     samples_per_tick, samples_per_day, per_step = clock
     n_levels, by_tick = len(tables.asleep), len(energy_tick) > 0
     last_scored, service_level, wake_left = SYMBOL, SYMBOL, 0
-    start = 0
-    while start < len(path):
-        level = int(plan[start // samples_per_tick])
-        stop = _run_end(plan, len(path), samples_per_tick, samples_per_day, start, by_tick)
-        if start > 0 and np.isnan(path[start - 1]):
-            service_level, wake_left = SYMBOL, 0  # unrecorded samples run awake
-        service_level, wake_left = service_begin(tables, level, service_level, wake_left)
-        day, first = start // samples_per_day, start
-        while first < stop:
-            last = _wake_end(path, first, stop, wake_left) if wake_left > 0 else stop
-            count, energy, offered, unserved, below, lost = _stretch(
-                tables, model, level, service_level, path, ul_per_dl, per_step, first, last, latency
-            )
-            if count > 0:
-                energy += _book_change(tables, model, table[day], last_scored, level)
-                last_scored = level
-            table[day, OFFERED] += offered
-            table[day, UNSERVED] += unserved
-            table[day, BELOW] += below
-            table[day, LOST] += lost
-            table[day, N_COLUMNS + level] += count
-            table[day, N_COLUMNS + n_levels + level] += energy
-            if by_tick:
-                energy_tick[first // samples_per_tick] += energy
-            unrecorded = last < stop and np.isnan(path[last])
-            wake_left = 0 if unrecorded else wake_left - min(wake_left, last - first)
+    level, tick, next_tick, step, next_step, uplink = SYMBOL, -1, 0, -1, 0, np.float32(0)
+    for day in range(len(table)):
+        row, today = table[day], path[day * samples_per_day : (day + 1) * samples_per_day]
+        count, energy, as_none = 0, 0.0, 0.0  # the first two since the last change of level
+        for t in range(len(today)):
+            if t == next_tick:
+                tick, next_tick = tick + 1, next_tick + samples_per_tick
+                level = int(plan[tick])
+                service_level, wake_left = service_begin(tables, level, service_level, wake_left)
+            if t == next_step:
+                step, next_step = step + 1, next_step + per_step
+                uplink = ul_per_dl[step]
+            offered = today[t]
+            if np.isnan(offered):
+                service_level, wake_left = SYMBOL, 0
+                continue
+            serving = service_level if wake_left > 0 else level
+            wake_left = max(wake_left - 1, 0)
             if wake_left == 0:
                 service_level = level
-            first = last
-        start = stop
+            used = np.float64(draw(tables, model, level, offered, uplink))
+            if level != last_scored:
+                row[N_COLUMNS + last_scored] += count
+                row[N_COLUMNS + n_levels + last_scored] += energy
+                count, energy = 0, 0.0
+                used += _book_change(tables, model, row, last_scored, level)
+                last_scored = level
+            count += 1
+            energy += used
+            if by_tick:
+                energy_tick[tick] += used
+            row[OFFERED] += offered
+            if serving > SYMBOL:
+                _book_own(tables, model, serving, offered, offered, row, latency)
+            else:
+                as_none += offered
+        row[N_COLUMNS + last_scored] += count
+        row[N_COLUMNS + n_levels + last_scored] += energy
+        latency[0] += as_none
+        next_tick, next_step = next_tick - len(today), next_step - len(today)
 
 
 @njit(parallel=True, cache=True)
@@ -214,9 +178,7 @@ def _book_service(tables, models, offered, service_level, load, placed, k, row, 
     """Book the service of cell k of a group once the traffic has been shared out."""
     level = service_level[k]
     if not tables.asleep[level]:
-        throughput = user_throughput(tables, models[k], level, load[k], offered[k])
-        row[UNSERVED] += max(offered[k] - tables.capacity[models[k], level], 0.0)
-        _account(tables, row, latency, throughput, offered[k], offered[k])
+        _book_own(tables, models[k], level, load[k], offered[k], row, latency)
         return
     left = np.float64(offered[k])
     for c in range(len(offered)):

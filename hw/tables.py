@@ -54,14 +54,13 @@ def pack(
 def draw(tables: Tables, model: int, level: int, offered: float, ul_per_dl: float) -> Any:
     """Power of one cell on air at ``level`` with this offered traffic. [power_unit]"""
     rate = tables.rate[model, level]
-    if rate <= 0:
-        return tables.power[model, level, 0]
-    load = min(offered / rate, np.float32(1.0))
-    at = load * LOAD_BINS
-    below = min(int(at), LOAD_BINS - 1)
+    load = min(offered / rate, np.float32(1)) if rate > 0 else np.float32(0)
+    at = load * np.float32(LOAD_BINS)
+    # unsigned, so that numba need not look for an index from the end
+    below = np.uint32(min(np.int32(at), np.int32(LOAD_BINS - 1)))
     low = tables.power[model, level, below]
-    dl = low + (tables.power[model, level, below + 1] - low) * (at - below)
-    return dl + tables.ul_power[model, level] * min(ul_per_dl * load, np.float32(1.0))
+    dl = low + (tables.power[model, level, below + np.uint32(1)] - low) * (at - np.float32(below))
+    return dl + tables.ul_power[model, level] * min(ul_per_dl * load, np.float32(1))
 
 
 @njit(inline="always")
@@ -79,16 +78,19 @@ def limit_throughput(tables: Tables, own_offered: float) -> float:
 
 
 @njit(inline="always")
-def latency_bin(tables: Tables, throughput: float, throughput_none: float) -> int:
-    """Histogram bin of the added latency of one object; square-root spaced up to ``LATENCY_CAP_MS``."""
+def slowdown(tables: Tables, throughput: float, throughput_none: float) -> tuple[float, int]:
+    """Share of the throughput lost, and histogram bin of the added latency of one object.
+
+    The bins are square-root spaced up to ``LATENCY_CAP_MS``; the last one holds that and more.
+    """
     if throughput >= throughput_none:
-        return 0
+        return 0.0, 0
     if throughput <= 0:
-        return LATENCY_BINS - 1
-    added_ms = max(1000 * tables.object_mbit * (1 / throughput - 1 / throughput_none), 0.0)
-    if added_ms >= LATENCY_CAP_MS:
-        return LATENCY_BINS - 1
-    return int((LATENCY_BINS - 1) * np.sqrt(added_ms / LATENCY_CAP_MS))
+        return 1.0, LATENCY_BINS - 1
+    lost_per_rate = (throughput_none - throughput) / (throughput * throughput_none)
+    added_share = (1000 * tables.object_mbit / LATENCY_CAP_MS) * lost_per_rate
+    at = int(min((LATENCY_BINS - 1) * np.sqrt(added_share), LATENCY_BINS - 1))
+    return throughput * lost_per_rate, at
 
 
 def latency_quantile_ms(histogram: NDArray[np.float64], quantile: float) -> float:

@@ -52,7 +52,7 @@ class World:
     ]  # (M, L) largest offered traffic the level carries [ratio of full rate]
     power: NDArray[np.float32]  # (M, L, B) [power_unit]
     ul_power: NDArray[np.float32]  # (M, L) additional power at full uplink load [power_unit]
-    wake_s: NDArray[np.float32]  # (L,) time from command to traffic, drawn at ``symbol`` power [s]
+    wake_s: NDArray[np.float32]  # (L,) time from command to traffic, powered as the new level [s]
     wake_energy: NDArray[np.float32]  # (M, L) extra energy of sleeping and waking once [power_unit x s]
     has_level: NDArray[np.bool_]  # (M, L) the model can use the level
     full_rate_mbit_s: float  # rate of a full cell [Mbit/s]

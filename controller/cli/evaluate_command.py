@@ -81,9 +81,9 @@ def evaluate(
 
     Examples:
 
-      quietcell evaluate --seed 0 --seed 1 --gate 'predictive.ee_gain_vs_none >= 0.2'
+      quietcell evaluate --gate 'predictive.ee_gain_vs_none >= 0.2'
 
-      quietcell evaluate north south --world 3gpp-cat1-set1 --world 3gpp-cat2-set1 --json
+      quietcell evaluate north south --world 3gpp-cat2-set1 --json
     """
     with errors_to_stderr():
         evaluation = _prepare(

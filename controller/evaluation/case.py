@@ -137,7 +137,7 @@ class Case:
 def report_of(replay: Replay) -> Report:
     """The report of a replay, finished or not, with savings against ``logged`` and without the empty curve."""
     report = replay.report()
-    del report["sensitivity"]
+    report.pop("sensitivity", None)
     add_saving(report)
     return report
 

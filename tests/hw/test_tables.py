@@ -13,7 +13,7 @@ from controller.worlds import EvaluatedWorld
 from hw.compiling import reference_radio, whole_samples
 from hw.radio import Radio, mean_power
 from hw.spec import World3gppSpec
-from hw.tables import LATENCY_BINS, LATENCY_CAP_MS, Tables, draw, latency_bin, latency_quantile_ms, pack
+from hw.tables import LATENCY_BINS, LATENCY_CAP_MS, Tables, draw, latency_quantile_ms, pack, slowdown
 from hw.world import SYMBOL
 
 
@@ -65,7 +65,7 @@ def test_uplink_is_never_more_than_full(tables: Tables) -> None:
 
 @given(throughput=st.floats(1e-3, 2000), under_none=st.floats(1e-3, 2000))
 def test_latency_bins_hold_the_added_latency(tables: Tables, throughput: float, under_none: float) -> None:
-    at = latency_bin(tables, throughput, under_none)
+    at = slowdown(tables, throughput, under_none)[1]
     added_ms = max(0.0, 1000 / throughput - 1000 / under_none)
     low, high = (LATENCY_CAP_MS * ((at + k) / (LATENCY_BINS - 1)) ** 2 for k in (0, 1))
     assert low <= added_ms * (1 + 1e-9)
@@ -76,7 +76,7 @@ def test_quantiles_of_the_added_latency(tables: Tables) -> None:
     histogram = np.zeros(LATENCY_BINS)
     assert latency_quantile_ms(histogram, 0.95) == 0
     histogram[0] = 95
-    histogram[latency_bin(tables, 500.0, 1000.0)] = 5  # 1 ms more
+    histogram[slowdown(tables, 500.0, 1000.0)[1]] = 5  # 1 ms more
     assert latency_quantile_ms(histogram, 0.95) == 0
     assert 1 <= latency_quantile_ms(histogram, 0.951) <= 1.3
     histogram[-1] = 1000

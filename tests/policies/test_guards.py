@@ -74,9 +74,11 @@ def test_whatever_comes_a_guard_only_moves_toward_awake(
         if midnight:
             day, changes = day + 1, np.zeros(N, int)
         before = wanted.copy(), level.copy()
-        result = guards.apply(decide(wanted), level, ~stale, overloaded, day)
+        decision = decide(wanted)
+        result = guards.apply(decision, level, ~stale, overloaded, day)
         got = result.level
-        assert (wanted == before[0]).all()
+        assert (decision.level == before[0]).all()
+        assert (decision.reason == KEPT).all()
         assert (level == before[1]).all()
         assert (got <= wanted).all()
         assert ((got == wanted) == (result.reason == KEPT)).all(), "a reason of a guard means that it acted"
