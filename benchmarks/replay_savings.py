@@ -1,7 +1,7 @@
 """What the shipped profile saves and whether it holds the limits, unchanged, on many networks. One JSON object a line.
 
-Recorded networks are read from QUIETCELL_DATA; synthetic ones need nothing. The first rows, without a suffix, are those of
-the ITU network in world 3gpp-cat1-set1 at the default sigma and seed 0.
+Recorded networks are read from QUIETCELL_DATA; synthetic ones need nothing. The first rows, without a suffix, are those
+of the ITU network in world 3gpp-cat1-set1 at the default sigma and seed 0.
 """
 
 from __future__ import annotations

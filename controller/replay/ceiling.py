@@ -25,8 +25,8 @@ class Ceiling:
 def find_ceiling(stage: Stage, progress: Progress) -> Ceiling:
     """Bound and plan of a staged task.
 
-    Tables are float32 and wake-ups across unrecorded steps are priced, but not carried out; so the plan is mixed for
-    slightly tighter budgets until the plant finds the limits held. The bound is not touched by that.
+    Tables are float32, so the plan is mixed for slightly tighter budgets until the plant finds the limits held. The
+    bound is not touched by that.
     """
     tables, budgets = _price(stage, progress)
     solver = solve(tables, budgets, progress=lambda share: progress("oracle", 0.5 + 0.4 * share))

@@ -134,12 +134,16 @@ def captured_figures(
         elif value is None:
             found[f"{key}_reason"] = "nothing can be saved beyond the baseline"
         elif value > 1 + ROUNDING:
-            if held:
+            if held and name != "logged":
                 raise CeilingError(
                     f"{name}: {key} is {value:.6f}; a policy within the limits cannot beat the ceiling"
                 )
             found[key] = None
-            found[f"{key}_reason"] = "service limits were missed, so the ceiling does not apply"
+            found[f"{key}_reason"] = (
+                "it changes levels at other instants than the ceiling"
+                if held
+                else "service limits were missed, so the ceiling does not apply"
+            )
         else:
             found[key] = min(value, 1.0)
     return found
