@@ -190,7 +190,10 @@ class Replay:
         for key in ("captured_share", "captured_share_beyond_symbol"):
             figures.pop(key), figures.pop(f"{key}_reason", None)
         if ceiling is not None:
-            key, value = "captured_share_of_oracle_plan", captured(later.energy, none.days(AFTER_DAYS).energy, ceiling)
+            key, value = (
+                "captured_share_of_oracle_plan",
+                captured(later.energy, none.days(AFTER_DAYS).energy, ceiling),
+            )
             figures[key] = value
             if value is None:
                 figures[f"{key}_reason"] = "nothing could be saved after the first 48 h"

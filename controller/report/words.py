@@ -204,7 +204,8 @@ def undefined_figures(report: Report) -> list[str]:
                 figures[FIGURE[key].label.lower() if key in FIGURE else key] = None
                 policies[name] = None
     return [
-        f"{', '.join(figures)} ({', '.join(policies)}): {reason}" for reason, (figures, policies) in found.items()
+        f"{', '.join(figures)} ({', '.join(policies)}): {reason}"
+        for reason, (figures, policies) in found.items()
     ]
 
 
