@@ -44,11 +44,11 @@ def target_load(tables: Tables) -> NDArray[np.float32]:
 
 
 class Prices(NamedTuple):
-    """What a tick of full-load power, of missed traffic and of a change cost. n cells."""
+    """What a tick of idle power, of missed traffic and of a change cost. n cells."""
 
-    power: NDArray[np.float64]  # (n,) full-load power, the unit of the other two [power_unit]
+    power: NDArray[np.float64]  # (n,) power on air without traffic, the unit of the other two [power_unit]
     risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
-    change: float  # per change, in full-load power
+    change: float  # per change, in idle power
     off_air: float  # factor on the risk while cells of the group are off air
     surge_probability: float  # per tick, of a surge that no forecast sees
     surge_load: float  # its size [ratio of full rate]
@@ -82,7 +82,7 @@ class PredictivePlanner:
         self._learn_shortfall(view)
         level = np.full(self._network.n_cells, SYMBOL, np.uint8)
         reason = np.full(self._network.n_cells, Reason.NO_FORECAST, np.uint8)
-        full_power = self._tables.power[self._model, SYMBOL, -1].astype(np.float64)
+        idle_power = self._tables.power[self._model, SYMBOL, 0].astype(np.float64)
         s = self._settings
         days = self._ticks_seen * view.tick_s / 86400
         missed = self._missed / np.maximum(self._offered, 1e-9)
@@ -90,8 +90,8 @@ class PredictivePlanner:
         risk = s.risk_price * (1 + s.caution / (1 + days)) / left**2
         ready = days >= s.off_air_after_h / 24
         price = Prices(
-            power=full_power,
-            risk=risk * full_power,
+            power=idle_power,
+            risk=risk * idle_power,
             change=s.change_price,
             off_air=s.off_air_caution,
             surge_probability=s.surge_probability,

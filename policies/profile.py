@@ -31,7 +31,7 @@ class ForecastProfile(_Settings):
 
 
 class PredictiveProfile(_Settings):
-    """Prices of the ``predictive`` policy, in units of a cell's full-load power over one tick."""
+    """Prices of the ``predictive`` policy, in a cell's idle power (symbol shutdown, no traffic) over one tick."""
 
     risk_price: Positive  # for offered traffic that misses its target, per full-rate tick of traffic
     off_air_caution: Annotated[float, Field(ge=1)]  # factor on the risk of joint levels with cells off air

@@ -50,7 +50,7 @@ class Twin:
         start, flat = network.groups.candidate_start, network.groups.candidate
         self.candidates = [[members.index(int(c)) for c in flat[start[i] : start[i + 1]]] for i in members]
         self.limit = target_load(tables)[0]
-        self.full_power = float(tables.power[0, SYMBOL, -1])
+        self.idle_power = float(tables.power[0, SYMBOL, 0])
 
     def totals(
         self, mean: np.ndarray, sd: np.ndarray, now: tuple[int, ...], risk: np.ndarray, ready: bool
@@ -66,7 +66,7 @@ class Twin:
         for h in range(ticks):
             caught = np.where(late > 0, tail[min(h + 1, ticks - 1)] * np.where(late > 0, late, 1), 0)
             cost[h] += tail[h] + caught
-        change = self.options.change_price * self.full_power
+        change = self.options.change_price * self.idle_power
         levels = np.array(self.states)
         differ = (levels[:, None] != levels[None]).sum(2)
         free = np.full(len(self.states), np.inf)

@@ -60,7 +60,7 @@ def agree(
     chosen: tuple[int, ...], why: tuple[int, ...], twin: Twin, totals: np.ndarray, free: np.ndarray
 ) -> None:
     """The chosen state is the cheapest; the reasons follow from the cheapest if changes were free."""
-    scale = 1e-5 * twin.full_power * len(chosen)
+    scale = 1e-5 * twin.idle_power * len(chosen)
     assert totals[twin.states.index(chosen)] <= totals.min() + scale + 2e-6 * abs(totals.min())
     first, second = np.partition(free, 1)[:2] if len(free) > 1 else (free[0], np.inf)
     if second - first > 2 * scale:
@@ -123,7 +123,7 @@ class Case:
                 days[i] += (len(known) > 0) / 4  # ticks of six hours
         used = np.array([m / o / allowed if o else 0 for m, o in zip(missed, offered, strict=True)])
         price = (1 + self.options.caution / (1 + days)) / np.maximum(1 - used, LEAST_LEFT) ** 2
-        return decision, self.options.risk_price * price * self.tables.power[0, SYMBOL, -1]
+        return decision, self.options.risk_price * price * self.tables.power[0, SYMBOL, 0]
 
 
 def without(network: Network, levels: dict[int, list[int]]) -> Network:
