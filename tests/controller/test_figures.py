@@ -147,6 +147,7 @@ UNDEFINED = [
     ({"energy_symbol": None}, "captured_share_beyond_symbol", "not identified"),
     ({"ceiling": 90}, "captured_share_beyond_symbol", "nothing can be saved"),
     ({"energy": 50, "held": False}, "captured_share", "limits were missed"),
+    ({"energy": 50, "name": "logged"}, "captured_share", "other instants"),
 ]
 
 
