@@ -39,6 +39,7 @@ class RunConfig(BaseModel):
     mapping: str | None = None
     world: str | None = None
     profile: str | None = None
+    model: str | None = None
     policies: tuple[str, ...] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     prices: PriceConfig | None = None

@@ -4,6 +4,7 @@
 
     ValueError                  permanent: the same input fails again, somebody has to change it
       ConfigError               a YAML file cannot be used
+      ModelError                a forecast model cannot be used
       traces.errors.TraceError  a trace cannot be used
       hw.errors.WorldError      a hardware world cannot be used
 
@@ -17,4 +18,11 @@ class ConfigError(ValueError):
     """A YAML file that cannot be used.
 
     The message has one line for each problem: ``file:line: field: what is wrong with the value; remedy``.
+    """
+
+
+class ModelError(ValueError):
+    """A forecast model that cannot be used.
+
+    The message names the file, what is wrong with it, the value and a remedy.
     """

@@ -1,8 +1,9 @@
-"""One tick of the controller: from an observation to commands. Live and in replay it is this same function.
+r"""One tick of the controller: from an observation to commands. Live and in replay it is this same function.
 
 ::
 
     observation -> offered load per cell -> forecaster -> planner -> guards -> commands
+                                         \-> outlook -/
 
 The core has no clock, socket or file: time comes in with ``tick``, reports with the observation.
 """
@@ -16,7 +17,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from controller.forecaster import Forecaster
+from controller.forecast.outlook import Outlook
+from controller.forecast.samples import Forecaster
 from controller.localtime import LocalTime, local_time
 from hw.tables import Tables
 from hw.world import SYMBOL
@@ -64,7 +66,9 @@ class Controller:
         tick_s: int,
         time_zone: str,
         allowed_cell_below_target_share: float,
+        outlook: Outlook | None = None,
     ) -> None:
+        self.outlook = outlook
         self._network, self._tables = network, tables
         self._planner, self._guards, self._forecaster = planner, guards, forecaster
         self._tick_s, self._zone = tick_s, ZoneInfo(time_zone)
@@ -80,9 +84,12 @@ class Controller:
         """
         local = local_time(now, self._zone)
         offered, fresh, overloaded = self._take_in(observation, local)
+        if self.outlook is not None and observation is not None:
+            self.outlook.observe(offered, now - np.timedelta64(self._tick_s, "s"))
         forecast = None
         if self._forecaster is not None:
-            forecast = self._forecaster.forecast(local.second_of_day // self._tick_s)
+            course = None if self.outlook is None else self.outlook.course(now)
+            forecast = self._forecaster.forecast(local.second_of_day // self._tick_s, course)
         view = View(
             local_hour=local.second_of_day / 3600,
             tick_s=self._tick_s,

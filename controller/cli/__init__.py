@@ -9,9 +9,11 @@ import typer
 
 from controller.cli.calibrate_command import calibrate
 from controller.cli.evaluate_command import evaluate
+from controller.cli.forecast_command import forecast
 from controller.cli.replay_command import replay
 from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
+from controller.cli.train_command import train
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -35,6 +37,8 @@ def _options(
 app.command("replay")(replay)
 app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)
+app.command("train")(train)
+app.command("forecast")(forecast)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.model_option import ModelFile, read_model
 from controller.config import load_profile
 
 if TYPE_CHECKING:
@@ -60,6 +61,7 @@ def evaluate(
         str | None,
         typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False),
     ] = None,
+    model: ModelFile = None,
     out: Annotated[Path | None, typer.Option(help=f"Folder for {FILE_NAME}; made if absent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=f"Print {FILE_NAME} on standard output.")] = False,
     gate: Annotated[
@@ -87,7 +89,14 @@ def evaluate(
     """
     with errors_to_stderr():
         evaluation = _prepare(
-            trace or [Path(SAMPLE)], world or [None], policy, seed or [0], profile, gate or [], bootstrap
+            trace or [Path(SAMPLE)],
+            world or [None],
+            policy,
+            seed or [0],
+            profile,
+            model,
+            gate or [],
+            bootstrap,
         )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -109,25 +118,26 @@ def _prepare(
     policies: list[str] | None,
     seeds: list[int],
     profile: str | None,
+    model: Path | None,
     gates: list[str],
     draws: int,
 ) -> Evaluation:
     """Read everything that can be wrong before the first replay. Numba is imported from here on."""
     from controller.evaluation.evaluation import Evaluation
     from controller.evaluation.gates import parse_gate
-    from controller.replay.planning import POLICIES
+    from controller.replay.planning import KNOWN
     from controller.replay.report import order_policies
 
-    unknown = [name for name in policies or () if name not in POLICIES]
+    unknown = [name for name in policies or () if name not in KNOWN]
     if unknown:
         raise typer.BadParameter(
-            f"{unknown[0]!r} is no policy; known: {', '.join(POLICIES)}", param_hint="--policy"
+            f"{unknown[0]!r} is no policy; known: {', '.join(KNOWN)}", param_hint="--policy"
         )
-    ordered = order_policies(policies)
-    parsed = tuple(parse_gate(text, ordered, POLICIES) for text in gates)
-    settings = load_profile(profile)
+    ordered = order_policies(policies, with_analysis=model is not None)
+    parsed = tuple(parse_gate(text, ordered, KNOWN) for text in gates)
+    settings, loaded = load_profile(profile), read_model(model)
     cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)))
-    return Evaluation(cases, settings, ordered, tuple(dict.fromkeys(seeds)), draws, parsed)
+    return Evaluation(cases, settings, ordered, tuple(dict.fromkeys(seeds)), draws, parsed, model=loaded)
 
 
 def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.model_option import ModelFile, read_model
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig, load_config, load_profile
 from controller.report.table import print_table
@@ -49,6 +50,7 @@ def replay(
         str | None,
         typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False),
     ] = None,
+    model: ModelFile = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json and report.html; made if absent.")
     ] = None,
@@ -85,6 +87,7 @@ def replay(
                         "policies": tuple(policy) if policy else None,
                         "world": world,
                         "profile": profile,
+                        "model": None if model is None else str(model),
                         "seed": seed,
                         "time_zone": time_zone,
                         "assume_overlay": assume_overlay or None,
@@ -116,15 +119,15 @@ def replay(
 
 def _prepare(settings: RunConfig) -> Replay:
     """Read what the settings name. Numba is imported from here on."""
-    from controller.replay.planning import POLICIES
+    from controller.replay.planning import KNOWN
     from controller.replay.report import Prices, Replay, order_policies
     from controller.replay.stage import Task
     from controller.worlds import world_for
 
-    unknown = [name for name in settings.policies or () if name not in POLICIES]
+    unknown = [name for name in settings.policies or () if name not in KNOWN]
     if unknown:
         raise typer.BadParameter(
-            f"{unknown[0]!r} is no policy; known: {', '.join(POLICIES)}", param_hint="--policy"
+            f"{unknown[0]!r} is no policy; known: {', '.join(KNOWN)}", param_hint="--policy"
         )
     found = read_with_progress(
         Path(settings.trace or SAMPLE),
@@ -132,7 +135,13 @@ def _prepare(settings: RunConfig) -> Replay:
         settings.assume_overlay,
         None if settings.mapping is None else Path(settings.mapping),
     )
-    task = Task(found, world_for(settings.world, found), load_profile(settings.profile), settings.seed or 0)
+    task = Task(
+        found,
+        world_for(settings.world, found),
+        load_profile(settings.profile),
+        settings.seed or 0,
+        read_model(None if settings.model is None else Path(settings.model)),
+    )
     given = settings.prices
     prices = (
         Prices()

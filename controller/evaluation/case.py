@@ -10,9 +10,11 @@ from numpy.typing import NDArray
 
 from controller.evaluation.against_logged import LOGGED, SAVED_VS_LOGGED, add_saving, savings_by_product
 from controller.evaluation.bootstrap import Draws, block_days, interval, resample
+from controller.evaluation.forecast_shortfall import Part, first_day, part_of, shortfall, why_no_part
 from controller.evaluation.sums import ENERGY, FIGURES, SAMPLES, figures_of, sums_by
 from controller.replay.report import Replay
 from controller.replay.scene import make_clock
+from controller.replay.stage import Task
 from controller.worlds import EvaluatedWorld
 from traces import Trace
 from traces.groups import independent_groups
@@ -38,6 +40,8 @@ class Case:
     reports: list[Report] = field(default_factory=list)  # one of each finished replay
     _group_sums: list[Float64] = field(default_factory=list)  # (P, U, D, N_SUMS)
     _cell_energy: list[Float64] = field(default_factory=list)  # (P, n)
+    _task: Task | None = None  # of the last kept replay; all differ in their seed only
+    _shortfall: list[Part] = field(default_factory=list)
     _ceiling_ratio: list[float] = field(default_factory=list)  # bound over energy of the oracle's plan
 
     @property
@@ -60,6 +64,9 @@ class Case:
         self._group_sums.append(np.stack(sums))
         self._cell_energy.append(np.stack(energy))
         self._ceiling_ratio.append(oracle.bound / oracle.outcome.energy if oracle.outcome.energy > 0 else 1.0)
+        self._task = replay.task
+        if replay.task.model is not None and why_no_part(replay.task, tuple(replay.runs)) is None:
+            self._shortfall.append(part_of(replay))
         self.reports.append(report_of(replay))
         return self.reports[-1]
 
@@ -86,14 +93,28 @@ class Case:
                 continue
             document["policies"][name] = self._policy(name, figures, ran.index(name))
         self._add_savings(document["policies"], ran, draws, seed)
-        return document
+        return document | self._forecast_shortfall(ran, draws, seed)
+
+    def _forecast_shortfall(self, ran: tuple[str, ...], draws: int, seed: int) -> Report:
+        """The forecast part of the shortfall where a model was given, or the reason why it is not known."""
+        task = self._task
+        if task is None or task.model is None:
+            return {}
+        why = why_no_part(task, ran)
+        if why is not None:
+            return {"forecast_shortfall": None, "forecast_shortfall_reason": why}
+        sums = self._scored_sums(first_day(task))
+        if not sums.size:
+            why = "nothing was recorded after the end of the model's training"
+            return {"forecast_shortfall": None, "forecast_shortfall_reason": why}
+        return {"forecast_shortfall": shortfall(self._shortfall, sums, ran, task, draws, seed)}
 
     def _policies(self) -> tuple[str, ...]:
         return tuple(name for name, policy in self.reports[0]["policies"].items() if policy["applicable"])
 
-    def _scored_sums(self) -> Float64:
-        """Sums of the groups and days that have scored samples. (U, D, S, P, N_SUMS)"""
-        sums = np.moveaxis(np.stack(self._group_sums), (2, 3), (0, 1))
+    def _scored_sums(self, first: int = 0) -> Float64:
+        """Sums of the groups and days, from day ``first`` on, that have scored samples. (U, D, S, P, N_SUMS)"""
+        sums = np.moveaxis(np.stack(self._group_sums), (2, 3), (0, 1))[:, first:]
         samples = sums[:, :, 0, 0, SAMPLES]
         return np.asarray(sums[samples.any(1)][:, samples.any(0)])
 

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.evaluation.bootstrap import CONFIDENCE
 from controller.evaluation.case import Case, report_of
 from controller.evaluation.gates import Gate, judge
+from controller.replay.planning import check_model
 from controller.replay.report import Replay
 from controller.replay.stage import Progress, Task
 from policies.profile import Profile
+
+if TYPE_CHECKING:
+    from controller.forecast.model_file import LoadedModel
 
 Report = dict[str, Any]
 Watch = Callable[[str], AbstractContextManager[Progress]]
@@ -31,8 +35,16 @@ class Evaluation:
     seeds: tuple[int, ...]
     draws: int
     gates: tuple[Gate, ...] = ()
+    model: LoadedModel | None = None
     runs: list[Report] = field(default_factory=list)  # one report of each replay, the last may be partial
     complete: bool = False
+
+    def __post_init__(self) -> None:
+        for case in self.cases:
+            check_model(self._task(case, 0))
+
+    def _task(self, case: Case, seed: int) -> Task:
+        return Task(case.trace, case.world, self.profile, seed, self.model)
 
     @property
     def n_replays(self) -> int:
@@ -46,7 +58,7 @@ class Evaluation:
         """
         for case in self.cases:
             for seed in self.seeds:
-                replay = Replay(Task(case.trace, case.world, self.profile, seed), self.policies)
+                replay = Replay(self._task(case, seed), self.policies)
                 with watch(f"{len(self.runs) + 1}/{self.n_replays} {case.name}, seed {seed}") as progress:
                     self._replay(case, replay, progress)
         self.complete = True

@@ -75,6 +75,8 @@ def _print_summary(summary: Report, bootstrap: Report, console: Console) -> None
         console.print(_logged_table(summary))
         for line in _unidentified(summary):
             console.print(Text(line, "dim"))
+    if "forecast_shortfall" in summary:
+        _print_shortfall(summary, console)
     for name, policy in summary["policies"].items():
         if not policy["applicable"]:
             console.print(Text(f"{name} does not apply: {policy['reason']}", "dim"))
@@ -135,6 +137,26 @@ def _logged_table(summary: Report) -> Table:
                 cells = (_bracketed(s["by_product"][product], _percent, "saving") for s in shown.values())
                 table.add_row(escape(f"{_product(product)} ({own['n_stations']})"), *cells)
     return table
+
+
+def _print_shortfall(summary: Report, console: Console) -> None:
+    """What each forecast costs: the energy of ``predictive`` with it, and the share that the model closes."""
+    found = summary["forecast_shortfall"]
+    if found is None:
+        console.print(Text(f"no forecast shortfall: {summary['forecast_shortfall_reason']}", "dim"))
+        return
+    base = found["energy"]["seasonal"]["mean"]
+    table = _table(f"forecast of predictive\nfrom {found['from']} on", "energy\n[% of seasonal]", "limits")
+    for word, energy in found["energy"].items():
+        held = found["limits_held"][word]
+        share = f"{100 * energy['mean'] / base:.2f}" if base > 0 else UNDEFINED
+        table.add_row(
+            word.replace("_", " "), share, "held" if held else "MISSED", style=None if held else MISSED
+        )
+    console.print(table)
+    why = f": {found['closed_share_reason']}" if found["closed_share"] is None else " %"
+    closed = _bracketed(found["closed_share"], _percent)
+    console.print(Text(f"forecast shortfall closed by the model: {closed}{why}"))
 
 
 def _unidentified(summary: Report) -> Iterator[str]:

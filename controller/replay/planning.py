@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.forecaster import Forecaster
-from controller.replay.scene import Scene
+from controller.forecast.outlook import Outlook, check_step
+from controller.forecast.runtime import StepForecaster
+from controller.forecast.samples import Forecaster
+from controller.replay.scene import Scene, make_clock
+from controller.replay.true_inputs import TrueInputs
 from controller.tick import Controller, Observation
 from hw.telemetry import SimulatedPlant
 from hw.world import FULL, SYMBOL
@@ -19,10 +23,21 @@ from policies.policy import Planner
 from policies.predictive import PredictivePlanner
 from policies.profile import Profile
 
+if TYPE_CHECKING:
+    from controller.forecast.model_file import LoadedModel
+    from controller.replay.stage import Task
+
+MODELLED = "predictive"  # the policy that a model is for
+SEASONAL, TRUE = (
+    "predictive_seasonal",
+    "predictive_true",
+)  # ``predictive`` without its model, and with the truth
 FIXED = {"none": FULL, "symbol": SYMBOL}
 CAUSAL = ("timer", "threshold", "predictive")
 ALWAYS = ("none", "symbol", "oracle")
 POLICIES = ("none", "symbol", "timer", "threshold", "logged", "predictive", "oracle")
+ANALYSIS = (SEASONAL, TRUE)  # only where named, or where a model is evaluated
+KNOWN = (*POLICIES[:-1], *ANALYSIS, POLICIES[-1])
 MEDIAN, UPPER = 0.5, 0.95  # quantiles of the forecast that the page shows
 
 
@@ -34,33 +49,52 @@ class Planned:
     reason: NDArray[np.uint8] | None = None  # (n, T)
     expected: NDArray[np.float32] | None = None  # (n, T) median forecast of the tick
     upper: NDArray[np.float32] | None = None  # (n, T)
+    model_cell_ticks: int = 0  # in which a model said how the load moves
 
 
 def make_planner(name: str, scene: Scene, profile: Profile) -> Planner:
     """The planner of a policy. Raises KeyError for a name that plans nothing."""
     network, tables = scene.network, scene.tables
+
+    def predictive() -> Planner:
+        return PredictivePlanner(network, tables, profile.predictive, samples_per_tick=scene.clock.per_tick)
+
     makers: dict[str, Callable[[], Planner]] = {
         "none": lambda: FixedPlanner(network.n_cells, FULL),
         "symbol": lambda: FixedPlanner(network.n_cells, SYMBOL),
         "timer": lambda: TimerPlanner(network, tables, profile.timer),
         "threshold": lambda: ThresholdPlanner(network, tables, profile.threshold),
-        "predictive": lambda: PredictivePlanner(
-            network, tables, profile.predictive, samples_per_tick=scene.clock.per_tick
-        ),
+        "predictive": predictive,
+        SEASONAL: predictive,
+        TRUE: predictive,
     }
     return makers[name]()
 
 
 def make_controller(
-    planner: Planner, scene: Scene, profile: Profile, allowed_cell_below_target_share: float
+    planner: Planner,
+    scene: Scene,
+    profile: Profile,
+    allowed_cell_below_target_share: float,
+    *,
+    model: LoadedModel | None = None,
+    true_inputs: bool = False,
 ) -> Controller:
-    """The controller that would run live, around one planner."""
+    """The controller that would run live, around one planner.
+
+    ``model`` guides the forecaster from the end of its training on. With ``true_inputs`` the forecaster reads what is
+    to come, which nobody can live. Raises ModelError where the model's step does not fit the ticks.
+    """
     clock = scene.clock
-    forecaster = None
-    if planner.needs_forecast:
+    forecaster: Forecaster | None = None
+    outlook = None
+    if planner.needs_forecast and true_inputs:
+        forecaster = TrueInputs(scene, profile.forecast)
+    elif planner.needs_forecast:
         forecaster = Forecaster(
             scene.network.n_cells, profile.forecast, sample_s=clock.sample_s, tick_s=clock.tick_s
         )
+        outlook = make_outlook(model, scene, profile) if model is not None else None
     return Controller(
         scene.network,
         scene.tables,
@@ -70,6 +104,29 @@ def make_controller(
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,
         allowed_cell_below_target_share=allowed_cell_below_target_share,
+        outlook=outlook,
+    )
+
+
+def check_model(task: Task) -> None:
+    """Raise ModelError where the step of a task's model does not fit its planning ticks."""
+    if task.model is not None:
+        tick_s = make_clock(task.trace, task.world).tick_s
+        check_step(task.model.info.step_s, tick_s, task.model.source)
+
+
+def make_outlook(model: LoadedModel, scene: Scene, profile: Profile) -> Outlook:
+    """What a model says about the coming ticks of a scene. Raises ModelError where its step does not fit."""
+    info, clock = model.info, scene.clock
+    check_step(info.step_s, clock.tick_s, model.source)
+    return Outlook(
+        StepForecaster(scene.site, info.step_s, clock.time_zone, model),
+        scene.network.n_cells,
+        step_s=info.step_s,
+        sample_s=clock.sample_s,
+        tick_s=clock.tick_s,
+        horizon_ticks=profile.forecast.horizon_ticks,
+        trained_until=np.datetime64(info.trained_until.removesuffix("Z"), "s"),
     )
 
 
@@ -94,7 +151,8 @@ def run_controller(
         if tick % 16 == 0:
             progress(tick / clock.n_ticks)
     kept = keep_forecast and expected.size > 0
-    return Planned(plan, reason, expected if kept else None, upper if kept else None)
+    used = 0 if controller.outlook is None else controller.outlook.model_cell_ticks
+    return Planned(plan, reason, expected if kept else None, upper if kept else None, used)
 
 
 def fixed_plan(level: int, scene: Scene) -> Planned:

@@ -17,7 +17,7 @@ from controller.replay.figures import (
     level_shares,
     service_figures,
 )
-from controller.replay.planning import ALWAYS, POLICIES
+from controller.replay.planning import ALWAYS, ANALYSIS, KNOWN, MODELLED, POLICIES, TRUE, check_model
 from controller.replay.run import PolicyRun, run_policy, why_not
 from controller.replay.scene import make_clock
 from controller.replay.series import kept_cells, page_data
@@ -51,6 +51,7 @@ class Replay:
     stage: Stage = field(init=False)
 
     def __post_init__(self) -> None:
+        check_model(self.task)
         self.stage = Stage(self.task)
 
     def run(self, progress: Progress = quiet, *, with_page: bool, with_curve: bool) -> None:
@@ -94,6 +95,7 @@ class Replay:
             "world_parameters": world.world.parameters,
             "profile": self.task.profile.name,
             "seed": self.task.seed,
+            "forecast": self._forecast(),
             "limits": {
                 "unserved_share": service.unserved_share,
                 "below_target_share": service.below_target_share,
@@ -119,6 +121,30 @@ class Replay:
             notes.append(
                 "No overlap between cells is known, so every cell is a coverage cell and stays on air."
             )
+        return notes + self._forecast_notes()
+
+    def _forecast(self) -> dict[str, Any]:
+        """What ``predictive`` forecasts with: the model from the end of its training on, or the seasonal filter."""
+        model, run = self.task.model, self.runs.get(MODELLED)
+        if model is None:
+            return {"source": "seasonal"}
+        given = {"sha256": model.sha256, "trained_until": model.info.trained_until}
+        if run is None:
+            why = f"{MODELLED} was not replayed"
+            return {"source": "seasonal", **given, "used_share": None, "used_share_reason": why}
+        source = "model" if run.model_share > 0 else "seasonal"
+        return {"source": source, **given, "used_share": run.model_share}
+
+    def _forecast_notes(self) -> list[str]:
+        notes = []
+        if self.task.model is not None and MODELLED in self.runs:
+            until, used = self.task.model.info.trained_until, self.runs[MODELLED].model_share
+            notes.append(
+                f"{MODELLED} uses the forecast model from {until} on, when its training ends: in {used:.1%} of the "
+                "cell-ticks. Elsewhere its seasonal filter forecasts alone."
+            )
+        if TRUE in self.runs:
+            notes.append(f"{TRUE} reads the traffic to come, like oracle; it is no causal policy.")
         return notes
 
     def _policy(self, name: str) -> dict[str, Any]:
@@ -219,10 +245,15 @@ class Replay:
         return found
 
 
-def order_policies(wanted: list[str] | None) -> tuple[str, ...]:
-    """The policies to run, in their fixed order, with those that are always computed."""
+def order_policies(wanted: list[str] | None, *, with_analysis: bool = False) -> tuple[str, ...]:
+    """The policies to run, in their fixed order, with those that are always computed.
+
+    ``with_analysis`` adds what ``predictive`` is compared with where a model is evaluated.
+    """
     names = set(wanted or POLICIES) | set(ALWAYS)
-    return tuple(name for name in POLICIES if name in names)
+    if with_analysis and MODELLED in names:
+        names |= set(ANALYSIS)
+    return tuple(name for name in KNOWN if name in names)
 
 
 def energy_unit(world: World) -> str:

@@ -12,8 +12,11 @@ from controller.replay.ceiling import find_ceiling
 from controller.replay.figures import Outcome, join
 from controller.replay.logged import logged_plan, why_not_logged
 from controller.replay.planning import (
+    ANALYSIS,
     CAUSAL,
     FIXED,
+    MODELLED,
+    TRUE,
     Planned,
     fixed_plan,
     make_controller,
@@ -36,6 +39,7 @@ class PolicyRun:
     series: Series | None = None
     bound: float | None = None  # oracle only: least energy of any plan [power_unit x samples]
     bound_gap: float | None = None
+    model_share: float = 0.0  # of the cell-ticks, those in which a model said how the load moves
 
 
 def why_not(name: str, task: Task) -> str | None:
@@ -51,16 +55,19 @@ def run_policy(
     ceiling = find_ceiling(stage, progress) if name == "oracle" else None
     parts: list[Figures] = []
     series: Series | None = None
+    used = 0
     for block, scene in stage.scenes():
         if ceiling is not None:
             planned = Planned(ceiling.plans[block])
         else:
             planned = _plan(name, stage, block, scene, keep is not None, progress)
+        used += planned.model_cell_ticks
         figures = scene.execute(planned.plan, energy_per_tick=keep is not None)
         if keep is not None:
             series = add_series(series, scene, planned, figures, keep[stage.blocks[block]])
         parts.append(Figures(figures.table, figures.latency, figures.energy_tick[:, :0], figures.n_levels))
     run = PolicyRun(join(parts), time.perf_counter() - began, series)
+    run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
     if ceiling is not None:
         run.bound, run.bound_gap = ceiling.bound, run.outcome.energy / ceiling.bound - 1
     return run
@@ -89,11 +96,14 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     if name == "logged":
         part = task.trace.select_cells(stage.blocks[block])
         return Planned(logged_plan(part, task.world.world, scene.clock.per_step))
-    if name not in CAUSAL:
+    if name not in CAUSAL + ANALYSIS:
         raise KeyError(name)
     planner = make_planner(name, scene, stage.profile)
     allowed = task.world.evaluation.service.cell_below_target_share
-    controller = make_controller(planner, scene, stage.profile, allowed)
+    model = task.model if name == MODELLED else None
+    controller = make_controller(
+        planner, scene, stage.profile, allowed, model=model, true_inputs=name == TRUE
+    )
     return run_controller(
         controller, scene, keep_forecast=keep, progress=lambda s: progress(name, (block + s) / n_blocks)
     )

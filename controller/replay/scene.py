@@ -74,6 +74,7 @@ class Scene:
     """A block of whole groups, ready to be replayed. n cells."""
 
     cell_id: NDArray[np.str_]
+    site: NDArray[np.int32]  # (n,) number of each cell's site
     network: Network
     tables: Tables
     clock: Clock
@@ -134,6 +135,7 @@ def make_scene(trace: Trace, world: EvaluatedWorld, *, seed: int, sigma: float |
     )
     return Scene(
         cell_id=trace.cells.cell_id,
+        site=np.unique(trace.cells.site_id, return_inverse=True)[1].astype(np.int32),
         network=make_network(trace, world),
         tables=make_tables(world, clock),
         clock=clock,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,10 @@ from controller.replay.scene import Scene, make_clock, make_network, make_scene
 from controller.worlds import EvaluatedWorld
 from policies.profile import Profile
 from traces import Trace
-from traces.groups import pack_groups
+from traces.groups import independent_groups, pack_groups
+
+if TYPE_CHECKING:
+    from controller.forecast.model_file import LoadedModel
 
 BLOCK_SAMPLES = 60_000_000  # cells x samples of one block: 240 MB of path
 
@@ -33,6 +37,7 @@ class Task:
     world: EvaluatedWorld
     profile: Profile
     seed: int = 0
+    model: LoadedModel | None = None  # forecasts for ``predictive``
 
 
 class Stage:
@@ -48,6 +53,8 @@ class Stage:
         )
         # number groups by their first cell, as pack_groups expects
         numbered = np.unique(group, return_inverse=True)[1].astype(np.int32)
+        if task.model is not None:  # it looks at the other cells of a site
+            numbered = independent_groups(task.trace.cells)
         self.clock = make_clock(task.trace, task.world)
         max_cells = max(1, BLOCK_SAMPLES // self.clock.n_samples)
         self.blocks = list(pack_groups(numbered, max_cells))

@@ -9,10 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controller.replay import planning
 from controller.replay import stage as staging
 from controller.replay.planning import CAUSAL
 from controller.replay.run import PolicyRun
 from controller.replay.scene import Scene, make_scene
+from tests.controller.stepwise import Stepwise, model
 from traces import SiteEnergy, Trace
 
 PER_TICK = PER_STEP = 15
@@ -38,6 +40,23 @@ def unrecorded(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
 FUTURES = (random_load, nothing, full, unrecorded)
 # in the middle of a tick, its last sample, its first; in the first night, the first day and the second night
 MOMENTS = (7, 29, 30, 15 * 21 + 4, 15 * 40, 15 * 99 + 14, 15 * 130 + 1)
+
+
+# what each replay is given; the models come into use in the first morning
+REPLAYED = [pytest.param(name, {}, id=name) for name in CAUSAL]
+MODELLED = [
+    pytest.param(
+        "predictive",
+        {"model": model(step_s=step_s, trained_until="2025-03-02T22:00:00Z")},
+        id=f"predictive with steps of {step_s} s",
+    )
+    for step_s in (900, 3600)
+]
+
+
+@pytest.fixture(autouse=True)
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planning, "StepForecaster", Stepwise)
 
 
 @pytest.fixture(params=["single_layer", "multi_layer"])
@@ -71,12 +90,17 @@ def differ(one: PolicyRun, other: PolicyRun) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize("policy", CAUSAL)
+@pytest.mark.parametrize(("policy", "given"), REPLAYED + MODELLED)
 def test_traffic_after_a_tick_cannot_change_it(
-    policy: str, network: Trace, replay: Callable[..., PolicyRun], with_path: Callable[..., None]
+    policy: str,
+    given: dict[str, Any],
+    network: Trace,
+    replay: Callable[..., PolicyRun],
+    with_path: Callable[..., None],
 ) -> None:
     """A tick that begins with sample k decides on samples before k; everything from k on is rewritten."""
-    truth, rng = replay(policy, network), np.random.default_rng(1)
+    truth, rng = replay(policy, network, **given), np.random.default_rng(1)
+    assert (truth.model_share > 0.5) == ("model" in given)
     changed_later = False
     for moment in MOMENTS:
         for future in FUTURES:
@@ -86,7 +110,7 @@ def test_traffic_after_a_tick_cannot_change_it(
                 return path
 
             with_path(rewrite)
-            ticks = differ(truth, replay(policy, network))
+            ticks = differ(truth, replay(policy, network, **given))
             known = moment // PER_TICK + 1
             assert not ticks[:known].any(), (
                 f"tick {int(ticks.argmax())} knew sample {moment}: {future.__name__}"
@@ -95,12 +119,16 @@ def test_traffic_after_a_tick_cannot_change_it(
     assert changed_later or policy == "timer", "the test would notice nothing"
 
 
-@pytest.mark.parametrize("policy", ["threshold", "predictive"])
+@pytest.mark.parametrize(("policy", "given"), [*REPLAYED[1:], *MODELLED])
 def test_traffic_just_before_a_tick_does_change_it(
-    policy: str, network: Trace, replay: Callable[..., PolicyRun], with_path: Callable[..., None]
+    policy: str,
+    given: dict[str, Any],
+    network: Trace,
+    replay: Callable[..., PolicyRun],
+    with_path: Callable[..., None],
 ) -> None:
     """The same test one tick earlier must fail, or it proves nothing."""
-    truth = replay(policy, network)
+    truth = replay(policy, network, **given)
     changed = 0
     for tick in (30, 60, 90, 120, 150):
 
@@ -109,7 +137,7 @@ def test_traffic_just_before_a_tick_does_change_it(
             return path
 
         with_path(rewrite)
-        changed += bool(differ(truth, replay(policy, network))[tick])
+        changed += bool(differ(truth, replay(policy, network, **given))[tick])
     assert changed == 5
 
 
@@ -135,12 +163,12 @@ def rewritten(trace: Trace, step: int, future: Any, rng: np.random.Generator) ->
     )
 
 
-@pytest.mark.parametrize("policy", CAUSAL)
+@pytest.mark.parametrize(("policy", "given"), REPLAYED + MODELLED)
 def test_recorded_steps_cannot_change_what_was_decided_before_them(
-    policy: str, network: Trace, replay: Callable[..., PolicyRun], make_stage: Any
+    policy: str, given: dict[str, Any], network: Trace, replay: Callable[..., PolicyRun], make_stage: Any
 ) -> None:
     """The path joins recorded steps by straight lines, so a step reaches back into the recorded one before it."""
-    truth, rng = replay(policy, network), np.random.default_rng(2)
+    truth, rng = replay(policy, network, **given), np.random.default_rng(2)
     path = make_stage(network).scene(0).path
     for step in (2, 25, 96, 131):
         for future in FUTURES:
@@ -149,5 +177,38 @@ def test_recorded_steps_cannot_change_what_was_decided_before_them(
             first = int(np.argmin(same.all(0)))
             recorded = [np.flatnonzero(~row[:step])[-1] for row in network.missing if not row[:step].all()]
             assert first >= min(recorded) * PER_STEP, "the path reaches back further than to the step before"
-            ticks = differ(truth, replay(policy, other))
+            ticks = differ(truth, replay(policy, other, **given))
             assert not ticks[: first // PER_TICK + 1].any(), f"a decision before step {step} knew of it"
+
+
+def test_true_inputs_are_no_causal_policy(
+    network: Trace, replay: Callable[..., PolicyRun], with_path: Callable[..., None]
+) -> None:
+    """It reads the tick to come, so it is no candidate for live control and is not among the causal policies."""
+    assert planning.TRUE not in CAUSAL + planning.POLICIES
+    truth = replay(planning.TRUE, network)
+
+    def busy(path: np.ndarray) -> np.ndarray:
+        path[:, 130 * PER_TICK :] = 0.9
+        return path
+
+    with_path(busy)
+    ticks = differ(truth, replay(planning.TRUE, network))
+    assert ticks.any()
+    assert ticks.argmax() <= 130
+
+
+@pytest.mark.parametrize("step_s", [900, 3600])
+def test_a_model_is_used_from_the_end_of_its_training_on(
+    step_s: int, network: Trace, replay: Callable[..., PolicyRun]
+) -> None:
+    """Before it, every decision and forecast is that of the seasonal filter, bit for bit."""
+    seasonal = replay(
+        planning.SEASONAL, network, model=model(step_s=step_s, trained_until="2025-03-02T22:00:00Z")
+    )
+    assert not differ(seasonal, replay("predictive", network)).any()
+    until = f"{network.start + np.timedelta64(30, 'h')}Z"
+    late = replay("predictive", network, model=model(step_s=step_s, trained_until=until))
+    ticks = differ(seasonal, late)
+    assert ticks.argmax() == 30 * 4
+    assert late.model_share == pytest.approx(18 / 48, abs=0.01)

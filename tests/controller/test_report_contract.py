@@ -11,11 +11,14 @@ from typing import Any
 import numpy as np
 import pytest
 
+from controller.errors import ModelError
+from controller.replay import planning
 from controller.replay.figures import CeilingError
 from controller.replay.report import Prices, Replay, order_policies
 from controller.replay.stage import Task
 from controller.worlds import load_world
 from policies.profile import Profile
+from tests.controller.stepwise import Stepwise, model
 from traces import Trace
 
 TOP = {"schema", "complete", "trace", "world", "world_parameters", "seed", "limits", "policies"}
@@ -207,3 +210,52 @@ def test_a_policy_above_the_ceiling_fails_the_run(small_trace: Any, quick: Profi
     replay.runs["oracle"].bound *= 1.2
     with pytest.raises(CeilingError, match="cannot beat the ceiling"):
         replay.report()
+
+
+def replayed(trace: Trace, profile: Profile, *policies: str, given: Any = None) -> Replay:
+    task = Task(trace, load_world("3gpp-cat1-set1"), profile, model=given)
+    return Replay(task, order_policies(list(policies), with_analysis=given is not None))
+
+
+def test_a_report_says_what_the_forecast_rests_on(
+    multi_layer: Trace, quick: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "StepForecaster", Stepwise)
+    until = f"{multi_layer.start + np.timedelta64(36, 'h')}Z"
+    given = model(step_s=3600, trained_until=until)
+    replay = replayed(multi_layer, quick, "predictive", given=given)
+    assert replay.report()["forecast"]["used_share_reason"] == "predictive was not replayed"
+    check(replay.report())
+    replay.run(with_page=True, with_curve=False)
+    report = replay.report()
+    check(report)
+    forecast = report["forecast"]
+    assert (forecast["source"], forecast["sha256"]) == ("model", given.sha256)
+    assert forecast["trained_until"] == until
+    assert forecast["used_share"] == pytest.approx(0.25, abs=0.01)
+    (note,) = [note for note in report["notes"] if "forecast model" in note]
+    assert until in note
+    assert f"{forecast['used_share']:.1%}" in note
+    assert any("no causal policy" in note for note in report["notes"])
+    assert list(report["policies"])[-4:] == ["predictive", "predictive_seasonal", "predictive_true", "oracle"]
+    assert replay.page().policies.keys() >= {"predictive_seasonal", "predictive_true"}
+
+
+@pytest.mark.parametrize("given", [None, model(trained_until="2031-01-01T00:00:00Z")])
+def test_without_a_model_in_use_the_source_is_seasonal(
+    given: Any, multi_layer: Trace, quick: Profile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planning, "StepForecaster", Stepwise)
+    replay = replayed(multi_layer, quick, "predictive", given=given)
+    replay.run(with_page=False, with_curve=False)
+    forecast = replay.report()["forecast"]
+    assert forecast["source"] == "seasonal"
+    assert forecast.get("used_share", 0) == 0
+    assert ("sha256" in forecast) == (given is not None)
+
+
+def test_a_model_of_a_step_that_does_not_fit_is_refused_before_the_replay(
+    multi_layer: Trace, quick: Profile
+) -> None:
+    with pytest.raises(ModelError, match=r"stand-in.onnx: .* 300 s.* 900 s"):
+        replayed(multi_layer, quick, "predictive", given=model(step_s=300))

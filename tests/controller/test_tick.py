@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from controller.forecaster import Forecaster
+from controller.forecast.samples import Forecaster
 from controller.tick import Commands, Controller, Observation, split_groups
 from hw.tables import Tables
 from hw.telemetry import SimulatedPlant

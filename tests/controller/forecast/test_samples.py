@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from controller.forecaster import Forecaster
+from controller.forecast.samples import Forecaster
 from policies.profile import ForecastProfile, Profile
 
 SPT, TICK_S, SLOTS = 15, 900, 96

@@ -5,6 +5,9 @@ filter per cell separates them; the seasonal profile (mean log load by time of d
 ahead. The forecast is log-normal: a median and a log standard deviation for the samples of each coming tick.
 
 Everything is learnt while running, from samples whose interval has ended. Arrays are per cell, updated in place.
+
+Where a course is given (controller/forecast/outlook.py), the level follows it instead of the profile. The filter then
+says how far the traffic is off the course now, and the course says how much of that will last and what stays open.
 """
 
 from __future__ import annotations
@@ -20,6 +23,7 @@ from policies.forecast import Forecast
 from policies.profile import ForecastProfile
 
 JUMP = 8.0  # squared surprise of a tick, in variances, from which the level is taken to have jumped
+LARGEST_OFF = 1.5  # log distance from a course beyond which no more of it is taken to fade
 FLOOR = 0.002  # offered load below which its log tells nothing about the cell [ratio]
 
 
@@ -52,6 +56,33 @@ class FilterSettings(NamedTuple):
     mean_share: float  # variance of the mean noise of a tick over that of one sample
 
 
+class Course(NamedTuple):
+    """Where the log level is expected from now on, and how far off it may be. n cells, H ticks, their middles."""
+
+    guided: NDArray[np.bool_]  # (n,) False where the cell's own profile has to do; then the rest is 0
+    slope: NDArray[np.float64]  # (n,) movement per sample of the coming tick
+    now: NDArray[np.float64]  # (n,) expected log of the mean load now
+    ahead: NDArray[np.float64]  # (n, H) the same in each coming tick
+    var_now: NDArray[np.float64]  # (n,) variance of what the level is off ``now``
+    var_ahead: NDArray[np.float64]  # (n, H)
+    shared: NDArray[np.float64]  # (n, H) covariance of the two
+
+
+class Guide(NamedTuple):
+    """A course as the kernels follow it, from the level that the filter found. n cells, H ticks."""
+
+    guided: NDArray[np.bool_]  # (n,)
+    slope: NDArray[np.float64]  # (n,) movement per sample of the coming tick
+    lead: NDArray[np.float64]  # (n, H) level in the middle of each coming tick, less that of now
+    open: NDArray[np.float64]  # (n, H) variance of that level
+
+
+def no_guide(n_cells: int, horizon_ticks: int) -> Guide:
+    """The guide of cells that nothing is known about."""
+    nothing = np.zeros((n_cells, horizon_ticks))
+    return Guide(np.zeros(n_cells, np.bool_), np.zeros(n_cells), nothing, nothing)
+
+
 class Forecaster:
     """Forecasts all cells. Feed it with ``observe`` once per tick, then ask ``forecast``."""
 
@@ -73,6 +104,8 @@ class Forecaster:
             mean_share=_mean_share(math.exp(-sample_s / settings.correlation_s), self._samples_per_tick),
         )
         n = n_cells
+        self._unguided = no_guide(n, self._horizon)
+        self._guide = self._unguided  # of the tick that is running
         self.state = FilterState(
             level=np.full(n, math.log(0.3)),
             noise=np.zeros(n),
@@ -88,21 +121,41 @@ class Forecaster:
 
     def observe(self, offered: NDArray[np.float32], slot: int) -> None:
         """Take in the samples of the tick that ended. ``offered`` (n, samples) NaN unknown [ratio]."""
-        _observe(self.state, self._settings, offered, slot % self.state.profile.shape[1])
+        _observe(self.state, self._settings, self._guide, offered, slot % self.state.profile.shape[1])
+        self._guide = self._unguided
 
-    def forecast(self, slot: int) -> Forecast:
-        """Forecast of the coming ticks, the first of which begins now in time-of-day slot ``slot``."""
+    def forecast(self, slot: int, course: Course | None = None) -> Forecast:
+        """Forecast of the coming ticks, the first of which begins now in time-of-day slot ``slot``.
+
+        The level of cells that ``course`` guides moves along it, also when the samples of the coming tick come in.
+        """
+        self._guide = self._unguided if course is None else self._follow(course)
         shape = (len(self.state.level), self._horizon)
         log_median, log_sd = np.empty(shape), np.empty(shape)
         _forecast(
             self.state,
             self._settings,
+            self._guide,
             slot % self.state.profile.shape[1],
             self._samples_per_tick,
             log_median,
             log_sd,
         )
         return Forecast(log_median, log_sd, self.state.samples > 0)
+
+    def _follow(self, course: Course) -> Guide:
+        """Movement from the filtered level: of what it is off the course now, a part lasts (a Gaussian condition)."""
+        state = self.state
+        # the course is about means, the filter about medians of log-normal samples
+        expected = course.now - 0.5 * self._settings.noise_variance * state.spread
+        off = np.where(course.guided, state.level - expected, 0.0)
+        lasts = course.shared / (course.var_now + state.var_level)[:, None]
+        lead = (
+            course.ahead
+            - course.now[:, None]
+            + (lasts - 1) * np.clip(off, -LARGEST_OFF, LARGEST_OFF)[:, None]
+        )
+        return Guide(course.guided, course.slope, lead, course.var_ahead - lasts * course.shared)
 
     def weight(self) -> NDArray[np.float64]:
         """Expected offered load of each cell now, to split what was measured for several. (n,) [ratio]"""
@@ -116,16 +169,18 @@ def _mean_share(persistence: float, samples: int) -> float:
 
 
 @njit(cache=True)
-def _observe_cell(state, settings, i, offered, slot):  # type: ignore[no-untyped-def]
+def _observe_cell(state, settings, guide, i, offered, slot):  # type: ignore[no-untyped-def]
     """Filter the samples of one tick of one cell and update its profile."""
     s = settings
     log_sum, count = 0.0, 0
-    expected = state.level[i] + _profile_move(state, s, i, slot)
+    ahead = guide.lead[i, 0] if guide.guided[i] else _profile_move(state, s, i, slot)
+    expected = state.level[i] + ahead
     drift = s.drift_variance * state.wander[i]
     noise_mean = s.noise_variance * state.spread[i] * s.mean_share
     expected_variance = state.var_level[i] + drift * 0.5 * len(offered) + noise_mean
     for t in range(len(offered)):
         noise_variance = s.noise_variance * state.spread[i]
+        state.level[i] += guide.slope[i]
         state.var_level[i] += drift
         state.noise[i] *= s.persistence
         state.covariance[i] *= s.persistence
@@ -171,13 +226,13 @@ def _profile_move(state, settings, i, slot):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True)
-def _observe(state, settings, offered, slot):  # type: ignore[no-untyped-def]
+def _observe(state, settings, guide, offered, slot):  # type: ignore[no-untyped-def]
     for i in prange(len(offered)):
-        _observe_cell(state, settings, i, offered[i], slot)
+        _observe_cell(state, settings, guide, i, offered[i], slot)
 
 
 @njit(parallel=True, cache=True)
-def _forecast(state, settings, slot, samples_per_tick, log_median, log_sd):  # type: ignore[no-untyped-def]
+def _forecast(state, settings, guide, slot, samples_per_tick, log_median, log_sd):  # type: ignore[no-untyped-def]
     s = settings
     slots = state.profile.shape[1]
     for i in prange(len(log_median)):
@@ -187,11 +242,19 @@ def _forecast(state, settings, slot, samples_per_tick, log_median, log_sd):  # t
             at = (slot + h) % slots
             ahead = samples_per_tick * h + 0.5 * (samples_per_tick + 1)
             step = samples_per_tick if h > 0 else 0.5 * (samples_per_tick + 1)
-            variance += step * s.drift_variance * state.wander[i]
-            if state.days[i, at] == 0:
-                variance += step * s.unprofiled_variance
-            moved += _profile_move(state, s, i, at)
+            if guide.guided[i] and h > 0:
+                # the filter measured what the course left open in the first tick; it knows how that grows
+                variance += max(guide.open[i, h] - guide.open[i, h - 1], 0.0)
+            else:
+                variance += step * s.drift_variance * state.wander[i]
+            if guide.guided[i]:
+                moved = guide.lead[i, h]
+            else:
+                moved += _profile_move(state, s, i, at)
+                if state.days[i, at] == 0:
+                    variance += step * s.unprofiled_variance
             kept = s.persistence**ahead
             log_median[i, h] = state.level[i] + moved + kept * state.noise[i]
             total = state.var_level[i] + 2 * kept * state.covariance[i] + kept * kept * state.var_noise[i]
-            log_sd[i, h] = math.sqrt(total + variance + noise_variance * (1 - kept * kept))
+            total += variance
+            log_sd[i, h] = math.sqrt(total + noise_variance * (1 - kept * kept))

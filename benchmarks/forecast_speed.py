@@ -1,0 +1,172 @@
+"""How fast the forecaster is: 10,000 cells, 96 steps ahead, five quantiles, from raw observation to array.
+
+Run: ``python benchmarks/forecast_speed.py [--cells 10000] [--skip-lightgbm]``. Needs ``.[bench]``. The model is trained
+here on invented loads of 15 minutes; peers run in the same process on the same features:
+
+- scikit-learn's own predict of the estimators that the graph was made of, in batches of 1 to 10,000 cells: worst ratio;
+- LightGBM, one model of 100 trees for each of 96 steps ahead.
+"""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from rows import print_row
+
+from controller.forecast.model_file import LoadedModel, load_bytes
+from controller.forecast.runtime import StepForecaster
+from controller.training.blend import Blend
+from controller.training.candidates import Candidates, fit_candidates
+from controller.training.choose import Choice, choose
+from controller.training.graph import build_graph
+from controller.training.parity import predict
+from controller.training.rows import make_series, training_rows
+from controller.training.spread import Spread, fit_spread
+from controller.training.train import _info, _sealed, quiet
+from traces import Trace
+from traces.trace import make_cells
+
+STEP_S, PER_DAY = 900, 96
+START = np.datetime64("2024-03-04T00:00:00", "s")
+REPEATS = 7
+BATCHES = (1, 10, 100, 1000, 10_000)
+
+
+def invented(n_cells: int, days: int) -> Trace:
+    """Loads with a daily shape and correlated noise."""
+    rng = np.random.default_rng(0)
+    t = np.arange(days * PER_DAY)
+    shape = -2.0 + np.sin(2 * np.pi * t / PER_DAY - 1)
+    level = rng.normal(0, 0.4, (n_cells, 1))
+    load = np.empty((n_cells, len(t)), np.float32)
+    noise = np.zeros(n_cells)
+    for k in t:
+        noise = 0.8 * noise + rng.normal(0, 0.15, n_cells)
+        load[:, k] = np.clip(np.exp(shape[k] + level[:, 0] + noise), 0, 1)
+    cells = make_cells([f"c{k}" for k in range(n_cells)], site_id=[f"s{k // 3}" for k in range(n_cells)])
+    return Trace("invented", cells, START, STEP_S, "UTC", load)
+
+
+def fastest(run: Callable[[], object], repeats: int = REPEATS) -> float:
+    """Median time of some runs after one that warms up. [ms]"""
+    run()
+    taken = []
+    for _ in range(repeats):
+        began = time.perf_counter()
+        run()
+        taken.append(1000 * (time.perf_counter() - began))
+    return float(np.median(taken))
+
+
+def make(trace: Trace) -> tuple[LoadedModel, Candidates, Blend, Spread]:
+    """A model in which every part of the graph works, with the estimators behind it."""
+    series = make_series(trace, None)
+    until = trace.n_steps
+    choice = choose(series, until, 0, quiet)
+    rows = training_rows(series, until, np.random.default_rng(0))
+    candidates = fit_candidates(rows, with_mlp=True, seed=0)
+    blend = Blend(candidates.anchors, np.tile([0.2, 0.5, 0.3], (len(candidates.anchors), 1)))
+    spread = fit_spread(choice.folds, choice.blend)
+    named = Choice("combination", blend, choice.folds)
+    sealed = _sealed(build_graph(candidates, blend, spread), _info(trace, until, None, named, rows))
+    return load_bytes(sealed, "benchmark model", threads=2), candidates, blend, spread
+
+
+def ready(model: LoadedModel, load: NDArray[np.float32], days: int) -> StepForecaster:
+    """A forecaster that has seen ``days`` of load."""
+    sites = (np.arange(len(load)) // 3).astype(np.int32)
+    forecaster = StepForecaster(sites, STEP_S, "UTC", model)
+    for k in range(days * PER_DAY):
+        forecaster.observe(load[:, k], START + np.timedelta64(k * STEP_S, "s"))
+    return forecaster
+
+
+def round_ms(model: LoadedModel, load: NDArray[np.float32], days: int) -> tuple[float, StepForecaster]:
+    """Time from a raw observation to calibrated quantiles of all cells. [ms]"""
+    forecaster = ready(model, load, days)
+    step = iter(range(days * PER_DAY, load.shape[1]))
+
+    def one_round() -> None:
+        k = next(step)
+        forecaster.observe(load[:, k], START + np.timedelta64(k * STEP_S, "s"))
+        forecaster.forecast()
+
+    return fastest(one_round), forecaster
+
+
+def lightgbm_ms(features: NDArray[np.float32]) -> float:
+    """Direct multi-horizon LightGBM on as many features as ours has at one step. [ms]"""
+    import lightgbm
+
+    rng = np.random.default_rng(0)
+    inputs = features[:, :41]
+    data = lightgbm.LGBMRegressor(n_estimators=100, num_leaves=31, verbosity=-1, n_jobs=2)
+    model = data.fit(inputs, inputs[:, 0] + rng.normal(0, 0.1, len(inputs)))
+    return fastest(lambda: model.predict(inputs), 3) * PER_DAY
+
+
+def main() -> None:
+    """Print one row for each figure."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--cells", type=int, default=10_000)
+    arguments.add_argument("--skip-lightgbm", action="store_true")
+    options = arguments.parse_args()
+    n = options.cells
+    where = f"{n} cells x {PER_DAY} steps x 5 quantiles, 2 cores, invented loads of 15 min"
+    model, candidates, blend, spread = make(invented(1000, 6))
+    load = invented(n, 3)
+    ours, forecaster = round_ms(model, load, 2)
+    memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print_row("forecast_ms", ours, "ms", bar=("<=", 150), conditions=where)
+    print_row(
+        "memory_mb",
+        memory,
+        "MB",
+        bar=("<=", 500),
+        conditions=f"peak of the whole process, training of 1,000 cells included; {where}",
+    )
+    moment = forecaster.memory.moment(forecaster._ahead(START))
+    features = forecaster.memory.features(moment, np.arange(n))
+    ratios = []
+    for batch in [b for b in BATCHES if b <= n]:
+        part = features[:batch]
+        peer = fastest(lambda part=part: predict(part, candidates, blend, spread), 3)
+        ratios.append((fastest(lambda part=part: model.run(part), 3) / peer, batch))
+    worst, batch = max(ratios)
+    print_row(
+        "vs_sklearn",
+        worst,
+        "ratio",
+        bar=("<=", 1.0),
+        conditions=f"time of the graph over scikit-learn's predict; worst at a batch of {batch}",
+    )
+    if not options.skip_lightgbm:
+        peer = lightgbm_ms(features)
+        print_row(
+            "vs_lightgbm",
+            peer / ours,
+            "ratio",
+            ours=ours,
+            peer=peer,
+            bar=(">=", 10),
+            conditions=f"96 LightGBM models of 100 trees, predict only, one timed and times 96; {where}",
+        )
+    large, _ = round_ms(model, np.tile(load[:, : PER_DAY + 2 * REPEATS], (10, 1)), 1)
+    print_row(
+        "scaling_100k",
+        large / ours,
+        "ratio",
+        ours=large,
+        peer=ours,
+        bar=("<=", 10),
+        conditions=f"{10 * n} against {n} cells",
+    )
+
+
+if __name__ == "__main__":
+    main()

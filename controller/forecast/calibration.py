@@ -1,0 +1,181 @@
+"""Online conformal calibration: quantiles that are exceeded as often as they say, also after the network has changed.
+
+A score says where a value fell among the quantiles it was forecast with: 0 at the first, 1 at the second and so on,
+straight lines between and beyond. Histograms of the scores, older ones fading, tell which place among the quantiles
+is really not exceeded with the stated probability; the forecast is moved there. There is one histogram for each anchor
+horizon and for each group of cells, where cells are grouped by the size of their forecast (Mondrian conformal
+prediction, Vovk et al. 2005, with fading weights, Barber et al. 2023, doi:10.1214/23-AOS2276).
+
+It works on whatever gives ascending quantiles, so it also serves the seasonal profile and models of others.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from controller.forecast.metadata import QUANTILES
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+N_QUANTILES = len(QUANTILES)
+N_GROUPS = 5
+SCORE_LOW, SCORE_STEP, N_SCORES = -8.0, 0.0625, 320  # scores from -8 to 12
+ENOUGH = 2000.0  # forecasts behind a histogram; as many steps as give them are remembered
+SHORTEST_DAYS, LONGEST_DAYS = 0.5, 28.0  # but never fewer or more than these
+PRIOR = 200.0  # forecasts that a well calibrated model is credited with, if nothing else is known
+LEAST_STEP = 1e-4  # between quantiles, so that a score exists where they coincide [ratio]
+
+
+class Tables(NamedTuple):
+    """Histograms and what they say. G groups, A anchors."""
+
+    edges: Float32  # (G - 1,) of the forecast median between groups [ratio]
+    counts: Float64  # (G, A, N_SCORES)
+    place: Float32  # (G, A, Q) score that is not exceeded with the stated probability
+
+
+class Calibrator:
+    """Moves the forecasts of n cells, H steps ahead; begins with the scores of a model's validation, if any."""
+
+    def __init__(
+        self,
+        n_cells: int,
+        horizon_steps: int,
+        anchors: tuple[int, ...],
+        edges: Float32,
+        counts: Float64 | None,
+    ) -> None:
+        self.anchors = anchors
+        n_anchors = len(anchors)
+        start = np.tile(_well_calibrated(), (N_GROUPS, n_anchors, 1)) * PRIOR
+        if counts is not None:
+            held = counts.sum(2, keepdims=True)
+            start = start * (PRIOR / (PRIOR + held)) + counts * np.minimum(1, ENOUGH / np.maximum(held, 1))
+        place = np.empty((N_GROUPS, n_anchors, N_QUANTILES), np.float32)
+        self.tables = Tables(np.asarray(edges, np.float32), start, place)
+        _read_places(self.tables, np.asarray(QUANTILES))
+        at = np.log(np.arange(1, horizon_steps + 1))
+        anchor_at = np.log(anchors)
+        self._left = np.clip(np.searchsorted(anchor_at, at, "right") - 1, 0, max(n_anchors - 2, 0))
+        right = np.minimum(self._left + 1, n_anchors - 1)
+        width = np.where(right > self._left, anchor_at[right] - anchor_at[self._left], 1)
+        self._share = np.clip((at - anchor_at[self._left]) / width, 0, 1).astype(np.float32)
+        # what was forecast for a coming step stays until that step has been measured
+        self._waiting = [np.full((h, n_cells, N_QUANTILES), np.nan, np.float32) for h in anchors]
+        self._step = 0
+        self._per_day = horizon_steps
+
+    def score(self, load: Float32) -> None:
+        """Take in the loads (n,) of the step after the last ``remember``, NaN missing. [ratio]"""
+        self._step += 1
+        seen = np.zeros((N_GROUPS, len(self.anchors), N_SCORES))
+        for a, (h, waiting) in enumerate(zip(self.anchors, self._waiting, strict=True)):
+            place = self._step % h
+            tally(waiting[place], load, self.tables.edges, seen[:, a])
+            waiting[place] = np.nan
+        n = seen.sum(2)
+        if not n.any():
+            return
+        rate = np.where(n > 0, ENOUGH / np.maximum(n, 1e-9), np.inf)
+        memory = np.clip(rate, SHORTEST_DAYS * self._per_day, LONGEST_DAYS * self._per_day)
+        self.tables.counts[:] = self.tables.counts * np.where(n > 0, 1 - 1 / memory, 1.0)[:, :, None] + seen
+        _read_places(self.tables, np.asarray(QUANTILES))
+
+    def remember(self, raw: Float32) -> None:
+        """Keep uncalibrated quantiles (n, H, Q), issued now, until their steps are measured."""
+        for h, waiting in zip(self.anchors, self._waiting, strict=True):
+            waiting[(self._step + h) % h] = raw[:, h - 1]
+
+    def apply(self, raw: Float32, out: Float32) -> None:
+        """Calibrated quantiles of ``raw`` (n, H, Q) into ``out``, which may be the same array. [ratio]"""
+        _apply(self.tables, self._left, self._share, raw, out)
+
+
+def group_edges(median: Float32) -> Float32:
+    """Edges that cut forecast medians into groups of equal size. (G - 1,)"""
+    return np.quantile(median, np.arange(1, N_GROUPS) / N_GROUPS).astype(np.float32)
+
+
+def _well_calibrated() -> Float64:
+    """Distribution of the scores of a model whose quantiles are right. (N_SCORES,)"""
+    middle = SCORE_LOW + SCORE_STEP * (np.arange(N_SCORES + 1))
+    # half of the values lie below the median: as far below it as the distance to the 0.8 quantile suggests
+    at = np.array([SCORE_LOW, -3.0, -1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 6.0])
+    below = np.array([0.0, 0.002, 0.2, *QUANTILES, 1.0])
+    return np.diff(np.interp(middle, at, below))
+
+
+@njit(inline="always")
+def _score(quantile, value):  # type: ignore[no-untyped-def]
+    """Place of a value among ascending quantiles (Q,)."""
+    k = 1
+    while k < N_QUANTILES - 1 and value > quantile[k]:
+        k += 1
+    step = max(quantile[k] - quantile[k - 1], LEAST_STEP)
+    return (k - 1) + (value - quantile[k - 1]) / step
+
+
+@njit(inline="always")
+def _group(edges, median):  # type: ignore[no-untyped-def]
+    g = 0
+    while g < len(edges) and median > edges[g]:
+        g += 1
+    return g
+
+
+@njit(cache=True)
+def tally(forecast, load, edges, counts):  # type: ignore[no-untyped-def]
+    """Count the scores of loads (n,) under ``forecast`` (n, Q) into ``counts`` (G, N_SCORES)."""
+    for i in range(len(load)):
+        if np.isnan(load[i]) or np.isnan(forecast[i, 0]):
+            continue
+        place = (_score(forecast[i], load[i]) - SCORE_LOW) / SCORE_STEP
+        at = int(min(max(place, 0.0), N_SCORES - 1.0))
+        counts[_group(edges, forecast[i, 0]), at] += 1
+
+
+@njit(cache=True)
+def _read_places(tables, quantiles):  # type: ignore[no-untyped-def]
+    """Weighted quantiles of the scores of each histogram, straight lines inside a bin."""
+    groups, anchors, scores = tables.counts.shape
+    for g in range(groups):
+        for a in range(anchors):
+            total = tables.counts[g, a].sum()
+            below, at = 0.0, 0
+            for q in range(len(quantiles)):
+                wanted = quantiles[q] * total
+                while at < scores - 1 and below + tables.counts[g, a, at] < wanted:
+                    below += tables.counts[g, a, at]
+                    at += 1
+                inside = (wanted - below) / max(tables.counts[g, a, at], 1e-12)
+                tables.place[g, a, q] = SCORE_LOW + SCORE_STEP * (at + min(max(inside, 0.0), 1.0))
+
+
+@njit(inline="always")
+def _value_at(quantile, place):  # type: ignore[no-untyped-def]
+    """The load at a place among the quantiles: the inverse of ``_score``."""
+    k = min(max(int(np.ceil(place)), 1), N_QUANTILES - 1)
+    step = max(quantile[k] - quantile[k - 1], np.float32(LEAST_STEP))
+    return quantile[k - 1] + (place - np.float32(k - 1)) * step
+
+
+@njit(cache=True, nogil=True)
+def _apply(tables, left, share, raw, out):  # type: ignore[no-untyped-def]
+    n, horizon, n_quantiles = raw.shape
+    last = tables.place.shape[1] - 1
+    moved = np.empty(n_quantiles, np.float32)
+    for i in range(n):
+        for h in range(horizon):
+            group = _group(tables.edges, raw[i, h, 0])
+            a, w = left[h], share[h]
+            b = min(a + 1, last)
+            for q in range(n_quantiles):
+                place = (1 - w) * tables.place[group, a, q] + w * tables.place[group, b, q]
+                moved[q] = min(max(_value_at(raw[i, h], place), np.float32(0.0)), np.float32(1.0))
+            for q in range(n_quantiles):
+                out[i, h, q] = moved[q]

@@ -1,0 +1,1 @@
+"""Training of forecast models: rows from a trace, candidates, choice, export."""

@@ -1,0 +1,169 @@
+"""The candidates of a forecast model: what each adds to the seasonal profile, in logs.
+
+- ``ridge``: one linear model for each horizon, fitted towards the median by reweighting.
+- ``boosting``: histogram boosting on what the ridge leaves, at a few anchor horizons.
+- ``mlp``: one small network on the same, at all anchors at once.
+
+Between anchors a correction is a straight line over the log of the horizon.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.linear_model import Ridge
+from sklearn.neural_network import MLPRegressor
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from controller.forecast.layout import AHEAD, SHARED, ahead_columns, columns_at
+from controller.training.rows import Rows
+
+Float32 = NDArray[np.float32]
+Float64 = NDArray[np.float64]
+
+N_ANCHORS = 8
+RIDGE_ALPHA = 10.0
+REWEIGHTINGS = 2  # rounds towards the median
+LEAST_MISS = 0.05  # below it a residual counts as squared; log load
+N_TREES = 40  # of each anchor; a forecast of 10,000 cells has to fit into a tick
+MLP_DAYS = 28  # of training; with less the network learns the days, not the cells
+MLP_SIZES = (48, 48)
+
+
+def anchors_of(horizon_steps: int) -> tuple[int, ...]:
+    """Horizons at which boosting and network are fitted: even steps in the log of the horizon, both ends among them."""
+    spaced = horizon_steps ** (np.arange(N_ANCHORS) / (N_ANCHORS - 1))
+    return tuple(int(h) for h in np.unique(np.rint(spaced)))
+
+
+def between_anchors(anchors: tuple[int, ...], horizon_steps: int) -> Float64:
+    """Shares of the anchors at each horizon. (A, H)"""
+    at = np.log(np.arange(1, horizon_steps + 1))
+    return np.stack([np.interp(at, np.log(anchors), unit) for unit in np.eye(len(anchors))])
+
+
+def anchor_columns(anchors: tuple[int, ...], horizon_steps: int) -> list[int]:
+    """Columns that network and scale look at: the shared ones and every block at every anchor."""
+    own = [ahead_columns(name, horizon_steps)[h - 1] for h in anchors for name in AHEAD]
+    return [*range(len(SHARED)), *own]
+
+
+def residual_target(rows: Rows) -> Float32:
+    """What is to be added to the profile. (m, H), NaN unknown"""
+    base = rows.features[:, list(ahead_columns("base", rows.target.shape[1]))]
+    return np.asarray(rows.target - base, np.float32)
+
+
+@dataclass(frozen=True, slots=True)
+class Corrections:
+    """What each candidate adds. m rows; boosting and network come on top of the ridge."""
+
+    ridge: Float64  # (m, H)
+    boosting: Float64  # (m, A)
+    mlp: Float64  # (m, A), zeros where there is none
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Fitted candidates."""
+
+    anchors: tuple[int, ...]
+    ridge: list[Pipeline]  # one for each horizon
+    boosting: list[HistGradientBoostingRegressor]  # one for each anchor
+    mlp: Pipeline | None
+
+    @property
+    def horizon_steps(self) -> int:
+        """Steps ahead."""
+        return len(self.ridge)
+
+    def correct(self, features: Float32) -> Corrections:
+        """What each candidate adds to the profile. ``features`` (m, F)"""
+        horizon = self.horizon_steps
+        ridge = np.empty((len(features), horizon))
+        for h, model in enumerate(self.ridge, start=1):
+            ridge[:, h - 1] = model.predict(features[:, columns_at(h, horizon)])
+        trees = [
+            model.predict(features[:, columns_at(h, horizon)])
+            for h, model in zip(self.anchors, self.boosting, strict=True)
+        ]
+        mlp = np.zeros((len(features), len(self.anchors)))
+        if self.mlp is not None:
+            mlp[:] = self.mlp.predict(features[:, anchor_columns(self.anchors, horizon)]).reshape(mlp.shape)
+        return Corrections(ridge, np.stack(trees, 1), mlp)
+
+
+def fit_candidates(rows: Rows, *, with_mlp: bool, seed: int) -> Candidates:
+    """Fit all candidates on the same rows."""
+    horizon = rows.target.shape[1]
+    anchors = anchors_of(horizon)
+    residual = residual_target(rows)
+    ridge = [_fit_ridge(rows, residual[:, h - 1], h, horizon) for h in range(1, horizon + 1)]
+    boosting, left = [], np.zeros((len(residual), len(anchors)), np.float32)
+    for a, h in enumerate(anchors):
+        rest = residual[:, h - 1] - ridge[h - 1].predict(rows.features[:, columns_at(h, horizon)])
+        boosting.append(_fit_boosting(rows, rest, h, horizon, seed))
+        left[:, a] = rest
+    mlp = _fit_mlp(rows, left, anchors, horizon, seed) if with_mlp else None
+    return Candidates(anchors, ridge, boosting, mlp)
+
+
+def _fit_ridge(rows: Rows, residual: Float32, h: int, horizon: int) -> Pipeline:
+    """Linear model of one horizon; weights of 1 / |miss| turn the mean into the median."""
+    known = np.isfinite(residual)
+    inputs, target = rows.features[known][:, columns_at(h, horizon)], residual[known]
+    weight = rows.weight[known]
+    model = make_pipeline(StandardScaler(), Ridge(RIDGE_ALPHA))
+    used = weight
+    for _ in range(REWEIGHTINGS + 1):
+        model.fit(inputs, target, ridge__sample_weight=used)
+        miss = np.abs(target - model.predict(inputs))
+        used = weight / np.maximum(miss, LEAST_MISS)
+        used *= weight.sum() / used.sum()
+    return model
+
+
+def _fit_boosting(
+    rows: Rows, rest: Float32, h: int, horizon: int, seed: int
+) -> HistGradientBoostingRegressor:
+    """Boosting of one anchor on absolute error."""
+    known = np.isfinite(rest)
+    columns = columns_at(h, horizon)
+    model = HistGradientBoostingRegressor(
+        loss="absolute_error",
+        max_iter=N_TREES,
+        learning_rate=0.12,
+        max_leaf_nodes=31,
+        min_samples_leaf=max(20, min(100, int(known.sum()) // 500)),
+        l2_regularization=1.0,
+        early_stopping=False,
+        random_state=seed,
+    )
+    return model.fit(rows.features[known][:, columns], rest[known], sample_weight=rows.weight[known])
+
+
+def _fit_mlp(rows: Rows, left: Float32, anchors: tuple[int, ...], horizon: int, seed: int) -> Pipeline:
+    """Network on all anchors; a target that is not known asks for no change."""
+    enough = np.isfinite(left).mean(1) >= 0.5
+    inputs = rows.features[enough][:, anchor_columns(anchors, horizon)]
+    target = np.nan_to_num(left[enough])
+    model = make_pipeline(
+        StandardScaler(),
+        MLPRegressor(
+            hidden_layer_sizes=MLP_SIZES,
+            alpha=1e-2,
+            batch_size=512,
+            max_iter=15,
+            learning_rate_init=2e-3,
+            random_state=seed,
+        ),
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is the budget
+        return model.fit(inputs, target)

@@ -1,0 +1,176 @@
+"""Training of a forecast model on a trace, from rows to a sealed ONNX file with its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from threadpoolctl import threadpool_limits
+
+from controller.errors import ModelError
+from controller.forecast.calibration import N_GROUPS, N_SCORES, group_edges, tally
+from controller.forecast.layout import n_features, steps_per_day
+from controller.forecast.metadata import QUANTILES, SCHEMA, ModelInfo
+from controller.forecast.model_file import LoadedModel, load_bytes, seal
+from controller.training.blend import load_of
+from controller.training.candidates import fit_candidates
+from controller.training.card import make_card, write_card
+from controller.training.choose import FEWEST_DAYS, Choice, choose
+from controller.training.graph import build_graph
+from controller.training.parity import check_parity
+from controller.training.rows import Rows, make_series, training_rows
+from controller.training.spread import fit_spread
+from traces import Trace
+
+Progress = Callable[[str, float], None]
+
+
+def quiet(what: str, share: float) -> None:
+    """Progress that nobody watches."""
+    del what, share
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """A trained model: the sealed file, what it says about itself, and its card."""
+
+    onnx: bytes
+    info: ModelInfo
+    card: dict[str, Any]
+
+    def save(self, path: Path) -> None:
+        """Write the model, and beside it the card as ``.json`` and ``.md``. Each appears whole or not at all."""
+        write_whole(path, self.onnx)
+        write_card(path, self.card)
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file that appears whole or not at all."""
+    partial = path.with_name(f".{path.name}.partial")
+    partial.write_bytes(content)
+    partial.replace(path)
+
+
+def train(
+    trace: Trace,
+    *,
+    until_step: int | None = None,
+    country: str | None = None,
+    seed: int = 0,
+    progress: Progress = quiet,
+) -> Trained:
+    """Train on the steps before ``until_step``, default all.
+
+    Candidates are compared by rolling origin inside that part; the best is fitted again on all of it.
+    Raises ModelError where the part is too short or nothing is recorded in it.
+    """
+    until = trace.n_steps if until_step is None else until_step
+    _check(trace, until)
+    series = make_series(trace, country)
+    # many small fits: threads inside them only get into each other's way
+    with threadpool_limits(1):
+        progress("reading the past", 0.0)
+        choice = choose(series, until, seed, progress)
+        progress("fitting", 0.7)
+        rows = training_rows(series, until, np.random.default_rng([seed, 0]))
+        candidates = fit_candidates(rows, with_mlp=bool(choice.blend.share[:, 2].any()), seed=seed)
+        spread = fit_spread(choice.folds, choice.blend)
+        graph = build_graph(candidates, choice.blend, spread)
+        progress("checking the export", 0.9)
+        plain = _info(trace, until, country, choice, rows)
+        model = load_bytes(_sealed(graph, plain), "the exported model")
+        check_parity(model, rows.features[:2000], candidates, choice.blend, spread)
+    info = plain.model_copy(update=_scores(model, choice))
+    info = info.model_copy(update={"reference": _reference(model, choice)})
+    return Trained(_sealed(graph, info), info, make_card(trace, info, choice, model))
+
+
+def _check(trace: Trace, until: int) -> None:
+    try:
+        per_day = steps_per_day(trace.step_s)
+    except ValueError as error:
+        raise ModelError(f"{trace.source}: {error}; resample the trace") from error
+    if until < FEWEST_DAYS * per_day:
+        raise ModelError(
+            f"{trace.source}: {until} steps of {trace.step_s} s are {until / per_day:.1f} days; a forecaster needs "
+            f"{FEWEST_DAYS} days to learn from; record longer, or replay without a model"
+        )
+    if not np.isfinite(trace.dl_prb_ratio[:, :until]).any():
+        raise ModelError(
+            f"{trace.source}: nothing is recorded in the first {until} steps; choose a later end"
+        )
+
+
+def _info(trace: Trace, until: int, country: str | None, choice: Choice, rows: Rows) -> ModelInfo:
+    horizon = rows.target.shape[1]
+    first = int(np.flatnonzero(np.isfinite(trace.dl_prb_ratio[:, :until]).any(0))[0])
+    names = ("quietcell", "scikit-learn", "onnx", "numpy")
+    return ModelInfo(
+        features="quietcell.features/1",
+        n_features=n_features(trace.step_s, horizon),
+        step_s=trace.step_s,
+        horizon_steps=horizon,
+        quantiles=QUANTILES,
+        trained_from=_utc(trace, first),
+        trained_until=_utc(trace, until),
+        n_cells=int(np.isfinite(trace.dl_prb_ratio[:, :until]).any(1).sum()),
+        n_rows=len(rows.cell),
+        time_zone=trace.time_zone,
+        country=country,
+        made_by={name: version(name) for name in names},
+        candidate=choice.name,
+        score_edges=(),
+        score_counts=[],
+        anchors=choice.blend.anchors,
+        reference={},
+    )
+
+
+def _utc(trace: Trace, step: int) -> str:
+    moment = trace.start + np.timedelta64(step * trace.step_s, "s")
+    return f"{moment.astype('datetime64[s]')}Z"
+
+
+def _sealed(graph: onnx.ModelProto, info: ModelInfo) -> bytes:
+    """The file: graph, metadata and checksum."""
+    model = onnx.ModelProto()
+    model.CopyFrom(graph)
+    for key, value in (("quietcell.schema", SCHEMA), ("quietcell.info", info.model_dump_json())):
+        model.metadata_props.add(key=key, value=value)
+    return seal(model.SerializeToString(deterministic=True))
+
+
+def _scores(model: LoadedModel, choice: Choice) -> dict[str, Any]:
+    """Where values of the validation parts fell among the quantiles: the calibration starts from it."""
+    anchors = choice.blend.anchors
+    made = [(fold, model.run(fold.rows.features)) for fold in choice.folds]
+    medians = np.concatenate([quantile[:, [h - 1 for h in anchors], 0].ravel() for _, quantile in made])
+    edges = group_edges(medians)
+    counts = np.zeros((N_GROUPS, len(anchors), N_SCORES))
+    for fold, quantile in made:
+        truth = load_of(fold.rows.target).astype(np.float32)
+        for a, h in enumerate(anchors):
+            tally(np.ascontiguousarray(quantile[:, h - 1]), truth[:, h - 1], edges, counts[:, a])
+    # edges must ascend; a network of idle cells may have several in one place
+    steps = np.maximum.accumulate(edges) + np.arange(len(edges), dtype=np.float32) * np.float32(1e-6)
+    return {
+        "score_edges": tuple(round(float(edge), 7) for edge in steps),
+        "score_counts": counts.tolist(),
+    }
+
+
+def _reference(model: LoadedModel, choice: Choice) -> dict[str, float]:
+    """WAPE of the chosen model and of last value and yesterday over the validation parts, for the watch over drift."""
+    found = {f"validated_{name}": value for name, value in choice.validated.items()}
+    error, volume = 0.0, 0.0
+    for fold in choice.folds:
+        truth = load_of(fold.rows.target[:, 0])
+        forecast = model.run(fold.rows.features)[:, 0, 0]
+        error += float(np.nansum(np.abs(truth - forecast)))
+        volume += float(np.nansum(truth))
+    return found | {"wape_1_step": error / max(volume, 1e-12)}
