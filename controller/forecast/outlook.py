@@ -31,7 +31,10 @@ FOLLOWED = 0.5  # of the movement within a tick; the filter sees the rest in the
 ALIKE = 0.4  # correlation of the errors of neighbouring steps
 LEAST_SPREAD = 0.05  # of the log mean of a coming step
 MEDIAN = QUANTILES.index(0.5)
-UPPER = {QUANTILES.index(0.95): 1.645, QUANTILES.index(0.99): 2.326}  # in standard deviations above the median
+UPPER = {
+    QUANTILES.index(0.95): 1.645,
+    QUANTILES.index(0.99): 2.326,
+}  # in standard deviations above the median
 LONGEST_USE = np.timedelta64(366, "D")  # after its training: what a year has changed the model has never seen
 
 

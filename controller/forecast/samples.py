@@ -7,7 +7,8 @@ ahead. The forecast is log-normal: a median and a log standard deviation for the
 Everything is learnt while running, from samples whose interval has ended. Arrays are per cell, updated in place.
 
 Where a course is given (controller/forecast/outlook.py), the level follows it instead of the profile. The filter then
-says how far the traffic is off the course now, and the course says how much of that will last and what stays open.
+says how far the traffic is off the course now and, from what it has measured, how uncertain the coming tick is. The
+course says how much of the distance lasts and how the uncertainty grows.
 """
 
 from __future__ import annotations
@@ -236,17 +237,18 @@ def _forecast(state, settings, guide, slot, samples_per_tick, log_median, log_sd
     s = settings
     slots = state.profile.shape[1]
     for i in prange(len(log_median)):
-        moved, variance = 0.0, 0.0
+        moved, variance, first = 0.0, 0.0, 0.0
         noise_variance = s.noise_variance * state.spread[i]
         for h in range(log_median.shape[1]):
             at = (slot + h) % slots
             ahead = samples_per_tick * h + 0.5 * (samples_per_tick + 1)
             step = samples_per_tick if h > 0 else 0.5 * (samples_per_tick + 1)
             if guide.guided[i] and h > 0:
-                # the filter measured what the course left open in the first tick; it knows how that grows
-                variance += max(guide.open[i, h] - guide.open[i, h - 1], 0.0)
+                # what a course leaves open in the first tick was measured; how that grows the course says
+                variance = first + max(guide.open[i, h] - guide.open[i, 0], 0.0)
             else:
                 variance += step * s.drift_variance * state.wander[i]
+                first = variance
             if guide.guided[i]:
                 moved = guide.lead[i, h]
             else:

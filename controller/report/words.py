@@ -116,6 +116,8 @@ POLICY_MEANING = {
     "threshold": "sleeps below one load threshold and wakes above another",
     "logged": "what the operator did, as the trace records it",
     "predictive": "plans ahead on a forecast quantile of the load",
+    "predictive_seasonal": "the same with its seasonal filter, though a forecast model is given",
+    "predictive_true": "the same with the traffic to come; like oracle no causal policy",
     "oracle": "perfect foresight under the same rules: the ceiling",
 }
 

@@ -235,11 +235,25 @@ def test_what_is_off_the_course_fades_with_what_it_shares(settled: Forecaster) -
     assert medians[3] == pytest.approx(0.05, rel=0.1)
 
 
-def test_a_wide_course_is_believed_less_and_says_so(settled: Forecaster) -> None:
-    narrow = settled.forecast(0, course_of(2))
-    wide = settled.forecast(0, course_of(2, var_ahead=np.full((2, H), 0.5)))
-    assert (wide.log_sd > narrow.log_sd + 0.2).all()
-    assert (narrow.log_sd > 0.05).all()
+def test_the_spread_of_the_first_tick_is_measured_and_grows_as_the_course_says(settled: Forecaster) -> None:
+    alone = settled.forecast(0).log_sd
+    flat = settled.forecast(0, course_of(2)).log_sd
+    grows = np.tile([0.04, 0.14, 0.54, 0.3], (2, 1))
+    wide = settled.forecast(0, course_of(2, var_ahead=grows)).log_sd
+    assert (flat[:, 0] == alone[:, 0]).all()
+    assert (wide[:, 0] == alone[:, 0]).all()
+    assert (wide**2 - flat**2)[0] == pytest.approx([0, 0.1, 0.5, 0.26], abs=1e-6)
+    assert (flat < alone + 1e-9).all(), "a course that gets no wider leaves less open than a random walk"
+
+
+def test_a_cell_that_strays_from_its_course_makes_the_filter_less_certain(settled: Forecaster) -> None:
+    """What the course leaves open is measured: two courses that are equally sure of themselves, one of them wrong."""
+    for slot in range(96):
+        rising = np.log(0.1) + np.tile([0.6 * (slot % 2), 0.0, 0.0, 0.0], (2, 1)) * [[0], [1]]
+        settled.forecast(slot, course_of(2, ahead=rising))
+        settled.observe(np.full((2, SPT), 0.1, np.float32), slot)
+    sd = settled.forecast(0, course_of(2)).log_sd[:, 0]
+    assert sd[1] > 1.3 * sd[0]
 
 
 def test_the_level_moves_with_the_slope_while_nothing_is_measured(settled: Forecaster) -> None:
