@@ -1,6 +1,6 @@
 """How fast the forecaster is: 10,000 cells, 96 steps ahead, five quantiles, from raw observation to array.
 
-Run: ``python benchmarks/forecast_speed.py [--cells 10000] [--skip-lightgbm]``. Needs ``.[bench]``. The model is trained
+Run: ``python -m benchmarks.forecast_speed [--cells 10000] [--skip-lightgbm]``. Needs ``.[bench]``. The model is trained
 here on invented loads of 15 minutes; peers run in the same process on the same features:
 
 - scikit-learn's own predict of the estimators that the graph was made of, in batches of 1 to 10,000 cells: worst ratio;
@@ -16,8 +16,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from rows import print_row
 
+from benchmarks.rows import print_row
 from controller.forecast.model_file import LoadedModel, load_bytes
 from controller.forecast.runtime import StepForecaster
 from controller.training.blend import Blend
