@@ -119,7 +119,7 @@ def main() -> None:
     n = options.cells
     where = f"{n} cells x {PER_DAY} steps x 5 quantiles, 2 cores, invented loads of 15 min"
     model, candidates, blend, spread = make(invented(1000, 6))
-    load = invented(n, 3)
+    load = invented(n, 3).dl_prb_ratio
     ours, forecaster = round_ms(model, load, 2)
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print_row("forecast_ms", ours, "ms", bar=("<=", 150), conditions=where)
