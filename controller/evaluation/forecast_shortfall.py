@@ -82,6 +82,7 @@ def shortfall(
     by_seed = [closed(np.array([[part.energy[word] for word in COMPARED.values()]])).item() for part in parts]
     found: Report = {
         "from": f"{task.trace.start + first_day(task) * DAY}Z",
+        "n_days": energy.shape[1],
         "energy": {word: _over(parts, word) for word in COMPARED.values()},
         "limits_held": {word: all(part.held[word] for part in parts) for word in COMPARED.values()},
     }

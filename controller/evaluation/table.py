@@ -93,9 +93,9 @@ def _drawn(summary: Report, confidence: float) -> str:
     return f"{value} [{confidence:.0%} interval over {summary['n_groups']} groups of cells and {days}]."
 
 
-def _table(*headings: str) -> Table:
+def _table(*headings: str, whole_names: bool = False) -> Table:
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column(headings[0], overflow="fold")
+    table.add_column(headings[0], overflow="fold", no_wrap=whole_names)
     for heading in headings[1:]:
         table.add_column(heading, justify="right", overflow="fold")
     return table
@@ -109,14 +109,15 @@ def _rows(summary: Report) -> Iterator[tuple[str, Report, str | None]]:
 
 
 def _energy_table(summary: Report) -> Table:
-    table = _table("policy", *_ENERGY.values())
+    table = _table("policy", *_ENERGY.values(), whole_names=True)
     for name, policy, style in _rows(summary):
         table.add_row(name, *(_bracketed(policy[key], _percent) for key in _ENERGY), style=style)
     return table
 
 
 def _service_table(summary: Report) -> Table:
-    table = _table("policy", *_SERVICE.values(), "cells over\n[%]", "changes per\ncell-day", "limits")
+    headings = (*_SERVICE.values(), "cells over\n[%]", "changes per\ncell-day", "limits")
+    table = _table("policy", *headings, whole_names=True)
     for name, policy, style in _rows(summary):
         shares = (_bracketed(policy[key], _small) for key in _SERVICE)
         over = _small(policy[_OVER]["mean"])
@@ -156,7 +157,8 @@ def _print_shortfall(summary: Report, console: Console) -> None:
     console.print(table)
     why = f": {found['closed_share_reason']}" if found["closed_share"] is None else " %"
     closed = _bracketed(found["closed_share"], _percent)
-    console.print(Text(f"forecast shortfall closed by the model: {closed}{why}"))
+    days = f"over {found['n_days']} days"
+    console.print(Text(f"forecast shortfall closed by the model {days}: {closed}{why}"))
 
 
 def _unidentified(summary: Report) -> Iterator[str]:

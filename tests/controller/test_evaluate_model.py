@@ -66,6 +66,7 @@ def test_the_forecast_part_of_the_shortfall(trace: Trace, given: Any) -> None:
     own = found["summary"][0]["forecast_shortfall"]
     assert own["from"] == f"{trace.start + np.timedelta64(24, 'h')}Z"
     seasonal, with_model, true = (own["energy"][k]["by_seed"] for k in ("seasonal", "model", "true_inputs"))
+    assert own["n_days"] == 2
     share = own["closed_share"]
     for s in (0, 1):
         expected = (seasonal[s] - with_model[s]) / (seasonal[s] - true[s])
@@ -76,7 +77,7 @@ def test_the_forecast_part_of_the_shortfall(trace: Trace, given: Any) -> None:
     assert share.get("low_reason") or share["low"] < share["mean"] < share["high"]
     assert own["limits_held"].keys() == own["energy"].keys()
     text = printed(found)
-    assert "forecast shortfall closed by the model: " in text
+    assert "forecast shortfall closed by the model over 2 days: " in text
     assert f"from {own['from']} on" in text
     assert max(len(line) for line in text.split("\n")) <= WIDTH
 

@@ -317,3 +317,25 @@ def test_what_a_group_with_cells_off_air_carried_is_shared_out(
             kept = len(members) == 1 or (off_until[members] <= t).all()
             expected = carried[members, t] if kept else share * carried[members, t].sum()
             np.testing.assert_allclose(offered[members, t], expected, rtol=1e-5, atol=1e-9)
+
+
+def test_an_outlook_gets_what_is_believed_at_the_time_it_was_measured(
+    network: Network, tables: Tables, profile: Profile
+) -> None:
+    site = Site(Wish(SYMBOL, SYMBOL, SYMBOL, SYMBOL), network, tables, profile)
+    told: list[tuple[str, np.ndarray]] = []
+
+    class Told:
+        def observe(self, offered: np.ndarray, begin: np.datetime64) -> None:
+            told.append((f"sees {begin}"[-8:-3], offered.copy()))
+
+        def course(self, now: np.datetime64) -> None:
+            told.append((f"asked {now}"[-8:-3], np.zeros(0)))
+
+    site.controller.outlook = Told()  # type: ignore[assignment]
+    site.tick(None)
+    site.tick([0.2, 0.1, 0.2, 0.2])
+    site.tick([0.2, 0.1, -1.0, 0.0])
+    assert [moment for moment, _ in told] == ["00:00", "00:00", "00:15", "00:15", "00:30"]
+    assert np.isnan(told[3][1][2:]).all(), "absurd, and silent"
+    assert told[3][1][:2, 0] == pytest.approx([0.2, 0.1])

@@ -263,3 +263,10 @@ def test_the_level_moves_with_the_slope_while_nothing_is_measured(settled: Forec
     assert settled.state.level - level == pytest.approx([0.02 * SPT, 0])
     settled.observe(np.full((2, SPT), np.nan, np.float32), 1)
     assert settled.state.level - level == pytest.approx([0.02 * SPT, 0]), "a course is for one tick"
+
+
+def test_a_model_that_becomes_too_old_is_left_within_its_last_step() -> None:
+    told = Told(3600, [[0.1] * 3])
+    at = outlook(told, after(6) - np.timedelta64(366, "D"))
+    courses = [at.course(after(0))] + [tick(at, after(t), 0.1) for t in range(1, 9)]
+    assert [course is not None for course in courses] == [t in (4, 5) for t in range(9)]
