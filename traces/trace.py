@@ -45,6 +45,10 @@ class Cells:
     def __len__(self) -> int:
         return len(self.cell_id)
 
+    def site_numbers(self) -> NDArray[np.int32]:
+        """Number of the site of each cell, in the order of the names of the sites. (n_cells,)"""
+        return np.unique(self.site_id, return_inverse=True)[1].astype(np.int32)
+
     def candidates_of(self, cell: int) -> NDArray[np.int32]:
         """Indices of the candidate cells of one cell."""
         return self.candidate[self.candidate_start[cell] : self.candidate_start[cell + 1]]

@@ -18,6 +18,7 @@ from rich.console import Console
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.model_option import ModelFile, read_model
 from controller.config import load_profile
+from controller.wholefile import write_text_whole
 
 if TYPE_CHECKING:
     from controller.evaluation.case import Case
@@ -186,6 +187,4 @@ def _show(document: dict[str, Any], as_json: bool) -> None:
 
 def _write(path: Path, document: dict[str, Any]) -> None:
     """Write the document; it appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    write_text_whole(path, json.dumps(document, indent=2, allow_nan=False) + "\n")

@@ -16,6 +16,7 @@ from controller.cli.console import errors_to_stderr, progress_bar, read_with_pro
 from controller.cli.model_option import ModelFile, read_model
 from controller.cli.traces_commands import TimeZone, TracePath
 from controller.errors import ModelError
+from controller.wholefile import whole_file
 
 if TYPE_CHECKING:
     from controller.forecast.backtest import Backtest
@@ -119,7 +120,7 @@ def _trained_steps(trace: Trace, model: Any) -> int:
     """Steps of the trace that the model was trained on or before."""
     if model is None:
         return 0
-    until = np.datetime64(model.info.trained_until.removesuffix("Z"), "s")
+    _, until = model.info.trained_span
     return max(0, int(-((trace.start - until) // np.timedelta64(trace.step_s, "s"))))
 
 
@@ -212,6 +213,5 @@ def _write_plot(document: Document, out: Path) -> None:
         xaxis_title="hours from the forecast",
         yaxis_title="PRB utilisation [ratio]",
     )
-    partial = out.with_name(f".{out.name}.partial")
-    figure.write_html(partial, include_plotlyjs=True)
-    partial.replace(out)
+    with whole_file(out) as partial:
+        figure.write_html(partial, include_plotlyjs=True)

@@ -14,6 +14,7 @@ from controller.cli.model_option import ModelFile, read_model
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig, load_config, load_profile
 from controller.report.table import print_table
+from controller.wholefile import whole_file
 
 if TYPE_CHECKING:
     from controller.replay.report import Replay
@@ -171,6 +172,5 @@ def write_report(out: Path, made: Replay, document: dict[str, Any]) -> None:
         ("report.json", lambda p: p.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")),
         ("report.html", lambda p: write_page(p, document, made.page())),
     ):
-        partial = out / f".{name}.partial"
-        write(partial)
-        partial.replace(out / name)
+        with whole_file(out / name) as partial:
+            write(partial)

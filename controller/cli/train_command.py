@@ -14,6 +14,7 @@ from rich.table import Table
 from controller.cli.console import errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.traces_commands import TimeZone, TracePath
 from controller.errors import ModelError
+from controller.forecast.layout import DAY_S
 
 
 def train(
@@ -50,7 +51,7 @@ def train(
     with errors_to_stderr():
         found = read_with_progress(trace, time_zone, assume_overlay=False)
         train_trace = _trainer()
-        until = None if days is None else min(days * 86400 // found.step_s, found.n_steps)
+        until = None if days is None else min(days * DAY_S // found.step_s, found.n_steps)
         with stage_bar("training") as tell:
             trained = train_trace(found, until_step=until, country=country, seed=seed, progress=tell)
         trained.save(out)

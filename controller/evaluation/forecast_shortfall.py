@@ -40,7 +40,7 @@ class Part:
 def first_day(task: Task) -> int:
     """The first day, in days from the start of the trace, that begins after the model's training."""
     assert task.model is not None
-    until = np.datetime64(task.model.info.trained_until.removesuffix("Z"), "s")
+    _, until = task.model.info.trained_span
     return max(0, int(-((task.trace.start - until) // DAY)))
 
 

@@ -32,11 +32,6 @@ class Backtest:
         return np.where(inside, found, np.float32(np.nan))
 
 
-def site_numbers(trace: Trace) -> NDArray[np.int32]:
-    """Number of the site of each cell. (n,)"""
-    return np.unique(trace.cells.site_id, return_inverse=True)[1].astype(np.int32)
-
-
 def quiet(share: float) -> None:
     """Progress that nobody watches."""
     del share
@@ -53,10 +48,10 @@ def backtest(
 ) -> Backtest:
     """Walk through the trace and keep the forecasts of the origins from ``first_origin`` to ``last_origin``.
 
-    The calibration needs a forecast at every step, so all are made from the day before the first origin on.
+    The calibration needs a forecast at every step, so all are made from two days before the first origin on.
     """
     last = trace.n_steps if last_origin is None else last_origin
-    forecaster = StepForecaster(site_numbers(trace), trace.step_s, trace.time_zone, model)
+    forecaster = StepForecaster(trace.cells.site_numbers(), trace.step_s, trace.time_zone, model)
     begin = max(first_origin - 2 * forecaster.memory.per_day, 1)
     origin = np.arange(first_origin, last + 1)
     quantile = np.full((trace.n_cells, len(origin), len(horizons), len(QUANTILES)), np.nan, np.float32)

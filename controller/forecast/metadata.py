@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Annotated, Any, Literal, Self
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from controller.forecast.layout import DAY_S
@@ -42,6 +43,12 @@ class ModelInfo(BaseModel):
     ]  # calibration's first histograms: [bin][anchor][score bin]; may be empty
     anchors: tuple[int, ...]
     reference: dict[str, float]  # errors at training, for the watch over drift; may be empty
+
+    @property
+    def trained_span(self) -> tuple[np.datetime64, np.datetime64]:
+        """``trained_from`` and ``trained_until`` as times, UTC."""
+        begin, end = (text.removesuffix("Z") for text in (self.trained_from, self.trained_until))
+        return np.datetime64(begin, "s"), np.datetime64(end, "s")
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -18,13 +18,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.errors import ModelError
+from controller.forecast.layout import DAY_S
 from controller.forecast.metadata import QUANTILES
 from controller.forecast.runtime import Source, StepForecast
 from controller.forecast.samples import FLOOR, Course
 
 Float64 = NDArray[np.float64]
 
-DAY_S = 86400
 LEAST_MEASURED = 0.5  # of a step's samples, for the step to count as measured
 LARGEST_MOVE = 0.7  # of the log level within one tick
 FOLLOWED = 0.5  # of the movement within a tick; the filter sees the rest in the samples

@@ -87,11 +87,6 @@ class StepForecaster:
         self.ignored_steps = 0  # that were already known
         self.absurd_values = 0  # that were no load, and taken as missing
 
-    @property
-    def horizon_steps(self) -> int:
-        """Steps ahead that are forecast."""
-        return self._horizon
-
     def observe(self, load: Float32, begin: np.datetime64) -> None:
         """Take in the loads (n,) of the step that began at ``begin`` (UTC) and has ended, NaN missing. [ratio]"""
         begin = begin.astype("datetime64[s]")

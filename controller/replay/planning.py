@@ -126,7 +126,7 @@ def make_outlook(model: LoadedModel, scene: Scene, profile: Profile) -> Outlook:
         sample_s=clock.sample_s,
         tick_s=clock.tick_s,
         horizon_ticks=profile.forecast.horizon_ticks,
-        trained_until=np.datetime64(info.trained_until.removesuffix("Z"), "s"),
+        trained_until=info.trained_span[1],
     )
 
 

@@ -135,7 +135,7 @@ def make_scene(trace: Trace, world: EvaluatedWorld, *, seed: int, sigma: float |
     )
     return Scene(
         cell_id=trace.cells.cell_id,
-        site=np.unique(trace.cells.site_id, return_inverse=True)[1].astype(np.int32),
+        site=trace.cells.site_numbers(),
         network=make_network(trace, world),
         tables=make_tables(world, clock),
         clock=clock,

@@ -31,8 +31,7 @@ N_ANCHORS = 8
 RIDGE_ALPHA = 10.0
 REWEIGHTINGS = 2  # rounds towards the median
 LEAST_MISS = 0.05  # below it a residual counts as squared; log load
-N_TREES = 40  # of each anchor; a forecast of 10,000 cells has to fit into a tick
-MLP_DAYS = 28  # of training; with less the network learns the days, not the cells
+N_TREES = 40  # of each anchor; all together bound the time of a forecast, see benchmarks/forecast_speed.py
 MLP_SIZES = (48, 48)
 
 

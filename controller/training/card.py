@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.forecast.metadata import QUANTILES, ModelInfo
-from controller.forecast.model_file import LoadedModel
 from controller.training.blend import load_of
-from controller.training.choose import Choice
+from controller.training.choose import FEWEST_DAYS, Choice
+from controller.training.rows import SHORT_DAYS
+from controller.wholefile import write_text_whole
 from traces import Trace
 
 SCHEMA = "quietcell.model-card/1"
@@ -24,10 +25,12 @@ DECILES = 10
 Float64 = NDArray[np.float64]
 
 
-def make_card(trace: Trace, info: ModelInfo, choice: Choice, model: LoadedModel) -> dict[str, Any]:
-    """The card as a document."""
+def make_card(
+    trace: Trace, info: ModelInfo, choice: Choice, forecasts: list[NDArray[np.float32]]
+) -> dict[str, Any]:
+    """The card as a document. ``forecasts`` are the model's quantiles of the rows of each fold, (m, H, Q)."""
     truth = np.concatenate([load_of(fold.rows.target) for fold in choice.folds])
-    quantile = np.concatenate([model.run(fold.rows.features) for fold in choice.folds])
+    quantile = np.concatenate(forecasts)
     area = np.concatenate([trace.cells.area_type[fold.rows.cell] for fold in choice.folds])
     return {
         "schema": SCHEMA,
@@ -79,13 +82,12 @@ def _by_decile(truth: Float64, quantile: NDArray[np.float32]) -> list[dict[str, 
 
 def _limits(info: ModelInfo) -> list[str]:
     """What this training could not teach."""
-    days = (np.datetime64(info.trained_until[:-1]) - np.datetime64(info.trained_from[:-1])) / np.timedelta64(
-        1, "D"
-    )
+    begin, end = info.trained_span
+    days = (end - begin) / np.timedelta64(1, "D")
     found = []
-    if days < 3:
+    if days < FEWEST_DAYS + 1:
         found.append("Fewer than three days: nothing could be validated; the seasonal profile forecasts.")
-    if days < 14:
+    if days < SHORT_DAYS:
         found.append("Fewer than two weeks: it knows no weekdays, weekends or holidays.")
     elif info.country is None:
         found.append("No country was named: it knows weekends, but no holidays.")
@@ -96,8 +98,8 @@ def _limits(info: ModelInfo) -> list[str]:
 
 def write_card(path: Path, card: dict[str, Any]) -> None:
     """Write the card beside a model, as ``.json`` and ``.md``."""
-    path.with_suffix(".json").write_text(json.dumps(card, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    path.with_suffix(".md").write_text(_markdown(card), encoding="utf-8")
+    write_text_whole(path.with_suffix(".json"), json.dumps(card, indent=2, allow_nan=False) + "\n")
+    write_text_whole(path.with_suffix(".md"), _markdown(card))
 
 
 def _markdown(card: dict[str, Any]) -> str:

@@ -65,8 +65,7 @@ def make_series(trace: Trace, country: str | None) -> Series:
     calendar = Calendar(trace.step_s, trace.time_zone, country)
     slot, week_slot = calendar.slots(trace.start, trace.n_steps + per_day)
     rest_day, holiday = calendar.day_types(trace.start, trace.n_steps + per_day)
-    site = np.unique(trace.cells.site_id, return_inverse=True)[1].astype(np.int32)
-    return Series(trace.dl_prb_ratio, site, per_day, slot, week_slot, rest_day, holiday)
+    return Series(trace.dl_prb_ratio, trace.cells.site_numbers(), per_day, slot, week_slot, rest_day, holiday)
 
 
 def training_rows(series: Series, until: int, rng: np.random.Generator) -> Rows:

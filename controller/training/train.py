@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,24 +9,24 @@ from typing import Any
 
 import numpy as np
 import onnx
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from controller.errors import ModelError
 from controller.forecast.calibration import N_GROUPS, N_SCORES, group_edges, tally
 from controller.forecast.layout import n_features, steps_per_day
 from controller.forecast.metadata import QUANTILES, SCHEMA, ModelInfo
-from controller.forecast.model_file import LoadedModel, load_bytes, seal
+from controller.forecast.model_file import load_bytes, seal
 from controller.training.blend import load_of
 from controller.training.candidates import fit_candidates
 from controller.training.card import make_card, write_card
-from controller.training.choose import FEWEST_DAYS, Choice, choose
+from controller.training.choose import FEWEST_DAYS, Choice, Progress, choose
 from controller.training.graph import build_graph
 from controller.training.parity import check_parity
 from controller.training.rows import Rows, make_series, training_rows
 from controller.training.spread import fit_spread
+from controller.wholefile import whole_file
 from traces import Trace
-
-Progress = Callable[[str, float], None]
 
 
 def quiet(what: str, share: float) -> None:
@@ -45,15 +44,9 @@ class Trained:
 
     def save(self, path: Path) -> None:
         """Write the model, and beside it the card as ``.json`` and ``.md``. Each appears whole or not at all."""
-        write_whole(path, self.onnx)
+        with whole_file(path) as partial:
+            partial.write_bytes(self.onnx)
         write_card(path, self.card)
-
-
-def write_whole(path: Path, content: bytes) -> None:
-    """Write a file that appears whole or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(content)
-    partial.replace(path)
 
 
 def train(
@@ -85,9 +78,10 @@ def train(
         plain = _info(trace, until, country, choice, rows)
         model = load_bytes(_sealed(graph, plain), "the exported model")
         check_parity(model, rows.features[:2000], candidates, choice.blend, spread)
-    info = plain.model_copy(update=_scores(model, choice))
-    info = info.model_copy(update={"reference": _reference(model, choice)})
-    return Trained(_sealed(graph, info), info, make_card(trace, info, choice, model))
+    forecasts = [model.run(fold.rows.features) for fold in choice.folds]
+    learnt = _scores(choice, forecasts) | {"reference": _reference(choice, forecasts)}
+    info = plain.model_copy(update=learnt)
+    return Trained(_sealed(graph, info), info, make_card(trace, info, choice, forecasts))
 
 
 def _check(trace: Trace, until: int) -> None:
@@ -145,14 +139,13 @@ def _sealed(graph: onnx.ModelProto, info: ModelInfo) -> bytes:
     return seal(model.SerializeToString(deterministic=True))
 
 
-def _scores(model: LoadedModel, choice: Choice) -> dict[str, Any]:
+def _scores(choice: Choice, forecasts: list[NDArray[np.float32]]) -> dict[str, Any]:
     """Where values of the validation parts fell among the quantiles: the calibration starts from it."""
     anchors = choice.blend.anchors
-    made = [(fold, model.run(fold.rows.features)) for fold in choice.folds]
-    medians = np.concatenate([quantile[:, [h - 1 for h in anchors], 0].ravel() for _, quantile in made])
+    medians = np.concatenate([quantile[:, [h - 1 for h in anchors], 0].ravel() for quantile in forecasts])
     edges = group_edges(medians)
     counts = np.zeros((N_GROUPS, len(anchors), N_SCORES))
-    for fold, quantile in made:
+    for fold, quantile in zip(choice.folds, forecasts, strict=True):
         truth = load_of(fold.rows.target).astype(np.float32)
         for a, h in enumerate(anchors):
             tally(np.ascontiguousarray(quantile[:, h - 1]), truth[:, h - 1], edges, counts[:, a])
@@ -164,13 +157,12 @@ def _scores(model: LoadedModel, choice: Choice) -> dict[str, Any]:
     }
 
 
-def _reference(model: LoadedModel, choice: Choice) -> dict[str, float]:
-    """WAPE of the chosen model and of last value and yesterday over the validation parts, for the watch over drift."""
+def _reference(choice: Choice, forecasts: list[NDArray[np.float32]]) -> dict[str, float]:
+    """WAPE over the validation parts: of each candidate, and of the model one step ahead for the watch over drift."""
     found = {f"validated_{name}": value for name, value in choice.validated.items()}
     error, volume = 0.0, 0.0
-    for fold in choice.folds:
+    for fold, quantile in zip(choice.folds, forecasts, strict=True):
         truth = load_of(fold.rows.target[:, 0])
-        forecast = model.run(fold.rows.features)[:, 0, 0]
-        error += float(np.nansum(np.abs(truth - forecast)))
+        error += float(np.nansum(np.abs(truth - quantile[:, 0, 0])))
         volume += float(np.nansum(truth))
     return found | {"wape_1_step": error / max(volume, 1e-12)}
