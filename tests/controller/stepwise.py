@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from controller.forecast.metadata import QUANTILES
+from controller.forecast.layout import n_features
+from controller.forecast.metadata import QUANTILES, ModelInfo
 from controller.forecast.runtime import Source, StepForecast
 
 SPREAD = np.array([0.0, 0.84, 1.28, 1.64, 2.33]) * 0.3
@@ -48,5 +49,23 @@ class Stepwise:
 
 def model(*, step_s: int = 900, trained_until: str = "2025-03-03T06:00:00Z", horizon: int = 8) -> Any:
     """What replay needs to know of a loaded model."""
-    info = SimpleNamespace(step_s=step_s, trained_until=trained_until, horizon_steps=horizon)
+    info = ModelInfo(
+        features="quietcell.features/1",
+        n_features=n_features(step_s, horizon),
+        step_s=step_s,
+        horizon_steps=horizon,
+        quantiles=QUANTILES,
+        trained_from="2000-01-01T00:00:00Z",
+        trained_until=trained_until,
+        n_cells=1,
+        n_rows=1,
+        time_zone="UTC",
+        country=None,
+        made_by={},
+        candidate="stand-in",
+        score_edges=(),
+        score_counts=[],
+        anchors=(1,),
+        reference={},
+    )
     return SimpleNamespace(info=info, sha256="5eed" * 16, source="stand-in.onnx")

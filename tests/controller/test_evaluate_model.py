@@ -97,7 +97,8 @@ def test_a_shortfall_that_cannot_be_told_has_its_reason(
     why = "predictive_seasonal, predictive, predictive_true was not evaluated"
     assert summary["forecast_shortfall_reason"] == why
     assert summary["forecast_shortfall_reason"] in printed(without).replace("\n", " ")
-    given.info.trained_until = f"{trace.start + np.timedelta64(60, 'h')}Z"
+    until = f"{trace.start + np.timedelta64(60, 'h')}Z"
+    given.info = given.info.model_copy(update={"trained_until": until})
     late = modelled(trace, given, seeds=(0,))["summary"][0]
     assert "no day of the trace begins after" in late["forecast_shortfall_reason"]
     assert "forecast_shortfall" not in modelled(trace, None, "predictive", seeds=(0,))["summary"][0]

@@ -1,0 +1,27 @@
+"""How much memory a process needs that only forecasts. Run by ``benchmarks.forecast_speed`` in a process of its own."""
+
+from __future__ import annotations
+
+import resource
+from pathlib import Path
+
+import numpy as np
+
+from controller.forecast.model_file import load_model
+from controller.forecast.runtime import StepForecaster
+
+START = np.datetime64("2024-03-04T00:00:00", "s")
+ROUNDS = 8
+
+
+def peak_mb(model_file: Path, n_cells: int) -> float:
+    """Peak resident memory of this process after some rounds of observation and forecast. [MB]"""
+    model = load_model(model_file)
+    step_s = model.info.step_s
+    forecaster = StepForecaster((np.arange(n_cells) // 3).astype(np.int32), step_s, "UTC", model)
+    rng = np.random.default_rng(0)
+    for k in range(ROUNDS):
+        load = rng.uniform(0, 1, n_cells).astype(np.float32)
+        forecaster.observe(load, START + np.timedelta64(k * step_s, "s"))
+        forecaster.forecast()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
