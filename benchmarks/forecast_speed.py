@@ -73,7 +73,7 @@ def make(trace: Trace) -> tuple[bytes, LoadedModel, Candidates, Blend, Spread]:
     until = trace.n_steps
     choice = choose(series, until, 0, quiet)
     rows = training_rows(series, until, np.random.default_rng(0))
-    candidates = fit_candidates(rows, with_mlp=True, seed=0)
+    candidates = fit_candidates(rows, seed=0)
     blend = Blend(candidates.anchors, np.tile([0.2, 0.5, 0.3], (len(candidates.anchors), 1)))
     spread = fit_spread(choice.folds, choice.blend)
     named = Choice("combination", blend, choice.folds)

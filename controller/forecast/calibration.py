@@ -6,12 +6,15 @@ is really not exceeded with the stated probability; the forecast is moved there.
 horizon and for each group of cells, where cells are grouped by the size of their forecast (Mondrian conformal
 prediction, Vovk et al. 2005, with fading weights, Barber et al. 2023, doi:10.1214/23-AOS2276).
 
+A cell that leaves its group, as where a new estate opens, is followed on its own: while almost all of its recent values
+lie on one side, its forecast is moved there, and it is counted from where it then stands.
+
 It works on whatever gives ascending quantiles, so it also serves the seasonal profile and models of others.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -25,18 +28,23 @@ Float64 = NDArray[np.float64]
 N_QUANTILES = len(QUANTILES)
 N_GROUPS = 5
 SCORE_LOW, SCORE_STEP, N_SCORES = -8.0, 0.0625, 320  # scores from -8 to 12
-ENOUGH = 2000.0  # forecasts behind a histogram; as many steps as give them are remembered
-SHORTEST_DAYS, LONGEST_DAYS = 0.5, 28.0  # but never fewer or more than these
+ENOUGH = 250.0  # forecasts behind a histogram; as many steps as give them are remembered
+SHORTEST_DAYS, LONGEST_DAYS = 0.5, 3.0  # but never fewer or more than these
+LEAN_DAYS = 0.4  # over which the share of a cell's values on either side is counted
+LEANING = 0.85  # share above less share below, from which the cell is followed
+FOLLOW_DAYS, FOLLOW_LIMIT = 0.5, 4.0  # time constant, and the largest miss that counts, in steps between quantiles
 PRIOR = 200.0  # forecasts that a well calibrated model is credited with, if nothing else is known
 LEAST_STEP = 1e-4  # between quantiles, so that a score exists where they coincide [ratio]
 
 
 class Tables(NamedTuple):
-    """Histograms and what they say. G groups, A anchors."""
+    """Histograms and what they say; where single cells went. G groups, A anchors, n cells."""
 
     edges: Float32  # (G - 1,) of the forecast median between groups [ratio]
     counts: Float64  # (G, A, N_SCORES)
     place: Float32  # (G, A, Q) score that is not exceeded with the stated probability
+    lean: Float32  # (A, n) share of recent values above the forecast median, less the share below
+    moved: Float32  # (A, n) by which the cell's forecasts are moved, in steps between quantiles
 
 
 class Calibrator:
@@ -52,12 +60,16 @@ class Calibrator:
     ) -> None:
         self.anchors = anchors
         n_anchors = len(anchors)
+        self._per_day = horizon_steps
         start = np.tile(_well_calibrated(), (N_GROUPS, n_anchors, 1)) * PRIOR
         if counts is not None:
-            held = counts.sum(2, keepdims=True)
-            start = start * (PRIOR / (PRIOR + held)) + counts * np.minimum(1, ENOUGH / np.maximum(held, 1))
+            start += counts
+        # a full memory of what will be seen, and enough of it
+        per_step = n_cells / N_GROUPS
+        start *= max(ENOUGH, per_step * self._memory_steps(per_step)) / start.sum(2, keepdims=True)
         place = np.empty((N_GROUPS, n_anchors, N_QUANTILES), np.float32)
-        self.tables = Tables(np.asarray(edges, np.float32), start, place)
+        lean, moved = np.zeros((n_anchors, n_cells), np.float32), np.zeros((n_anchors, n_cells), np.float32)
+        self.tables = Tables(np.asarray(edges, np.float32), start, place, lean, moved)
         _read_places(self.tables, np.asarray(QUANTILES))
         at = np.log(np.arange(1, horizon_steps + 1))
         anchor_at = np.log(anchors)
@@ -68,7 +80,11 @@ class Calibrator:
         # what was forecast for a coming step stays until that step has been measured
         self._waiting = [np.full((h, n_cells, N_QUANTILES), np.nan, np.float32) for h in anchors]
         self._step = 0
-        self._per_day = horizon_steps
+
+    def _memory_steps(self, per_step: float | Float64) -> Any:
+        """Steps remembered of a histogram that gets so many forecasts each."""
+        wanted = ENOUGH / np.maximum(per_step, 1e-9)
+        return np.clip(wanted, SHORTEST_DAYS * self._per_day, LONGEST_DAYS * self._per_day)
 
     def score(self, load: Float32) -> None:
         """Take in the loads (n,) of the step after the last ``remember``, NaN missing. [ratio]"""
@@ -76,14 +92,14 @@ class Calibrator:
         seen = np.zeros((N_GROUPS, len(self.anchors), N_SCORES))
         for a, (h, waiting) in enumerate(zip(self.anchors, self._waiting, strict=True)):
             place = self._step % h
-            tally(waiting[place], load, self.tables.edges, seen[:, a])
+            lean_steps = LEAN_DAYS * (self._per_day + h)
+            _take(self.tables, a, waiting[place], load, seen[:, a], lean_steps, FOLLOW_DAYS * self._per_day)
             waiting[place] = np.nan
         n = seen.sum(2)
         if not n.any():
             return
-        rate = np.where(n > 0, ENOUGH / np.maximum(n, 1e-9), np.inf)
-        memory = np.clip(rate, SHORTEST_DAYS * self._per_day, LONGEST_DAYS * self._per_day)
-        self.tables.counts[:] = self.tables.counts * np.where(n > 0, 1 - 1 / memory, 1.0)[:, :, None] + seen
+        kept = np.where(n > 0, 1 - 1 / self._memory_steps(n), 1.0)
+        self.tables.counts[:] = self.tables.counts * kept[:, :, None] + seen
         _read_places(self.tables, np.asarray(QUANTILES))
 
     def remember(self, raw: Float32) -> None:
@@ -91,9 +107,9 @@ class Calibrator:
         for h, waiting in zip(self.anchors, self._waiting, strict=True):
             waiting[(self._step + h) % h] = raw[:, h - 1]
 
-    def apply(self, raw: Float32, out: Float32) -> None:
-        """Calibrated quantiles of ``raw`` (n, H, Q) into ``out``, which may be the same array. [ratio]"""
-        _apply(self.tables, self._left, self._share, raw, out)
+    def apply(self, raw: Float32, out: Float32, first: int = 0) -> None:
+        """Calibrated quantiles of ``raw`` (m, H, Q), cells from ``first`` on, into ``out``, maybe the same. [ratio]"""
+        _apply(self.tables, self._left, self._share, raw, out, first)
 
 
 def group_edges(median: Float32) -> Float32:
@@ -128,15 +144,32 @@ def _group(edges, median):  # type: ignore[no-untyped-def]
     return g
 
 
+@njit(inline="always")
+def _count(counts, edges, median, score):  # type: ignore[no-untyped-def]
+    at = int(min(max((score - SCORE_LOW) / SCORE_STEP, 0.0), N_SCORES - 1.0))
+    counts[_group(edges, median), at] += 1
+
+
 @njit(cache=True)
 def tally(forecast, load, edges, counts):  # type: ignore[no-untyped-def]
     """Count the scores of loads (n,) under ``forecast`` (n, Q) into ``counts`` (G, N_SCORES)."""
     for i in range(len(load)):
+        if not (np.isnan(load[i]) or np.isnan(forecast[i, 0])):
+            _count(counts, edges, forecast[i, 0], _score(forecast[i], load[i]))
+
+
+@njit(cache=True)
+def _take(tables, a, forecast, load, counts, lean_steps, follow_steps):  # type: ignore[no-untyped-def]
+    """Count the scores of loads (n,) at anchor ``a`` from where each cell stands, and follow cells that went away."""
+    lean, moved = tables.lean[a], tables.moved[a]
+    for i in range(len(load)):
         if np.isnan(load[i]) or np.isnan(forecast[i, 0]):
             continue
-        place = (_score(forecast[i], load[i]) - SCORE_LOW) / SCORE_STEP
-        at = int(min(max(place, 0.0), N_SCORES - 1.0))
-        counts[_group(edges, forecast[i, 0]), at] += 1
+        score = _score(forecast[i], load[i]) - moved[i]
+        _count(counts, tables.edges, forecast[i, 0], score)
+        lean[i] += ((1.0 if score > 0 else -1.0) - lean[i]) / lean_steps
+        gate = max(0.0, (abs(lean[i]) - LEANING) / (1 - LEANING))
+        moved[i] += gate * min(max(score, -FOLLOW_LIMIT), FOLLOW_LIMIT) / follow_steps
 
 
 @njit(cache=True)
@@ -165,17 +198,18 @@ def _value_at(quantile, place):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, nogil=True)
-def _apply(tables, left, share, raw, out):  # type: ignore[no-untyped-def]
+def _apply(tables, left, share, raw, out, first):  # type: ignore[no-untyped-def]
     n, horizon, n_quantiles = raw.shape
     last = tables.place.shape[1] - 1
-    moved = np.empty(n_quantiles, np.float32)
+    found = np.empty(n_quantiles, np.float32)
     for i in range(n):
         for h in range(horizon):
             group = _group(tables.edges, raw[i, h, 0])
             a, w = left[h], share[h]
             b = min(a + 1, last)
+            moved = (1 - w) * tables.moved[a, first + i] + w * tables.moved[b, first + i]
             for q in range(n_quantiles):
-                place = (1 - w) * tables.place[group, a, q] + w * tables.place[group, b, q]
-                moved[q] = min(max(_value_at(raw[i, h], place), np.float32(0.0)), np.float32(1.0))
+                place = (1 - w) * tables.place[group, a, q] + w * tables.place[group, b, q] + moved
+                found[q] = min(max(_value_at(raw[i, h], place), np.float32(0.0)), np.float32(1.0))
             for q in range(n_quantiles):
-                out[i, h, q] = moved[q]
+                out[i, h, q] = found[q]

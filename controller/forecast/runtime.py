@@ -109,7 +109,7 @@ class StepForecaster:
             cells = np.arange(first, min(first + BATCH_CELLS, len(quantile)))
             batch = slice(first, first + len(cells))
             self._raw[batch] = self._forecast_raw(self.memory.features(moment, cells))
-            self.calibrator.apply(self._raw[batch], quantile[batch])
+            self.calibrator.apply(self._raw[batch], quantile[batch], first)
 
         starts = range(0, len(quantile), BATCH_CELLS)
         if len(starts) == 1:

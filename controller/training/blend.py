@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.forecast.layout import OFFSET, ahead_columns
-from controller.training.candidates import Corrections, between_anchors
+from controller.training.candidates import UNDER, Corrections, between_anchors
 from controller.training.rows import Rows
 
 Float64 = NDArray[np.float64]
@@ -30,20 +30,23 @@ class Blend:
     anchors: tuple[int, ...]
     share: Float64
 
+    def ridge_share(self) -> Float64:
+        """How much of the ridge is in the whole, at each anchor. (A,)"""
+        return np.asarray(self.share @ UNDER, np.float64)
+
     def correction(self, made: Corrections) -> Float64:
         """What is added to the profile, at every horizon. (m, H)"""
         spread = between_anchors(self.anchors, made.ridge.shape[1])
-        ridge = made.ridge * (self.share.sum(1) @ spread)
+        ridge = made.ridge * (self.ridge_share() @ spread)
         return np.asarray(
             ridge + (made.boosting * self.share[:, 1]) @ spread + (made.mlp * self.share[:, 2]) @ spread
         )
 
 
-def combinations(with_mlp: bool) -> Float64:
+def combinations() -> Float64:
     """All shares in tenths that add to at most 1. (C, 3)"""
     tenths = range(TENTHS + 1)
-    mlp = tenths if with_mlp else (0,)
-    return np.array([c for c in product(tenths, tenths, mlp) if sum(c) <= TENTHS]) / TENTHS
+    return np.array([c for c in product(tenths, repeat=len(NAMES)) if sum(c) <= TENTHS]) / TENTHS
 
 
 def single(name: str) -> Float64:
@@ -59,8 +62,8 @@ def errors(rows: Rows, made: Corrections, anchors: tuple[int, ...], shares: Floa
         known = np.isfinite(rows.target[:, h - 1])
         truth = load_of(rows.target[known, h - 1])
         ridge, boosting, mlp = made.ridge[known, h - 1], made.boosting[known, a], made.mlp[known, a]
-        for c, (r, b, m) in enumerate(shares):
-            u = base[known, h - 1] + (r + b + m) * ridge + b * boosting + m * mlp
+        for c, (share, (_, b, m)) in enumerate(zip(shares @ UNDER, shares, strict=True)):
+            u = base[known, h - 1] + share * ridge + b * boosting + m * mlp
             found[a, c] = np.abs(load_of(u) - truth).sum()
     return found
 

@@ -1,8 +1,9 @@
 """The candidates of a forecast model: what each adds to the seasonal profile, in logs.
 
 - ``ridge``: one linear model for each horizon, fitted towards the median by reweighting.
-- ``boosting``: histogram boosting on what the ridge leaves, at a few anchor horizons.
-- ``mlp``: one small network on the same, at all anchors at once.
+- ``boosting``: histogram boosting on what two thirds of the ridge leave, at a few anchor horizons: trees that stand on
+  all of it repeat its mistakes, those that stand on nothing spend themselves on what is linear.
+- ``mlp``: a few small networks on what the ridge leaves, at all anchors at once; their mean is taken.
 
 Between anchors a correction is a straight line over the log of the horizon.
 """
@@ -31,8 +32,11 @@ N_ANCHORS = 8
 RIDGE_ALPHA = 10.0
 REWEIGHTINGS = 2  # rounds towards the median
 LEAST_MISS = 0.05  # below it a residual counts as squared; log load
-N_TREES = 40  # of each anchor; all together bound the time of a forecast, see benchmarks/forecast_speed.py
+UNDER = np.array([1.0, 2 / 3, 1.0])  # how much of the ridge each candidate stands on: itself, boosting, mlp
+N_TREES = 60  # of each anchor; all together bound the time of a forecast, see benchmarks/forecast_speed.py
+N_NETWORKS = 3
 MLP_SIZES = (48, 48)
+MLP_LIMIT = 1.0  # of what a network learns from, either way; a squared error would follow the few beyond it
 
 
 def anchors_of(horizon_steps: int) -> tuple[int, ...]:
@@ -61,11 +65,11 @@ def residual_target(rows: Rows) -> Float32:
 
 @dataclass(frozen=True, slots=True)
 class Corrections:
-    """What each candidate adds. m rows; boosting and network come on top of the ridge."""
+    """What each candidate adds. m rows; boosting and networks come on top of ``UNDER`` times the ridge."""
 
     ridge: Float64  # (m, H)
     boosting: Float64  # (m, A)
-    mlp: Float64  # (m, A), zeros where there is none
+    mlp: Float64  # (m, A)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,8 @@ class Candidates:
     anchors: tuple[int, ...]
     ridge: list[Pipeline]  # one for each horizon
     boosting: list[HistGradientBoostingRegressor]  # one for each anchor
-    mlp: Pipeline | None
+    scaler: StandardScaler  # of the networks' inputs
+    mlp: list[MLPRegressor]
 
     @property
     def horizon_steps(self) -> int:
@@ -92,13 +97,12 @@ class Candidates:
             model.predict(features[:, columns_at(h, horizon)])
             for h, model in zip(self.anchors, self.boosting, strict=True)
         ]
-        mlp = np.zeros((len(features), len(self.anchors)))
-        if self.mlp is not None:
-            mlp[:] = self.mlp.predict(features[:, anchor_columns(self.anchors, horizon)]).reshape(mlp.shape)
-        return Corrections(ridge, np.stack(trees, 1), mlp)
+        inputs = self.scaler.transform(features[:, anchor_columns(self.anchors, horizon)])
+        networks = [model.predict(inputs).reshape(len(inputs), -1) for model in self.mlp]
+        return Corrections(ridge, np.stack(trees, 1), np.mean(networks, 0))
 
 
-def fit_candidates(rows: Rows, *, with_mlp: bool, seed: int) -> Candidates:
+def fit_candidates(rows: Rows, *, seed: int) -> Candidates:
     """Fit all candidates on the same rows."""
     horizon = rows.target.shape[1]
     anchors = anchors_of(horizon)
@@ -106,18 +110,21 @@ def fit_candidates(rows: Rows, *, with_mlp: bool, seed: int) -> Candidates:
     ridge = [_fit_ridge(rows, residual[:, h - 1], h, horizon) for h in range(1, horizon + 1)]
     boosting, left = [], np.zeros((len(residual), len(anchors)), np.float32)
     for a, h in enumerate(anchors):
-        rest = residual[:, h - 1] - ridge[h - 1].predict(rows.features[:, columns_at(h, horizon)])
-        boosting.append(_fit_boosting(rows, rest, h, horizon, seed))
-        left[:, a] = rest
-    mlp = _fit_mlp(rows, left, anchors, horizon, seed) if with_mlp else None
-    return Candidates(anchors, ridge, boosting, mlp)
+        linear = ridge[h - 1].predict(rows.features[:, columns_at(h, horizon)])
+        boosting.append(_fit_boosting(rows, residual[:, h - 1] - UNDER[1] * linear, h, horizon, seed))
+        left[:, a] = residual[:, h - 1] - UNDER[2] * linear
+    return Candidates(anchors, ridge, boosting, *_fit_mlp(rows, left, anchors, horizon, seed))
 
 
 def _fit_ridge(rows: Rows, residual: Float32, h: int, horizon: int) -> Pipeline:
-    """Linear model of one horizon; weights of 1 / |miss| turn the mean into the median."""
+    """Linear model of one horizon; weights of 1 / |miss| turn the mean into the median.
+
+    Rows weigh as their usual load: a line cannot be right everywhere, and errors count in loads.
+    """
     known = np.isfinite(residual)
     inputs, target = rows.features[known][:, columns_at(h, horizon)], residual[known]
-    weight = rows.weight[known]
+    usual = np.exp(rows.features[known, ahead_columns("base", horizon)[h - 1]])
+    weight = rows.weight[known] * usual / usual.mean()
     model = make_pipeline(StandardScaler(), Ridge(RIDGE_ALPHA))
     used = weight
     for _ in range(REWEIGHTINGS + 1):
@@ -137,7 +144,7 @@ def _fit_boosting(
     model = HistGradientBoostingRegressor(
         loss="absolute_error",
         max_iter=N_TREES,
-        learning_rate=0.12,
+        learning_rate=0.08,
         max_leaf_nodes=31,
         min_samples_leaf=max(20, min(100, int(known.sum()) // 500)),
         l2_regularization=1.0,
@@ -147,22 +154,24 @@ def _fit_boosting(
     return model.fit(rows.features[known][:, columns], rest[known], sample_weight=rows.weight[known])
 
 
-def _fit_mlp(rows: Rows, left: Float32, anchors: tuple[int, ...], horizon: int, seed: int) -> Pipeline:
-    """Network on all anchors; a target that is not known asks for no change."""
+def _fit_mlp(
+    rows: Rows, left: Float32, anchors: tuple[int, ...], horizon: int, seed: int
+) -> tuple[StandardScaler, list[MLPRegressor]]:
+    """Networks on all anchors; a target that is not known asks for no change. Few passes, or they learn the days."""
     enough = np.isfinite(left).mean(1) >= 0.5
-    inputs = rows.features[enough][:, anchor_columns(anchors, horizon)]
-    target = np.nan_to_num(left[enough])
-    model = make_pipeline(
-        StandardScaler(),
-        MLPRegressor(
-            hidden_layer_sizes=MLP_SIZES,
-            alpha=1e-2,
-            batch_size=512,
-            max_iter=15,
-            learning_rate_init=2e-3,
-            random_state=seed,
-        ),
-    )
+    scaler = StandardScaler()
+    inputs = scaler.fit_transform(rows.features[enough][:, anchor_columns(anchors, horizon)])
+    target = np.clip(np.nan_to_num(left[enough]), -MLP_LIMIT, MLP_LIMIT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is the budget
-        return model.fit(inputs, target)
+        return scaler, [
+            MLPRegressor(
+                hidden_layer_sizes=MLP_SIZES,
+                alpha=1e-2,
+                batch_size=512,
+                max_iter=6,
+                learning_rate_init=2e-3,
+                random_state=seed + k,
+            ).fit(inputs, target, sample_weight=rows.weight[enough])
+            for k in range(N_NETWORKS)
+        ]

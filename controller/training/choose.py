@@ -13,12 +13,17 @@ from controller.training.candidates import Candidates, Corrections, anchors_of, 
 from controller.training.rows import Rows, Series, later_rows, training_rows
 
 Progress = Callable[[str, float], None]
+Float64 = NDArray[np.float64]
 
 FOLDS = 2
 FEWEST_DAYS = 2  # of training before a validation part, and at all
 LONGEST_FOLD_DAYS = 28
 FOLD_SHARE = 0.15  # of the training part
-MLP_DAYS = 28  # with less the network learns the days, not the cells
+AS_GOOD = 0.005  # shares whose error is at most this much above the least are as good; their mean is taken
+# Few days share their whims, so what was learnt from them is believed in part: as if so many more days had been seen,
+# on which d days of training were worth a total share of d / (d + DAYS_TO_HALF). A share further off costs BEND x the
+# square of the distance, as errors of the validation parts do, relative to the error.
+PRIOR_DAYS, DAYS_TO_HALF, BEND = 2, 3, 0.13
 COMBINATION, SEASONAL = "combination", "seasonal"
 
 
@@ -54,16 +59,16 @@ def choose(series: Series, until: int, seed: int, progress: Progress) -> Choice:
     starts, length = validation_starts(until, series.per_day)
     if not starts:
         return _unvalidated(series, until, seed)
-    with_mlp = starts[0] >= MLP_DAYS * series.per_day
     folds: list[Fold] = []
     anchors = anchors_of(series.per_day)
     for k, start in enumerate(starts):
         progress(f"validation {k + 1} of {len(starts)}", k / (len(starts) + 1))
-        fitted = fit(series, start, with_mlp=with_mlp, seed=seed)
+        fitted = fit(series, start, seed=seed)
         rng = np.random.default_rng([seed, 1, k])
         rows = later_rows(series, start, min(start + length, until), rng)
         folds.append(Fold(rows, fitted.correct(rows.features)))
-    return _decide(folds, anchors, with_mlp)
+    days = [start // series.per_day for start in starts]
+    return _decide(folds, anchors, np.mean(days), len(folds) * length / series.per_day)
 
 
 def _unvalidated(series: Series, until: int, seed: int) -> Choice:
@@ -77,37 +82,54 @@ def _unvalidated(series: Series, until: int, seed: int) -> Choice:
     return Choice(SEASONAL, blend, [Fold(rows, made)])
 
 
-def fit(series: Series, until: int, *, with_mlp: bool, seed: int) -> Candidates:
+def fit(series: Series, until: int, *, seed: int) -> Candidates:
     """Candidates fitted on everything before step ``until``."""
     rows = training_rows(series, until, np.random.default_rng([seed, 0]))
-    return fit_candidates(rows, with_mlp=with_mlp, seed=seed)
+    return fit_candidates(rows, seed=seed)
 
 
-def _decide(folds: list[Fold], anchors: tuple[int, ...], with_mlp: bool) -> Choice:
-    """The best candidate. A combination is judged on each fold with the shares that were best on the other ones."""
+def _decide(folds: list[Fold], anchors: tuple[int, ...], trained_days: float, seen_days: float) -> Choice:
+    """The combination that was best over all folds. Reported is what it gives on each with the shares of the others."""
     volume = np.array([volumes(fold.rows, anchors) for fold in folds])  # (K, A)
-    shares = combinations(with_mlp)
+    shares = combinations()
     found = np.stack([errors(fold.rows, fold.made, anchors, shares) for fold in folds])  # (K, A, C)
-    share = shares[_relative(found, volume).argmin(1)]
-    others = np.stack([_relative(np.delete(found, k, 0), np.delete(volume, k, 0)) for k in range(len(folds))])
-    picked = np.take_along_axis(found, others.argmin(2)[:, :, None], 2)[:, :, 0]
-    validated = {COMBINATION: _wape(picked, volume)}
-    blends = {COMBINATION: Blend(anchors, share)}
-    for name in (SEASONAL, *NAMES[: 2 + with_mlp]):
-        alone = single(name)
-        blends[name] = Blend(anchors, np.repeat(alone, len(anchors), 0))
-        validated[name] = _wape(
-            np.stack([errors(fold.rows, fold.made, anchors, alone)[:, 0] for fold in folds]), volume
-        )
-    best = min(validated, key=lambda name: validated[name])
-    return Choice(best, blends[best], folds, validated)
+    validated = {}
+    for name in (SEASONAL, *NAMES):
+        alone = np.flatnonzero((shares == single(name)).all(1))[0]
+        validated[name] = _wape(found[:, :, alone], volume)
+    away = shares.sum(1) - trained_days / (trained_days + DAYS_TO_HALF)
+    doubt = PRIOR_DAYS / seen_days * BEND * away**2  # (C,)
+
+    def chosen(on: list[int]) -> Float64:
+        return _as_good_as_the_best(shares, _relative(found[on], volume[on]), doubt * len(folds) / len(on))
+
+    every = list(range(len(folds)))
+    picked = np.empty_like(volume)
+    for k, fold in enumerate(folds):
+        share = chosen([j for j in every if j != k] or every)
+        picked[k] = [errors(fold.rows, fold.made, anchors, share[[a]])[a, 0] for a in range(len(anchors))]
+    validated[COMBINATION] = _wape(picked, volume)
+    return Choice(COMBINATION, Blend(anchors, chosen(every)), folds, validated)
 
 
-def _relative(found: NDArray[np.float64], volume: NDArray[np.float64]) -> NDArray[np.float64]:
+def _as_good_as_the_best(shares: Float64, error: Float64, doubt: Float64) -> Float64:
+    """Shares for each anchor, by its errors and half of its neighbours'. (C, 3), (A, C), (C,) -> (A, 3)
+
+    The least of many errors is partly luck; the mean of all shares that are about as good is steadier.
+    """
+    padded = np.pad(error, ((1, 1), (0, 0)), mode="edge")
+    smooth = (padded[:-2] + 2 * padded[1:-1] + padded[2:]) / 4
+    least = smooth.min(1, keepdims=True)
+    cost = smooth / np.maximum(least, 1e-12) + doubt
+    good = cost <= cost.min(1, keepdims=True) + AS_GOOD
+    return np.asarray((good @ shares) / good.sum(1, keepdims=True))
+
+
+def _relative(found: Float64, volume: Float64) -> Float64:
     """Errors over folds, each against its load. (A, C)"""
     return np.asarray(found.sum(0) / np.maximum(volume.sum(0), 1e-12)[:, None])
 
 
-def _wape(found: NDArray[np.float64], volume: NDArray[np.float64]) -> float:
+def _wape(found: Float64, volume: Float64) -> float:
     """Mean over the anchors of error over load. (K, A) each"""
     return float((found.sum(0) / np.maximum(volume.sum(0), 1e-12)).mean())

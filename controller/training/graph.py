@@ -53,8 +53,8 @@ def build_graph(candidates: Candidates, blend: Blend, spread: Spread) -> onnx.Mo
         "anchor_columns", np.array(anchor_columns(candidates.anchors, horizon), np.int64)
     )
     made.node("Gather", ["features", at_anchors], "at_anchors", axis=1)
-    if blend.share[:, 2].any() and candidates.mlp is not None:
-        _network(made, candidates.mlp)
+    if blend.share[:, 2].any():
+        _networks(made, candidates)
         shares = made.constant("mlp_shares", blend.share[:, 2, None] * between)
         made.node("MatMul", ["mlp", shares], "mlp_ahead")
         correction = made.node("Add", [correction, "mlp_ahead"], "correction_mlp")
@@ -83,7 +83,7 @@ def _ridge(made: _Builder, candidates: Candidates, blend: Blend) -> str:
     offsets = np.empty(horizon)
     for h, model in enumerate(candidates.ridge):
         weights[:, h], offsets[h] = linear_of(model)
-    share = blend.share.sum(1) @ between_anchors(candidates.anchors, horizon)
+    share = blend.ridge_share() @ between_anchors(candidates.anchors, horizon)
     cut = [
         made.constant(f"cut_{k}", np.array([k], np.int64))
         for k in (0, n_shared, n_shared + n_ahead * horizon)
@@ -109,19 +109,22 @@ def linear_of(model: Pipeline) -> tuple[Float64, float]:
     return weights, float(ridge.intercept_ - weights @ scaler.mean_)
 
 
-def _network(made: _Builder, model: Pipeline) -> None:
-    """The network; its scaler becomes part of the first layer."""
-    scaler, network = model[0], model[1]
-    first = network.coefs_[0] / scaler.scale_[:, None]
-    offset = network.intercepts_[0] - scaler.mean_ @ first
-    layers = [(first, offset), *zip(network.coefs_[1:], network.intercepts_[1:], strict=True)]
-    current = "at_anchors"
-    for k, (weights, offsets) in enumerate(layers):
-        last = k == len(layers) - 1
-        inputs = [current, made.constant(f"mlp_{k}_w", weights), made.constant(f"mlp_{k}_b", offsets)]
-        current = made.node("Gemm", inputs, "mlp" if last else f"mlp_{k}")
-        if not last:
-            current = made.node("Relu", [current], f"mlp_{k}_relu")
+def _networks(made: _Builder, candidates: Candidates) -> str:
+    """The mean of the networks on scaled inputs."""
+    scaler = candidates.scaler
+    made.node("Sub", ["at_anchors", made.constant("mlp_mean", scaler.mean_)], "mlp_centred")
+    made.node("Div", ["mlp_centred", made.constant("mlp_scale", scaler.scale_)], "mlp_inputs")
+    outputs = []
+    for n, network in enumerate(candidates.mlp):
+        current = "mlp_inputs"
+        for k, (weights, offsets) in enumerate(zip(network.coefs_, network.intercepts_, strict=True)):
+            name = f"mlp_{n}_{k}"
+            inputs = [current, made.constant(f"{name}_w", weights), made.constant(f"{name}_b", offsets)]
+            current = made.node("Gemm", inputs, name)
+            if k < network.n_layers_ - 2:
+                current = made.node("Relu", [current], f"{name}_relu")
+        outputs.append(current)
+    return made.node("Mean", outputs, "mlp")
 
 
 def _quantiles(made: _Builder, spread: Spread, between: Float64) -> None:

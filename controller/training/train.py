@@ -71,7 +71,7 @@ def train(
         choice = choose(series, until, seed, progress)
         progress("fitting", 0.7)
         rows = training_rows(series, until, np.random.default_rng([seed, 0]))
-        candidates = fit_candidates(rows, with_mlp=bool(choice.blend.share[:, 2].any()), seed=seed)
+        candidates = fit_candidates(rows, seed=seed)
         spread = fit_spread(choice.folds, choice.blend)
         graph = build_graph(candidates, choice.blend, spread)
         progress("checking the export", 0.9)

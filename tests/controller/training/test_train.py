@@ -33,7 +33,7 @@ def test_all_parts_of_the_graph_agree_with_scikit_learn() -> None:
     series, rng = make_series(trace, None), np.random.default_rng(0)
     rows = training_rows(series, 17 * 24, rng)
     later = later_rows(series, 17 * 24, 20 * 24, rng)
-    candidates = fit_candidates(rows, with_mlp=True, seed=0)
+    candidates = fit_candidates(rows, seed=0)
     blend = Blend(candidates.anchors, np.tile([0.3, 0.4, 0.2], (len(candidates.anchors), 1)))
     folds = [Fold(later, candidates.correct(later.features))]
     spread = fit_spread(folds, blend)
