@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import replace
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from controller.forecast.model_file import LoadedModel, load_bytes
 from controller.forecast.runtime import StepForecaster
 from controller.training.blend import Blend
 from controller.training.candidates import Candidates, fit_candidates
-from controller.training.choose import Choice, choose
+from controller.training.choose import choose
 from controller.training.graph import build_graph
 from controller.training.parity import predict
 from controller.training.rows import make_series, training_rows
@@ -76,7 +77,7 @@ def make(trace: Trace) -> tuple[bytes, LoadedModel, Candidates, Blend, Spread]:
     candidates = fit_candidates(rows, seed=0)
     blend = Blend(candidates.anchors, np.tile([0.2, 0.5, 0.3], (len(candidates.anchors), 1)))
     spread = fit_spread(choice.folds, choice.blend)
-    named = Choice("combination", blend, choice.folds)
+    named = replace(choice, blend=blend)
     sealed = _sealed(build_graph(candidates, blend, spread), _info(trace, until, None, named, rows))
     return sealed, load_bytes(sealed, "benchmark model", threads=2), candidates, blend, spread
 

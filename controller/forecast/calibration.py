@@ -20,20 +20,26 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from controller.forecast.metadata import QUANTILES
+from controller.forecast.metadata import N_SCORES, QUANTILES
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
 N_QUANTILES = len(QUANTILES)
-N_GROUPS = 5
-SCORE_LOW, SCORE_STEP, N_SCORES = -8.0, 0.0625, 320  # scores from -8 to 12
+FEWEST_GROUPS, MOST_GROUPS, CELLS_PER_GROUP = 5, 10, 5  # of cells, by the size of their forecast
+SCORE_LOW, SCORE_STEP = -8.0, 0.0625  # scores from -8 to 12
 ENOUGH = 250.0  # forecasts behind a histogram; as many steps as give them are remembered
 SHORTEST_DAYS, LONGEST_DAYS = 0.5, 3.0  # but never fewer or more than these
 LEAN_DAYS = 0.4  # over which the share of a cell's values on either side is counted
 LEANING = 0.85  # share above less share below, from which the cell is followed
-FOLLOW_DAYS, FOLLOW_LIMIT = 0.5, 4.0  # time constant, and the largest miss that counts, in steps between quantiles
+STILL_LEANING = 0.4  # and from which it is followed further
+AT_HOME = 0.5  # within so many steps between quantiles of its group it is left to it again
+FOLLOW_DAYS, FOLLOW_LIMIT = (
+    0.5,
+    4.0,
+)  # time constant, and the largest miss that counts, in steps between quantiles
 PRIOR = 200.0  # forecasts that a well calibrated model is credited with, if nothing else is known
+LEAST_START = 50.0  # forecasts that a start counts as, at least; more would slow a small network down
 LEAST_STEP = 1e-4  # between quantiles, so that a score exists where they coincide [ratio]
 
 
@@ -59,15 +65,15 @@ class Calibrator:
         counts: Float64 | None,
     ) -> None:
         self.anchors = anchors
-        n_anchors = len(anchors)
+        n_groups, n_anchors = len(edges) + 1, len(anchors)
         self._per_day = horizon_steps
-        start = np.tile(_well_calibrated(), (N_GROUPS, n_anchors, 1)) * PRIOR
+        start = np.tile(_well_calibrated(), (n_groups, n_anchors, 1)) * PRIOR
         if counts is not None:
             start += counts
-        # a full memory of what will be seen, and enough of it
-        per_step = n_cells / N_GROUPS
-        start *= max(ENOUGH, per_step * self._memory_steps(per_step)) / start.sum(2, keepdims=True)
-        place = np.empty((N_GROUPS, n_anchors, N_QUANTILES), np.float32)
+        # as full a memory as what will be seen fills
+        per_step = n_cells / n_groups
+        start *= max(LEAST_START, per_step * self._memory_steps(per_step)) / start.sum(2, keepdims=True)
+        place = np.empty((n_groups, n_anchors, N_QUANTILES), np.float32)
         lean, moved = np.zeros((n_anchors, n_cells), np.float32), np.zeros((n_anchors, n_cells), np.float32)
         self.tables = Tables(np.asarray(edges, np.float32), start, place, lean, moved)
         _read_places(self.tables, np.asarray(QUANTILES))
@@ -89,7 +95,7 @@ class Calibrator:
     def score(self, load: Float32) -> None:
         """Take in the loads (n,) of the step after the last ``remember``, NaN missing. [ratio]"""
         self._step += 1
-        seen = np.zeros((N_GROUPS, len(self.anchors), N_SCORES))
+        seen = np.zeros_like(self.tables.counts)
         for a, (h, waiting) in enumerate(zip(self.anchors, self._waiting, strict=True)):
             place = self._step % h
             lean_steps = LEAN_DAYS * (self._per_day + h)
@@ -112,9 +118,10 @@ class Calibrator:
         _apply(self.tables, self._left, self._share, raw, out, first)
 
 
-def group_edges(median: Float32) -> Float32:
-    """Edges that cut forecast medians into groups of equal size. (G - 1,)"""
-    return np.quantile(median, np.arange(1, N_GROUPS) / N_GROUPS).astype(np.float32)
+def group_edges(median: Float32, n_cells: int) -> Float32:
+    """Edges that cut forecast medians of so many cells into groups of equal size. (G - 1,)"""
+    groups = int(np.clip(n_cells // CELLS_PER_GROUP, FEWEST_GROUPS, MOST_GROUPS))
+    return np.quantile(median, np.arange(1, groups) / groups).astype(np.float32)
 
 
 def _well_calibrated() -> Float64:
@@ -168,8 +175,12 @@ def _take(tables, a, forecast, load, counts, lean_steps, follow_steps):  # type:
         score = _score(forecast[i], load[i]) - moved[i]
         _count(counts, tables.edges, forecast[i, 0], score)
         lean[i] += ((1.0 if score > 0 else -1.0) - lean[i]) / lean_steps
-        gate = max(0.0, (abs(lean[i]) - LEANING) / (1 - LEANING))
-        moved[i] += gate * min(max(score, -FOLLOW_LIMIT), FOLLOW_LIMIT) / follow_steps
+        least = LEANING if moved[i] == 0 else STILL_LEANING
+        if abs(lean[i]) > least:
+            gate = (abs(lean[i]) - least) / (1 - least)
+            moved[i] += gate * min(max(score, -FOLLOW_LIMIT), FOLLOW_LIMIT) / follow_steps
+        elif abs(moved[i]) < AT_HOME:
+            moved[i] = 0
 
 
 @njit(cache=True)

@@ -13,6 +13,7 @@ from controller.forecast.layout import DAY_S
 SCHEMA = "quietcell.model/1"
 QUANTILES = (0.5, 0.8, 0.9, 0.95, 0.99)
 MAX_INFO_CHARACTERS = 4 << 20
+N_SCORES = 320  # bins of a histogram of the calibration
 
 UtcText = Annotated[str, StringConstraints(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -40,7 +41,7 @@ class ModelInfo(BaseModel):
     score_edges: tuple[float, ...]
     score_counts: list[
         list[list[Count]]
-    ]  # calibration's first histograms: [bin][anchor][score bin]; may be empty
+    ]  # calibration's first histograms: [group between edges][anchor][score bin]; may be empty
     anchors: tuple[int, ...]
     reference: dict[str, float]  # errors at training, for the watch over drift; may be empty
 
@@ -66,10 +67,14 @@ class ModelInfo(BaseModel):
             raise ValueError("score_edges do not ascend")
         if any(not 1 <= anchor <= self.horizon_steps for anchor in self.anchors):
             raise ValueError(f"anchors {self.anchors} are not all steps from 1 to {self.horizon_steps}")
+        if not self.anchors or any(low >= high for low, high in pairwise(self.anchors)):
+            raise ValueError(f"anchors {self.anchors} do not ascend")
+        if self.score_counts and len(self.score_counts) != len(self.score_edges) + 1:
+            raise ValueError(f"score_counts do not have {len(self.score_edges) + 1} groups")
         if any(len(by_anchor) != len(self.anchors) for by_anchor in self.score_counts):
             raise ValueError(f"score_counts do not have {len(self.anchors)} anchors in each bin")
-        if len({len(counts) for by_anchor in self.score_counts for counts in by_anchor}) > 1:
-            raise ValueError("score_counts do not all have the same number of score bins")
+        if any(len(counts) != N_SCORES for by_anchor in self.score_counts for counts in by_anchor):
+            raise ValueError(f"score_counts do not all have {N_SCORES} score bins")
         return self
 
 

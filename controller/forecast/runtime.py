@@ -154,7 +154,9 @@ class StepForecaster:
 
     def _take(self, load: Float32, begin: np.datetime64) -> None:
         day, week = self._calendar.slots(begin, 1)
-        self.calibrator.score(load)
+        # what a model was fitted to, it forecasts better than what comes
+        known = self._model is not None and begin < self._model.info.trained_span[1]
+        self.calibrator.score(np.full_like(load, np.nan) if known else load)
         self.memory.observe(load, int(day[0]), int(week[0]))
         self._next = begin + np.timedelta64(self._step_s, "s")
 

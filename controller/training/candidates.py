@@ -158,7 +158,8 @@ def _fit_mlp(
     rows: Rows, left: Float32, anchors: tuple[int, ...], horizon: int, seed: int
 ) -> tuple[StandardScaler, list[MLPRegressor]]:
     """Networks on all anchors; a target that is not known asks for no change. Few passes, or they learn the days."""
-    enough = np.isfinite(left).mean(1) >= 0.5
+    known = np.isfinite(left).mean(1)
+    enough = known >= min(0.5, known.max())
     scaler = StandardScaler()
     inputs = scaler.fit_transform(rows.features[enough][:, anchor_columns(anchors, horizon)])
     target = np.clip(np.nan_to_num(left[enough]), -MLP_LIMIT, MLP_LIMIT)
@@ -168,7 +169,7 @@ def _fit_mlp(
             MLPRegressor(
                 hidden_layer_sizes=MLP_SIZES,
                 alpha=1e-2,
-                batch_size=512,
+                batch_size=min(512, len(inputs)),
                 max_iter=6,
                 learning_rate_init=2e-3,
                 random_state=seed + k,

@@ -42,6 +42,7 @@ class Choice:
     name: str
     blend: Blend
     folds: list[Fold]
+    validated_days: float  # that the folds span together
     validated: dict[str, float] = field(
         default_factory=dict
     )  # WAPE of every candidate over the folds and anchors
@@ -79,7 +80,7 @@ def _unvalidated(series: Series, until: int, seed: int) -> Choice:
     nothing = np.zeros((len(rows.cell), len(anchors)))
     made = Corrections(np.zeros(rows.target.shape), nothing, nothing)
     blend = Blend(anchors, np.repeat(single(SEASONAL), len(anchors), 0))
-    return Choice(SEASONAL, blend, [Fold(rows, made)])
+    return Choice(SEASONAL, blend, [Fold(rows, made)], 1)
 
 
 def fit(series: Series, until: int, *, seed: int) -> Candidates:
@@ -109,7 +110,7 @@ def _decide(folds: list[Fold], anchors: tuple[int, ...], trained_days: float, se
         share = chosen([j for j in every if j != k] or every)
         picked[k] = [errors(fold.rows, fold.made, anchors, share[[a]])[a, 0] for a in range(len(anchors))]
     validated[COMBINATION] = _wape(picked, volume)
-    return Choice(COMBINATION, Blend(anchors, chosen(every)), folds, validated)
+    return Choice(COMBINATION, Blend(anchors, chosen(every)), folds, seen_days, validated)
 
 
 def _as_good_as_the_best(shares: Float64, error: Float64, doubt: Float64) -> Float64:

@@ -79,7 +79,13 @@ def training_rows(series: Series, until: int, rng: np.random.Generator) -> Rows:
     else:
         walks, first, scored = [np.arange(until)], [BURN_IN_DAYS * series.per_day], [0]
     wanted = [_Walk(w, f, s) for w, f, s in zip(walks, first, scored, strict=True)]
-    rows = _collect(series, wanted, rng, MAX_ROWS, half_life=until / 8 if days < SHORT_DAYS else HALF_LIFE_DAYS * series.per_day)
+    rows = _collect(
+        series,
+        wanted,
+        rng,
+        MAX_ROWS,
+        half_life=until / 8 if days < SHORT_DAYS else HALF_LIFE_DAYS * series.per_day,
+    )
     if days < SHORT_DAYS:
         _blank(rows.features, series.per_day)
     return rows

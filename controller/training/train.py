@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from controller.errors import ModelError
-from controller.forecast.calibration import N_GROUPS, N_SCORES, group_edges, tally
+from controller.forecast.calibration import group_edges, tally
 from controller.forecast.layout import n_features, steps_per_day
-from controller.forecast.metadata import QUANTILES, SCHEMA, ModelInfo
+from controller.forecast.metadata import N_SCORES, QUANTILES, SCHEMA, ModelInfo
 from controller.forecast.model_file import load_bytes, seal
 from controller.training.blend import load_of
 from controller.training.candidates import fit_candidates
@@ -79,7 +79,7 @@ def train(
         model = load_bytes(_sealed(graph, plain), "the exported model")
         check_parity(model, rows.features[:2000], candidates, choice.blend, spread)
     forecasts = [model.run(fold.rows.features) for fold in choice.folds]
-    learnt = _scores(choice, forecasts) | {"reference": _reference(choice, forecasts)}
+    learnt = _scores(choice, forecasts, plain.n_cells) | {"reference": _reference(choice, forecasts)}
     info = plain.model_copy(update=learnt)
     return Trained(_sealed(graph, info), info, make_card(trace, info, choice, forecasts))
 
@@ -139,16 +139,23 @@ def _sealed(graph: onnx.ModelProto, info: ModelInfo) -> bytes:
     return seal(model.SerializeToString(deterministic=True))
 
 
-def _scores(choice: Choice, forecasts: list[NDArray[np.float32]]) -> dict[str, Any]:
-    """Where values of the validation parts fell among the quantiles: the calibration starts from it."""
+def _scores(choice: Choice, forecasts: list[NDArray[np.float32]], n_cells: int) -> dict[str, Any]:
+    """Where values of the validation parts fell among the quantiles: the calibration starts from it.
+
+    Errors far ahead belong to their day, and few validated days are few draws: a new day lies further off by
+    sqrt(1 + 1 / days) (the spread of a further draw around a mean of so many). Near ahead a day has many draws.
+    """
     anchors = choice.blend.anchors
+    horizon = forecasts[0].shape[1]
     medians = np.concatenate([quantile[:, [h - 1 for h in anchors], 0].ravel() for quantile in forecasts])
-    edges = group_edges(medians)
-    counts = np.zeros((N_GROUPS, len(anchors), N_SCORES))
+    edges = group_edges(medians, n_cells)
+    counts = np.zeros((len(edges) + 1, len(anchors), N_SCORES))
     for fold, quantile in zip(choice.folds, forecasts, strict=True):
         truth = load_of(fold.rows.target).astype(np.float32)
         for a, h in enumerate(anchors):
-            tally(np.ascontiguousarray(quantile[:, h - 1]), truth[:, h - 1], edges, counts[:, a])
+            made = np.ascontiguousarray(quantile[:, h - 1])
+            further = np.float32(np.sqrt(1 + h / horizon / choice.validated_days))
+            tally(made, made[:, 0] + further * (truth[:, h - 1] - made[:, 0]), edges, counts[:, a])
     # edges must ascend; a network of idle cells may have several in one place
     steps = np.maximum.accumulate(edges) + np.arange(len(edges), dtype=np.float32) * np.float32(1e-6)
     return {

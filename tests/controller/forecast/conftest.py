@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from controller.errors import ModelError
 from controller.forecast.layout import n_features
-from controller.forecast.metadata import QUANTILES
+from controller.forecast.metadata import N_SCORES, QUANTILES
 from controller.forecast.model_file import load_bytes, seal
 
 STEP_S, HORIZON_STEPS = 43200, 1  # the smallest there is
@@ -35,7 +35,7 @@ INFO: dict[str, Any] = {
     "made_by": {"quietcell": "0"},
     "candidate": "linear",
     "score_edges": (0.0, 1.0),
-    "score_counts": [[[1.0]]],
+    "score_counts": [[[1.0] * N_SCORES]] * 3,
     "anchors": (1,),
     "reference": {"pinball": 0.1},
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from controller.forecast.calibration import N_GROUPS, Calibrator
+from controller.forecast.calibration import Calibrator
 from controller.forecast.metadata import QUANTILES
 
 NORMAL = np.array([0.0, 0.8416, 1.2816, 1.6449, 2.3263])
@@ -68,7 +68,7 @@ def test_missing_values_teach_nothing() -> None:
     calibrator.remember(quantiles(10, 0.01, np.random.default_rng(3)))
     calibrator.score(np.full(10, np.nan, np.float32))
     assert (calibrator.tables.counts == before).all()
-    assert before.shape[0] == N_GROUPS
+    assert before.shape[0] == len(EDGES) + 1
 
 
 def test_a_forecast_is_scored_with_the_step_it_was_made_for() -> None:
@@ -82,3 +82,39 @@ def test_a_forecast_is_scored_with_the_step_it_was_made_for() -> None:
         calibrator.score(np.array([0.15], np.float32))
         changed = np.flatnonzero(calibrator.tables.counts[:, 1].sum(1) > before)
         assert list(changed) == ([4] if step == 3 else [])  # median 0.5 is in the highest group
+
+
+def shifted_coverage(first_day: int, last_day: int, moved: slice) -> np.ndarray:
+    """Coverage of the ``moved`` cells on some days after their loads rose by four spreads."""
+    rng = np.random.default_rng(4)
+    n, spread, quiet_days = 40, 0.01, 5
+    calibrator = Calibrator(n, HORIZON, ANCHORS, EDGES, None)
+    raw = quantiles(n, spread, rng)
+    out, covered = np.empty_like(raw), []
+    for step in range((quiet_days + last_day) * HORIZON):
+        calibrator.apply(raw, out)
+        calibrator.remember(raw)
+        load = raw[:, 0, 0] + rng.normal(0, spread, n)
+        if step >= quiet_days * HORIZON:
+            load[moved] += 4 * spread
+        if step >= (quiet_days + first_day - 1) * HORIZON:
+            covered.append(load[moved, None] <= out[moved, 0])
+        calibrator.score(load.astype(np.float32))
+    return np.mean(np.concatenate(covered), 0)
+
+
+@pytest.mark.parametrize("moved", [slice(None), slice(0, 20), slice(0, 4)])
+def test_cells_that_rise_are_covered_again_after_three_days(moved: slice) -> None:
+    assert shifted_coverage(1, 1, moved)[0] < 0.2
+    assert shifted_coverage(4, 10, moved) == pytest.approx(QUANTILES, abs=0.05)
+
+
+def test_a_part_of_the_cells_is_calibrated_with_its_own_place() -> None:
+    calibrator = Calibrator(6, HORIZON, ANCHORS, EDGES, None)
+    calibrator.tables.moved[:, 4] = 1.0
+    raw = quantiles(6, 0.01, np.random.default_rng(5))
+    whole, part = np.empty_like(raw), np.empty_like(raw)[:3]
+    calibrator.apply(raw, whole)
+    calibrator.apply(raw[3:], part, 3)
+    assert (part == whole[3:]).all()
+    assert whole[4, 0, 0] > raw[4, 0, 0] + 0.005

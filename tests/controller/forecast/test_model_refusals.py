@@ -211,8 +211,10 @@ REFUSALS: dict[str, tuple[Edit, str]] = {
     "date": (_info(trained_from="yesterday"), "trained_from: .*pattern"),
     "edges": (_info(score_edges=[1.0, 0.0]), "score_edges do not ascend"),
     "anchors": (_info(anchors=[2]), r"anchors \(2,\)"),
-    "counts": (_info(score_counts=[[]]), "score_counts do not have 1 anchors"),
-    "uneven counts": (_info(score_counts=[[[1.0]], [[1.0, 2.0]]]), "same number of score bins"),
+    "anchors twice": (_info(anchors=[1, 1]), "anchors .* do not ascend"),
+    "groups": (_info(score_counts=[[]]), "score_counts do not have 3 groups"),
+    "counts": (_info(score_counts=[[]] * 3), "score_counts do not have 1 anchors"),
+    "bins": (_info(score_counts=[[[1.0]]] * 3), "score_counts do not all have 320 score bins"),
     "negative counts": (_info(score_counts=[[[-1.0]]]), "score_counts.0.0.0: .*greater"),
 }
 

@@ -37,7 +37,7 @@ def test_all_parts_of_the_graph_agree_with_scikit_learn() -> None:
     blend = Blend(candidates.anchors, np.tile([0.3, 0.4, 0.2], (len(candidates.anchors), 1)))
     folds = [Fold(later, candidates.correct(later.features))]
     spread = fit_spread(folds, blend)
-    info = _info(trace, 17 * 24, None, Choice("combination", blend, folds), rows)
+    info = _info(trace, 17 * 24, None, Choice("combination", blend, folds, 3), rows)
     model = load_bytes(_sealed(build_graph(candidates, blend, spread), info), "model")
     assert check_parity(model, later.features, candidates, blend, spread) <= TOLERANCE
     candidates.ridge[0][1].coef_[0] += 0.01
