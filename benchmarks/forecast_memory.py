@@ -1,7 +1,11 @@
-"""How much memory a process needs that only forecasts. Run by ``benchmarks.forecast_speed`` in a process of its own."""
+"""How much memory a process needs that only forecasts: ``python -m benchmarks.forecast_memory MODEL CELLS``.
+
+``benchmarks.forecast_speed`` starts it, so that nothing that trains or measures is in the process. Prints the MB.
+"""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -26,3 +30,7 @@ def peak_mb(model_file: Path, n_cells: int) -> float:
     # not ru_maxrss: a child process begins with the peak of its parent there
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+
+
+if __name__ == "__main__":
+    print(peak_mb(Path(sys.argv[1]), int(sys.argv[2])))

@@ -43,7 +43,7 @@ class Ours:
         for refit, until in case.spans:
             if refit not in self.models:
                 trained = train(case.trace, until_step=refit)
-                self.models[refit] = load_bytes(trained.onnx, f"{case.name}, step {refit}", threads=1)
+                self.models[refit] = load_bytes(trained.onnx, f"{case.name}, step {refit}")
             walked = backtest(
                 self.models[refit],
                 case.trace,

@@ -1,27 +1,28 @@
 """How fast the forecaster is: 10,000 cells, 96 steps ahead, five quantiles, from raw observation to array.
 
-Run: ``python -m benchmarks.forecast_speed [--cells 10000] [--skip-lightgbm]``. Needs ``.[bench]``. The model is trained
+Run: ``python -m benchmarks.forecast_speed [--cells 10000] [--skip-lightgbm] [--skip-training]``. Needs ``.[bench]``. The model is trained
 here on invented loads of 15 minutes; peers run in the same process on the same features:
 
 - scikit-learn's own predict of the estimators that the graph was made of, in batches of 1 to 10,000 cells: worst ratio;
 - LightGBM, one model of 100 trees for each of 96 steps ahead.
+
+``train_minutes`` is a whole training on 28 days of as many cells; it takes most of the time.
 """
 
 from __future__ import annotations
 
 import argparse
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.forecast_memory import peak_mb
 from benchmarks.rows import print_row
 from controller.forecast.model_file import LoadedModel, load_bytes
 from controller.forecast.runtime import StepForecaster
@@ -32,13 +33,14 @@ from controller.training.graph import build_graph
 from controller.training.parity import predict
 from controller.training.rows import make_series, training_rows
 from controller.training.spread import Spread, fit_spread
-from controller.training.train import _info, _sealed, quiet
+from controller.training.train import _info, _sealed, quiet, train
 from traces import Trace
 from traces.trace import make_cells
 
 STEP_S, PER_DAY = 900, 96
 START = np.datetime64("2024-03-04T00:00:00", "s")
 REPEATS = 7
+TRAINING_DAYS = 28
 BATCHES = (1, 10, 100, 1000, 10_000)
 
 
@@ -79,7 +81,7 @@ def make(trace: Trace) -> tuple[bytes, LoadedModel, Candidates, Blend, Spread]:
     spread = fit_spread(choice.folds, choice.blend)
     named = replace(choice, blend=blend)
     sealed = _sealed(build_graph(candidates, blend, spread), _info(trace, until, None, named, rows))
-    return sealed, load_bytes(sealed, "benchmark model", threads=2), candidates, blend, spread
+    return sealed, load_bytes(sealed, "benchmark model"), candidates, blend, spread
 
 
 def ready(model: LoadedModel, load: NDArray[np.float32], days: int) -> StepForecaster:
@@ -109,8 +111,8 @@ def memory_mb(sealed: bytes, n_cells: int) -> float:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "model.onnx"
         file.write_bytes(sealed)
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-            return pool.submit(peak_mb, file, n_cells).result()
+        command = [sys.executable, "-m", "benchmarks.forecast_memory", str(file), str(n_cells)]
+        return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def lightgbm_ms(features: NDArray[np.float32]) -> float:
@@ -129,6 +131,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--cells", type=int, default=10_000)
     arguments.add_argument("--skip-lightgbm", action="store_true")
+    arguments.add_argument("--skip-training", action="store_true")
     options = arguments.parse_args()
     n = options.cells
     where = f"{n} cells x {PER_DAY} steps x 5 quantiles, 2 cores, invented loads of 15 min"
@@ -175,6 +178,13 @@ def main() -> None:
         bar=("<=", 10),
         conditions=f"{10 * n} against {n} cells",
     )
+    if not options.skip_training:
+        trace = invented(n, TRAINING_DAYS)
+        began = time.perf_counter()
+        train(trace)
+        minutes = (time.perf_counter() - began) / 60
+        span = f"{n} cells x {TRAINING_DAYS} days of {STEP_S} s, trace in memory"
+        print_row("train_minutes", minutes, "min", bar=("<=", 10), conditions=span)
 
 
 if __name__ == "__main__":

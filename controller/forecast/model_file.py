@@ -121,8 +121,8 @@ def seal(onnx_bytes: bytes) -> bytes:
     return onnx_bytes + _SEAL_HEAD + hashlib.sha256(onnx_bytes).hexdigest().encode()
 
 
-def load_model(path: Path, *, threads: int = 2) -> LoadedModel:
-    """Read a model file, for runs on ``threads`` threads. Raises ModelError naming file, what is wrong and a remedy."""
+def load_model(path: Path) -> LoadedModel:
+    """Read a model file. Raises ModelError naming file, what is wrong and a remedy."""
     try:
         status = path.stat()
         if stat.S_ISREG(status.st_mode) and status.st_size <= MAX_FILE_BYTES:
@@ -136,10 +136,10 @@ def load_model(path: Path, *, threads: int = 2) -> LoadedModel:
         raise ModelError(f"{path}: this is no file but a folder or device; name the .onnx file")
     if status.st_size > MAX_FILE_BYTES:
         raise ModelError(_too_large(str(path), status.st_size))
-    return load_bytes(data, str(path), threads=threads)
+    return load_bytes(data, str(path))
 
 
-def load_bytes(data: bytes, source: str, *, threads: int = 2) -> LoadedModel:
+def load_bytes(data: bytes, source: str) -> LoadedModel:
     """A model from the bytes of a file; messages name ``source``. Raises ModelError."""
     if len(data) > MAX_FILE_BYTES:
         raise ModelError(_too_large(source, len(data)))
@@ -149,7 +149,7 @@ def load_bytes(data: bytes, source: str, *, threads: int = 2) -> LoadedModel:
         info = _read_info(outline)
         _check_versions(outline)
         _check_outline(outline, info)
-        session = _open(data, outline, threads)
+        session = _open(data, outline)
     except WireError as error:
         raise ModelError(
             f"{source}: not a model to be used: {_printable(str(error))}; {_DOCUMENTED}"
@@ -242,12 +242,13 @@ def _shown(name: str, element: int, shape: list[int | None]) -> str:
     return f"{name[:60]!r} {kind} [{', '.join('N' if size is None else str(size) for size in shape[:8])}]"
 
 
-def _open(data: bytes, outline: Outline, threads: int) -> onnxruntime.InferenceSession:
+def _open(data: bytes, outline: Outline) -> onnxruntime.InferenceSession:
     import onnxruntime
 
     _prepare_process()
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+    # one, as ``runtime`` runs batches side by side: threads inside them took a third longer on two cores
+    options.intra_op_num_threads, options.inter_op_num_threads = 1, 1
     options.log_severity_level = 4  # what it has to say comes as an exception
     options.add_session_config_entry("session.use_env_allocators", "1")
     options.add_session_config_entry("session.load_model_format", "ONNX")  # never its own, known by its magic

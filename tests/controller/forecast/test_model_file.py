@@ -38,7 +38,7 @@ def file(tmp_path: Path, models: Any) -> Path:
 
 
 def test_a_model_runs_in_batches_and_says_what_it_is(models: Any, file: Path) -> None:
-    model = load_model(file, threads=1)
+    model = load_model(file)
     assert model.info == ModelInfo(**models.info)
     assert model.source == str(file)
     assert model.sha256 == file.read_bytes()[-64:].decode()
