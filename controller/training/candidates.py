@@ -122,7 +122,7 @@ def _fit_ridge(rows: Rows, residual: Float32, h: int, horizon: int) -> Pipeline:
     Rows weigh as their usual load: a line cannot be right everywhere, and errors count in loads.
     """
     known = np.isfinite(residual)
-    inputs, target = rows.features[known][:, columns_at(h, horizon)], residual[known]
+    inputs, target = rows.features[:, columns_at(h, horizon)][known], residual[known]
     usual = np.exp(rows.features[known, ahead_columns("base", horizon)[h - 1]])
     weight = rows.weight[known] * usual / usual.mean()
     model = make_pipeline(StandardScaler(), Ridge(RIDGE_ALPHA))
@@ -151,7 +151,7 @@ def _fit_boosting(
         early_stopping=False,
         random_state=seed,
     )
-    return model.fit(rows.features[known][:, columns], rest[known], sample_weight=rows.weight[known])
+    return model.fit(rows.features[:, columns][known], rest[known], sample_weight=rows.weight[known])
 
 
 def _fit_mlp(
@@ -161,7 +161,7 @@ def _fit_mlp(
     known = np.isfinite(left).mean(1)
     enough = known >= min(0.5, known.max())
     scaler = StandardScaler()
-    inputs = scaler.fit_transform(rows.features[enough][:, anchor_columns(anchors, horizon)])
+    inputs = scaler.fit_transform(rows.features[:, anchor_columns(anchors, horizon)][enough])
     target = np.clip(np.nan_to_num(left[enough]), -MLP_LIMIT, MLP_LIMIT)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the number of passes is the budget

@@ -67,7 +67,7 @@ def fit_spread(folds: list[Fold], blend: Blend) -> Spread:
     for h in blend.anchors:
         miss = misses[:, h - 1]
         known = np.isfinite(miss)
-        inputs = features[known][:, columns_at(h, horizon)]
+        inputs = features[:, columns_at(h, horizon)][known]
         model = make_pipeline(StandardScaler(), Ridge(ALPHA))
         model.fit(inputs, np.log(np.abs(miss[known]) + LEAST_MISS))
         scale = np.exp(np.clip(model.predict(inputs), *LIMITS))
