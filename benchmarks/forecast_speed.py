@@ -1,7 +1,7 @@
 """How fast the forecaster is: 10,000 cells, 96 steps ahead, five quantiles, from raw observation to array.
 
-Run: ``python -m benchmarks.forecast_speed [--cells 10000] [--skip-lightgbm] [--skip-training]``. Needs ``.[bench]``. The model is trained
-here on invented loads of 15 minutes; peers run in the same process on the same features:
+Run: ``python -m benchmarks.forecast_speed [--cells 10000] [--skip-lightgbm] [--skip-training]``. Needs ``.[bench]``.
+The model is trained here on invented loads of 15 minutes; peers run in the same process on the same features:
 
 - scikit-learn's own predict of the estimators that the graph was made of, in batches of 1 to 10,000 cells: worst ratio;
 - LightGBM, one model of 100 trees for each of 96 steps ahead.

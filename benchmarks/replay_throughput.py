@@ -25,6 +25,7 @@ from controller.replay.scene import Scene, make_scene
 from controller.worlds import load_world
 from hw.plant import Figures, Groups, execute
 from hw.tables import pack
+from policies.policy import Allowance
 from traces.synthesis import SynthSpec, generate
 
 N_CELLS, N_STEPS, STEP_S, STEPS_A_DAY = 100_000, 672, 900, 96
@@ -58,7 +59,9 @@ def planned(n_sites: int, days: int) -> tuple[Scene, NDArray[np.uint8], float]:
     begin = time.perf_counter()
     scene = make_scene(trace, WORLD, seed=0)
     profile = load_profile(None)
-    controller = make_controller(make_planner("predictive", scene, profile), scene, profile, 0.01)
+    controller = make_controller(
+        make_planner("predictive", scene, profile), scene, profile, Allowance(0.001, 0.01)
+    )
     plan = run_controller(controller, scene, progress=lambda _: None).plan
     return scene, plan, time.perf_counter() - begin
 

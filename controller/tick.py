@@ -25,7 +25,7 @@ from hw.world import SYMBOL
 from policies.forecast import Forecast
 from policies.guards import Guards
 from policies.network import Network
-from policies.policy import Planner, View
+from policies.policy import Allowance, Planner, View
 
 LARGEST_CARRIED = (
     1.01  # traffic above it cannot have been carried, so the report is wrong [ratio of full rate]
@@ -65,14 +65,14 @@ class Controller:
         *,
         tick_s: int,
         time_zone: str,
-        allowed_cell_below_target_share: float,
+        allowance: Allowance,
         outlook: Outlook | None = None,
     ) -> None:
         self.outlook = outlook
         self._network, self._tables = network, tables
         self._planner, self._guards, self._forecaster = planner, guards, forecaster
         self._tick_s, self._zone = tick_s, ZoneInfo(time_zone)
-        self._allowed_cell_below = allowed_cell_below_target_share
+        self._allowance = allowance
         self._level = np.full(network.n_cells, SYMBOL, np.uint8)
         self._held_s = np.zeros(network.n_cells, np.int64)
         self._wake_left = np.zeros(network.n_cells, np.int64)  # samples until a woken cell is on air
@@ -97,7 +97,7 @@ class Controller:
             held_s=self._held_s,
             offered=offered,
             forecast=forecast,
-            allowed_cell_below_target_share=self._allowed_cell_below,
+            allowance=self._allowance,
         )
         decision = self._guards.apply(self._planner.plan(view), self._level, fresh, overloaded, local.day)
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)

@@ -52,6 +52,14 @@ REASON_WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
+class Allowance:
+    """Service limits on traffic that misses its throughput target. [ratio]"""
+
+    of_all: float  # of the traffic of the network
+    of_cell: float  # of a cell's own
+
+
+@dataclass(frozen=True, slots=True)
 class View:
     """What a planner knows at a tick. n cells, s samples of the tick that just ended."""
 
@@ -61,7 +69,7 @@ class View:
     held_s: NDArray[np.int64]  # (n,) time at that level [s]
     offered: NDArray[np.float32]  # (n, s) estimated offered load, NaN unknown [ratio]
     forecast: Forecast | None
-    allowed_cell_below_target_share: float  # service limit on a cell's own traffic below target [ratio]
+    allowance: Allowance
 
 
 @dataclass(frozen=True, slots=True)

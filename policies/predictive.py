@@ -26,6 +26,7 @@ from policies.profile import PredictiveProfile
 
 # A cell's risk price rises with the square of the share of its allowance that is left, down to this.
 LEAST_LEFT = 0.02
+UNJUDGED_DAYS = 2.0
 AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a level's capacity
 TINY = 1e-30  # risk that a factor of infinity still forbids
 
@@ -86,8 +87,10 @@ class PredictivePlanner:
         s = self._settings
         days = self._ticks_seen * view.tick_s / 86400
         missed = self._missed / np.maximum(self._offered, 1e-9)
-        left = np.maximum(1 - missed / view.allowed_cell_below_target_share, LEAST_LEFT)
-        risk = s.risk_price * (1 + s.caution / (1 + days)) / left**2
+        left = np.maximum(1 - missed / view.allowance.of_cell, LEAST_LEFT)
+        # a cell that takes more than its part of what the network may miss pays more; its first days count little
+        taken = missed * days / (days + UNJUDGED_DAYS) / view.allowance.of_all
+        risk = s.risk_price * (1 + s.caution / (1 + days)) * (1 + taken**2) / left**2
         ready = days >= s.off_air_after_h / 24
         price = Prices(
             power=idle_power,

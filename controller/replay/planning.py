@@ -19,7 +19,7 @@ from hw.telemetry import SimulatedPlant
 from hw.world import FULL, SYMBOL
 from policies.baselines import FixedPlanner, ThresholdPlanner, TimerPlanner
 from policies.guards import Guards
-from policies.policy import Planner
+from policies.policy import Allowance, Planner
 from policies.predictive import PredictivePlanner
 from policies.profile import Profile
 
@@ -75,7 +75,7 @@ def make_controller(
     planner: Planner,
     scene: Scene,
     profile: Profile,
-    allowed_cell_below_target_share: float,
+    allowance: Allowance,
     *,
     model: LoadedModel | None = None,
     true_inputs: bool = False,
@@ -103,7 +103,7 @@ def make_controller(
         forecaster,
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,
-        allowed_cell_below_target_share=allowed_cell_below_target_share,
+        allowance=allowance,
         outlook=outlook,
     )
 

@@ -28,6 +28,7 @@ from controller.replay.scene import Scene, make_tables
 from controller.replay.stage import Progress, Stage, Task, quiet
 from hw.plant import Figures
 from hw.tables import Tables
+from policies.policy import Allowance
 
 
 @dataclass(slots=True)
@@ -99,10 +100,11 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     if name not in CAUSAL + ANALYSIS:
         raise KeyError(name)
     planner = make_planner(name, scene, stage.profile)
-    allowed = task.world.evaluation.service.cell_below_target_share
+    service = task.world.evaluation.service
+    allowance = Allowance(service.below_target_share, service.cell_below_target_share)
     model = task.model if name == MODELLED else None
     controller = make_controller(
-        planner, scene, stage.profile, allowed, model=model, true_inputs=name == TRUE
+        planner, scene, stage.profile, allowance, model=model, true_inputs=name == TRUE
     )
     return run_controller(
         controller, scene, keep_forecast=keep, progress=lambda s: progress(name, (block + s) / n_blocks)

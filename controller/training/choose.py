@@ -69,7 +69,7 @@ def choose(series: Series, until: int, seed: int, progress: Progress) -> Choice:
         rows = later_rows(series, start, min(start + length, until), rng)
         folds.append(Fold(rows, fitted.correct(rows.features)))
     days = [start // series.per_day for start in starts]
-    return _decide(folds, anchors, np.mean(days), len(folds) * length / series.per_day)
+    return _decide(folds, anchors, float(np.mean(days)), len(folds) * length / series.per_day)
 
 
 def _unvalidated(series: Series, until: int, seed: int) -> Choice:

@@ -17,7 +17,7 @@ from hw.telemetry import SimulatedPlant
 from hw.world import SYMBOL
 from policies.guards import Guards
 from policies.network import Network
-from policies.policy import Decision, Planner, Reason, View
+from policies.policy import Allowance, Decision, Planner, Reason, View
 from policies.predictive import PredictivePlanner
 from policies.profile import Profile
 
@@ -56,7 +56,7 @@ class Site:
             self.forecaster,
             tick_s=TICK_S,
             time_zone=zone,
-            allowed_cell_below_target_share=0.01,
+            allowance=Allowance(0.001, 0.01),
         )
         self.now, self.level = MONDAY, np.full(N, SYMBOL, np.uint8)
 

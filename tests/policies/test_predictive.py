@@ -15,7 +15,7 @@ from hw.tables import Tables
 from hw.world import SYMBOL
 from policies.forecast import Forecast
 from policies.network import Network
-from policies.policy import Reason, View
+from policies.policy import Allowance, Reason, View
 from policies.predictive import PredictivePlanner, target_load
 from policies.profile import PredictiveProfile, Profile
 from tests.policies.naive_planner import SPT, Twin
@@ -42,7 +42,7 @@ def view(
         held_s=np.zeros(len(level), np.int64),
         offered=np.asarray(offered, np.float32),
         forecast=forecast,
-        allowed_cell_below_target_share=allowed,
+        allowance=Allowance(np.inf, allowed),
     )
 
 
