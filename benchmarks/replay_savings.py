@@ -1,5 +1,6 @@
 """What the shipped profile saves and whether it holds the limits, unchanged, on many networks. One JSON object a line.
 
+Planning alone; benchmarks/captured_share.py is about the same profile with the guard loop.
 Recorded networks are read from QUIETCELL_DATA; synthetic ones need nothing. The first rows, without a suffix, are those
 of the ITU network in world 3gpp-cat1-set1 at the default sigma and seed 0.
 """
@@ -30,10 +31,11 @@ BARS = {
 
 
 def figures_of(
-    trace: Trace, world: str, seed: int, sigma: float | None, *, ceiling: bool
+    trace: Trace, world: str, seed: int, sigma: float | None, *, ceiling: bool, guard: bool = False
 ) -> dict[str, float]:
     """Figures of ``predictive`` with the shipped profile."""
-    stage = Stage(Task(trace, world_for(world, trace), load_profile(None), seed), sigma=sigma)
+    task = Task(trace, world_for(world, trace), load_profile(None), seed, guard=guard)
+    stage = Stage(task, sigma=sigma)
     none, symbol = run_policy("none", stage).outcome, run_policy("symbol", stage).outcome
     ours = run_policy("predictive", stage).outcome
     service = stage.task.world.evaluation.service

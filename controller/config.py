@@ -40,6 +40,7 @@ class RunConfig(BaseModel):
     world: str | None = None
     profile: str | None = None
     model: str | None = None
+    guard: bool = False
     policies: tuple[str, ...] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     prices: PriceConfig | None = None

@@ -41,6 +41,7 @@ class Observation:
 
     carried: NDArray[np.float32]  # (n, s) traffic carried, NaN unknown [ratio of full rate]
     level: NDArray[np.uint8]  # (n,) reported level
+    awake: NDArray[np.bool_] | None = None  # (n, s) samples in which the guard loop had it at full instead
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Commands:
     level: NDArray[np.uint8]
     reason: NDArray[np.uint8]
     forecast: Forecast | None
+    risk: NDArray[np.float64] | None = None  # price of missed traffic, for the guard loop [power_unit]
 
 
 class Controller:
@@ -96,6 +98,7 @@ class Controller:
             level=self._level,
             held_s=self._held_s,
             offered=offered,
+            awake=None if observation is None else observation.awake,
             forecast=forecast,
             allowance=self._allowance,
         )
@@ -104,7 +107,7 @@ class Controller:
         waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
         self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
         self._level = decision.level
-        return Commands(decision.level, decision.reason, forecast)
+        return Commands(decision.level, decision.reason, forecast, decision.risk)
 
     def _take_in(
         self, observation: Observation | None, local: LocalTime
@@ -123,6 +126,8 @@ class Controller:
             self._forecaster.observe(offered, local.second_of_day // self._tick_s - 1)
         capacity = self._tables.capacity[self._network.groups.model, observation.level]
         at_limit = (observation.carried >= LIMIT_SHARE * capacity[:, None]) & (capacity > 0)[:, None]
+        if observation.awake is not None:
+            at_limit &= ~observation.awake
         fresh = np.asarray(np.isfinite(offered).any(1))
         return offered, fresh, np.asarray(at_limit.mean(1) >= OVERLOADED_SHARE)
 
@@ -132,24 +137,40 @@ class Controller:
         absurd = ((offered < 0) | (offered > LARGEST_CARRIED)).any(1)
         offered[absurd] = np.nan
         n, samples = offered.shape
-        off_until = np.where(self._tables.asleep[observation.level], samples, self._wake_left)
-        if off_until.any():
+        asleep = self._tables.asleep[observation.level]
+        off = np.arange(samples) < np.where(asleep, samples, self._wake_left)[:, None]
+        if observation.awake is not None:
+            off[asleep] &= ~self._on_air(observation)[asleep]
+        if off.any():
             weight = np.ones(n) if self._forecaster is None else self._forecaster.weight()
-            split_groups(self._network.groups, self._network.coupled, off_until, weight, offered)
+            split_groups(self._network.groups, self._network.coupled, off, weight, offered)
         self._wake_left = np.maximum(self._wake_left - samples, 0)
         return offered
 
+    def _on_air(self, observation: Observation) -> NDArray[np.bool_]:
+        """Samples in which cells that the guard loop woke are through with waking. (n, samples)"""
+        assert observation.awake is not None
+        needs = self._tables.wake_samples[observation.level]
+        for_samples = np.zeros(len(needs), np.int64)
+        on_air = np.empty_like(observation.awake)
+        for t in range(on_air.shape[1]):
+            for_samples = np.where(observation.awake[:, t], for_samples + 1, 0)
+            on_air[:, t] = for_samples > needs
+        return on_air
+
 
 @njit(cache=True)
-def split_groups(groups, coupled, off_until, weight, offered):  # type: ignore[no-untyped-def]
+def split_groups(groups, coupled, off, weight, offered):  # type: ignore[no-untyped-def]
     """Share what a group carried while cells were off air among all its cells, in place.
 
-    ``off_until`` (n,) samples at the beginning of the tick in which a cell is off air; ``weight`` (n,) proportions.
+    ``off`` (n, samples) where a cell is off air; ``weight`` (n,) proportions.
     """
     for g in coupled:
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
         whole = weight[members].sum()
-        for t in range(min(offered.shape[1], off_until[members].max())):
+        for t in range(offered.shape[1]):
+            if not off[members, t].any():
+                continue
             total = 0.0
             for i in members:
                 total += offered[i, t]

@@ -19,7 +19,7 @@ from hw.waking import after_sample, before_sample, service_begin
 from hw.world import SYMBOL
 
 # columns of the figures per cell and day; behind them L columns of samples and L of energy by level
-OFFERED, UNSERVED, BELOW, LOST, CHANGES, N_COLUMNS = 0, 1, 2, 3, 4, 5
+OFFERED, UNSERVED, BELOW, LOST, CHANGES, WAKES, N_COLUMNS = 0, 1, 2, 3, 4, 5, 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,25 @@ def execute(
     if len(together):
         _execute_groups(tables, groups, together, path, ul_per_dl, plan, clock, table, latency, energy_tick)
     return Figures(table, latency, energy_tick, n_levels)
+
+
+@njit(cache=True)
+def count_changes(path, plan, awake, samples_per_tick, samples_per_day, table):  # type: ignore[no-untyped-def]
+    """Write the changes of ``plan`` (n, ticks) and the wakes by ``awake`` (n, samples) into a plant's ``table``.
+
+    As in the plant, a change counts in the first recorded sample at a level other than that of the last one.
+    """
+    for i in range(len(path)):
+        table[i, :, CHANGES] = 0
+        last, woken = SYMBOL, False
+        for t in range(path.shape[1]):
+            if np.isnan(path[i, t]):
+                continue
+            level, row = plan[i, t // samples_per_tick], table[i, t // samples_per_day]
+            row[CHANGES] += (level != last) & (max(level, last) > SYMBOL)
+            by_guard = awake[i, t] and level > SYMBOL
+            row[WAKES] += by_guard and not woken
+            last, woken = level, by_guard
 
 
 @njit(inline="always")

@@ -1,17 +1,48 @@
-"""What a joint level is expected to cost in one tick: power, and traffic that will probably miss its target."""
+"""What a level is expected to cost in one tick: power, and traffic that will probably miss its target."""
 
 from __future__ import annotations
 
 import math
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from hw.sharing import share_out
-from hw.tables import draw
+from hw.tables import Tables, draw
 from hw.world import SYMBOL
 
+# the load that the sample before lets expect: nodes and weights of a normal distribution (Gauss-Hermite)
+NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
+NODE_WEIGHTS = NODE_WEIGHTS / NODE_WEIGHTS.sum()
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
+
+
+def target_load(tables: Tables) -> NDArray[np.float32]:
+    """Largest offered load at which a level still meets the throughput target. (M, L) [ratio]
+
+    A minute is below target when rate x (g - r) < min(target, share x rate x (1 - r)).
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_share = (tables.rate - tables.target_share) / (1 - tables.target_share)
+    by_target = tables.rate - tables.target / tables.full_rate
+    limit = np.minimum(np.maximum(by_share, by_target), tables.capacity)
+    limit[:, : SYMBOL + 1] = np.inf  # awake as under none: never below it
+    return np.asarray(np.where(tables.asleep, 0, limit), np.float32)
+
+
+class Prices(NamedTuple):
+    """What a tick of idle power, of missed traffic and of a change cost. n cells."""
+
+    power: NDArray[np.float64]  # (n,) power on air without traffic, the unit of the other two [power_unit]
+    risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
+    change: float  # per change, in idle power
+    off_air: float  # factor on the risk while cells of the group are off air
+    surge_probability: float  # per tick, of a surge that no forecast sees
+    surge_load: float  # its size [ratio of full rate]
+    ready: NDArray[np.bool_]  # (n,) measured for long enough that its group may leave the air
+    open_sd: NDArray[np.float64]  # (n,) of the log load of a sample, seen from the one before; 0 unwatched
 
 
 @njit(inline="always")
@@ -21,6 +52,27 @@ def tail_traffic(mean, log_sd, limit):  # type: ignore[no-untyped-def]
         return mean
     above = (math.log(mean / limit) + 0.5 * log_sd * log_sd) / log_sd
     return mean * 0.5 * math.erfc(-above * 0.7071067811865476)
+
+
+@njit(cache=True)
+def watched_price(tables, limit, model, level, log_median, log_sd, risk, open_sd):  # type: ignore[no-untyped-def]
+    """Expected price of a sample at ``level`` with the guard loop: in each sample the cheaper of staying and waking.
+
+    The samples before say where the next one lies, up to ``open_sd`` of its spread.
+    """
+    if level <= SYMBOL:
+        mean = min(math.exp(log_median + 0.5 * log_sd * log_sd), 1.0)
+        return np.float64(draw(tables, model, level, np.float32(mean), np.float32(0)))
+    open_sd = min(open_sd, log_sd)
+    seen_sd = math.sqrt(log_sd * log_sd - open_sd * open_sd)
+    price = 0.0
+    for node in range(len(NODES)):
+        mean = min(math.exp(log_median + seen_sd * NODES[node] + 0.5 * open_sd * open_sd), 1.0)
+        awake = draw(tables, model, SYMBOL, np.float32(mean), np.float32(0))
+        stay = draw(tables, model, level, np.float32(mean), np.float32(0))
+        stay += risk * tail_traffic(mean, open_sd, limit[model, level])
+        price += NODE_WEIGHTS[node] * min(stay, awake)
+    return price
 
 
 @njit(cache=True)

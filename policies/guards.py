@@ -64,7 +64,7 @@ class Guards:
         wanted[partner], reason[partner] = level[partner], Reason.GUARD_BUDGET
         wake(self._uncovered(wanted), Reason.GUARD_UNCOVERED)
         self._changes += (wanted != level) & (np.maximum(wanted, level) > SYMBOL)
-        return Decision(wanted, reason)
+        return Decision(wanted, reason, decision.risk)
 
     def _uncovered(self, level: NDArray[np.uint8]) -> NDArray[np.bool_]:
         """True for cells off air of which no candidate is on air. (n,)"""

@@ -29,7 +29,7 @@ class Wakes(NamedTuple):
 
 
 @njit(cache=True)
-def _wake_clock(path, samples_per_tick):  # type: ignore[no-untyped-def]
+def wake_clock_of(path, samples_per_tick):  # type: ignore[no-untyped-def]
     """Samples since the tick began, ``NO_WAKE`` once a cell of the group was unrecorded. (samples,)
 
     An unrecorded sample ends the waking of its cell. Here it ends that of the whole group, so the price of a
@@ -76,7 +76,7 @@ def _add(row, wakes, at, missed, slow):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _shared_service(tables, models, offered, levels, load, placed):  # type: ignore[no-untyped-def]
+def shared_service(tables, models, offered, levels, load, placed):  # type: ignore[no-untyped-def]
     """Unserved and below-target traffic of one sample of a group that shares traffic."""
     unserved, below = 0.0, 0.0
     for k in range(len(offered)):
@@ -116,7 +116,7 @@ def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes,
             if not np.isnan(offered[k]) and not tables.asleep[levels[k]]:
                 asked = np.float32(max(load[k], np.float64(offered[k])))
                 row[ENERGY] += draw(tables, models[k], levels[k], asked, ul_per_dl[k, t // per_step])
-        missed, slow = _shared_service(tables, models, offered, levels, load, placed)
+        missed, slow = shared_service(tables, models, offered, levels, load, placed)
         _add(row, wakes, wake_clock[t], missed, slow)
 
 
@@ -124,7 +124,7 @@ def _price_shared(tables, models, matrix, levels, path, ul_per_dl, clock, wakes,
 def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, clock, wakes, out):  # type: ignore[no-untyped-def]
     """All joint states of a group. ``out`` (ticks, S, N_SUMS + 2 W)."""
     n, ticks, n_states = len(models), out.shape[0], out.shape[1]
-    wake_clock = _wake_clock(path, clock[0])
+    wake_clock = wake_clock_of(path, clock[0])
     alone = np.zeros((n, len(tables.asleep), ticks, out.shape[2]))
     for k in range(n):
         for level in range(SYMBOL, len(tables.asleep)):

@@ -109,3 +109,16 @@ def relax_changes(cost, radix, stride, price):  # type: ignore[no-untyped-def]
             for level in range(radix[j]):
                 at = s + level * stride[j]
                 cost[at] = min(cost[at], least + price)
+
+
+@njit(inline="always")
+def state_of(levels, n_states, members, now):  # type: ignore[no-untyped-def]
+    """Number of the joint state that a group is in; all awake where it is none of them."""
+    n = len(members)
+    for s in range(n_states):
+        same = True
+        for j in range(n):
+            same = same and levels[s * n + j] == now[members[j]]
+        if same:
+            return s
+    return 0

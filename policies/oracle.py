@@ -10,19 +10,14 @@ what it needs above the bound is the duality gap.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
 
-from hw.sharing import Groups
-from hw.tables import Tables
 from policies.cheapest import cheapest_plans
-from policies.hindsight import N_SUMS, Wakes, price_states
-from policies.joint import States, joint_states
-from policies.network import Network
+from policies.price_tables import Levels, PriceTables
 
 GAP_WANTED = 1e-4
 FORBIDDING = (
@@ -54,47 +49,6 @@ class Budgets:
         return np.array([self.unserved, self.below, self.changes])
 
 
-class Block(NamedTuple):
-    """The priced states of a part of the network."""
-
-    states: States
-    groups: Groups
-    table: NDArray[np.float32]  # see policies.hindsight
-
-
-@dataclass(slots=True)
-class PriceTables:
-    """Energy and service of every joint state in every tick, block by block."""
-
-    ticks: int
-    wakes: Wakes
-    blocks: list[Block] = field(default_factory=list)
-
-    def add(
-        self,
-        tables: Tables,
-        network: Network,
-        path: NDArray[np.float32],
-        ul_per_dl: NDArray[np.float32],
-        spt: int,
-    ) -> None:
-        """Price one block of whole groups. ``path`` (n, samples), ``ul_per_dl`` (n, steps), ``spt`` samples a tick."""
-        states = joint_states(network, tables.asleep)
-        columns = N_SUMS + 2 * len(self.wakes.samples)
-        table = np.zeros((int(states.state_start[-1]) * self.ticks, columns), np.float32)
-        clock = (spt, path.shape[1] // ul_per_dl.shape[1])
-        price_states(tables, network.groups, states, path, ul_per_dl, clock, self.wakes, self.ticks, table)
-        self.blocks.append(Block(states, network.groups, table))
-
-
-def wake_times(tables: Tables, allowed: NDArray[np.bool_]) -> Wakes:
-    """Wake-up times of the levels that some cell of ``allowed`` (n, L) may use."""
-    used = allowed.any(0) & (tables.wake_samples > 0)
-    samples = np.unique(tables.wake_samples[used]).astype(np.int64)
-    of_level = np.where(used, np.searchsorted(samples, tables.wake_samples), -1)
-    return Wakes(samples, of_level.astype(np.int64))
-
-
 @dataclass(slots=True)
 class _Answer:
     prices: NDArray[np.float64]
@@ -123,8 +77,8 @@ class Solver:
     bound: float  # least energy of any plan within the budgets [power_unit x samples]
     below_of_group: NDArray[np.float64]  # (groups,) infinite for the groups that may exceed their own limit
 
-    def plans(self, budgets: Budgets) -> list[NDArray[np.uint8]]:
-        """Nearly cheapest levels (cells, ticks) within ``budgets`` by the tables, one array per block."""
+    def plans(self, budgets: Budgets) -> list[Levels]:
+        """Nearly cheapest levels within ``budgets`` by the tables, block by block."""
         return _levels(self.tables, _mix(self.tables, self.answers, budgets.as_array(), self.below_of_group))
 
 
@@ -165,8 +119,10 @@ def _limit_groups(
 
 def _ask(tables: PriceTables, prices: NDArray[np.float64]) -> _Answer:
     totals, plans = [], []
-    for states, groups, table in tables.blocks:
+    for block in tables.blocks:
+        states, groups, table = block.states, block.groups, block.table
         n_groups = len(states.n_states)
+        tables.reprice(block, prices)
         plan, total = np.empty((n_groups, tables.ticks), np.uint16), np.empty((n_groups, 4))
         cheapest_plans(states, groups.group_start, tables.ticks, table, tables.wakes, prices, plan, total)
         totals.append(total)
@@ -263,16 +219,22 @@ def _improve(
     return chosen
 
 
-def _levels(tables: PriceTables, chosen: list[_Answer]) -> list[NDArray[np.uint8]]:
+def _levels(tables: PriceTables, chosen: list[_Answer]) -> list[Levels]:
     """Plans of joint states as levels of cells, block by block."""
     levels, g = [], 0
-    for b, (states, groups, _) in enumerate(tables.blocks):
+    for b, (states, groups, _, _) in enumerate(tables.blocks):
         plan = np.empty((len(groups.model), tables.ticks), np.uint8)
+        mine = chosen[g : g + len(states.n_states)]
+        awake = tables.awake(
+            tables.blocks[b],
+            np.array([answer.prices[:2] for answer in mine]),
+            np.array([answer.plans[b][k] for k, answer in enumerate(mine)]),
+        )
         for k in range(len(states.n_states)):
             members = groups.member[groups.group_start[k] : groups.group_start[k + 1]]
             first, n = states.level_start[k], len(members)
             table = states.levels[first : first + states.n_states[k] * n].reshape(-1, n)
             plan[members] = table[chosen[g].plans[b][k]].T
             g += 1
-        levels.append(plan)
+        levels.append(Levels(plan, awake))
     return levels

@@ -70,6 +70,7 @@ class View:
     offered: NDArray[np.float32]  # (n, s) estimated offered load, NaN unknown [ratio]
     forecast: Forecast | None
     allowance: Allowance
+    awake: NDArray[np.bool_] | None = None  # (n, s) samples in which the guard loop had the cell at full
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ class Decision:
 
     level: NDArray[np.uint8]
     reason: NDArray[np.uint8]
+    risk: NDArray[np.float64] | None = (
+        None  # price of a sample of missed traffic, for the guard loop [power_unit]
+    )
 
 
 class Planner(Protocol):

@@ -9,7 +9,6 @@ horizon gives the cheapest plan; its first tick is the decision.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit, prange
@@ -18,8 +17,9 @@ from numpy.typing import NDArray
 from hw.sharing import local_candidates
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
-from policies.expected import price_tick, tail_traffic
-from policies.joint import hamming, joint_states, relax_changes
+from policies.expected import Prices, price_tick, tail_traffic, target_load, watched_price
+from policies.forecast import Forecast
+from policies.joint import hamming, joint_states, relax_changes, state_of
 from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
@@ -31,40 +31,23 @@ AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a le
 TINY = 1e-30  # risk that a factor of infinity still forbids
 
 
-def target_load(tables: Tables) -> NDArray[np.float32]:
-    """Largest offered load at which a level still meets the throughput target. (M, L) [ratio]
-
-    A minute is below target when rate x (g - r) < min(target, share x rate x (1 - r)).
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        by_share = (tables.rate - tables.target_share) / (1 - tables.target_share)
-    by_target = tables.rate - tables.target / tables.full_rate
-    limit = np.minimum(np.maximum(by_share, by_target), tables.capacity)
-    limit[:, : SYMBOL + 1] = np.inf  # awake as under none: never below it
-    return np.asarray(np.where(tables.asleep, 0, limit), np.float32)
-
-
-class Prices(NamedTuple):
-    """What a tick of idle power, of missed traffic and of a change cost. n cells."""
-
-    power: NDArray[np.float64]  # (n,) power on air without traffic, the unit of the other two [power_unit]
-    risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
-    change: float  # per change, in idle power
-    off_air: float  # factor on the risk while cells of the group are off air
-    surge_probability: float  # per tick, of a surge that no forecast sees
-    surge_load: float  # its size [ratio of full rate]
-    ready: NDArray[np.bool_]  # (n,) measured for long enough that its group may leave the air
-
-
 class PredictivePlanner:
     """Plans all groups from a forecast. One instance per network; it counts what each cell missed."""
 
     needs_forecast = True
 
     def __init__(
-        self, network: Network, tables: Tables, settings: PredictiveProfile, *, samples_per_tick: int
+        self,
+        network: Network,
+        tables: Tables,
+        settings: PredictiveProfile,
+        *,
+        samples_per_tick: int,
+        watched: bool = False,
     ) -> None:
+        """``watched``: the guard loop (policies/surge.py) runs too, so a surge that it foresees costs little."""
         self._network, self._tables, self._settings = network, tables, settings
+        self._watched = watched
         self._states = joint_states(network, tables.asleep)
         self._limit = target_load(tables)
         self._samples_per_tick = samples_per_tick
@@ -100,13 +83,20 @@ class PredictivePlanner:
             surge_probability=s.surge_probability,
             surge_load=s.surge_load,
             ready=ready,
+            open_sd=self._open_sd(forecast),
         )
         belief = (forecast.log_median, forecast.log_sd, forecast.known)
         fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
         _plan_singles(*fixed, self._single, *belief, price, view.level, level, reason)
         if len(self._coupled):
             _plan_groups(*fixed, self._coupled, *belief, price, view.level, level, reason)
-        return Decision(level, reason)
+        return Decision(level, reason, price.risk)
+
+    def _open_sd(self, forecast: Forecast) -> NDArray[np.float64]:
+        """What the guard loop does not foresee of the coming sample. (n,)"""
+        if not self._watched:
+            return np.zeros(self._network.n_cells)
+        return forecast.log_sd[:, 0] if forecast.now is None else forecast.now.next_sd()
 
     def _learn_shortfall(self, view: View) -> None:
         """Count the traffic of each cell, and how much of it missed its target."""
@@ -114,7 +104,10 @@ class PredictivePlanner:
         offered = np.nan_to_num(view.offered)
         self._ticks_seen += np.isfinite(view.offered).any(1)
         self._offered += offered.sum(1)
-        self._missed += np.where(offered >= limit[:, None] * AT_LIMIT, offered, 0).sum(1)
+        missed = offered >= limit[:, None] * AT_LIMIT
+        if view.awake is not None:
+            missed &= ~view.awake
+        self._missed += np.where(missed, offered, 0).sum(1)
 
 
 @njit(cache=True)
@@ -198,7 +191,9 @@ def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _plan_single(tables, limit, model, levels, spt, log_median, log_sd, risk, change, now):  # type: ignore[no-untyped-def]
+def _plan_single(  # type: ignore[no-untyped-def]
+    tables, limit, model, levels, spt, log_median, log_sd, risk, change, now, open_sd
+):
     """Level of a cell of its own, and the level it would take if changes were free. ``log_median`` (H,)."""
     n, horizon = len(levels), len(log_median)
     to_go, cost, later = np.zeros(n), np.empty(n), np.zeros(n)
@@ -206,6 +201,11 @@ def _plan_single(tables, limit, model, levels, spt, log_median, log_sd, risk, ch
         mean = min(math.exp(log_median[h] + 0.5 * log_sd[h] * log_sd[h]), 1.0)
         for s in range(n):
             level = levels[s]
+            if open_sd > 0 and tables.wake_samples[level] == 0:
+                cost[s] = to_go[s] + watched_price(
+                    tables, limit, model, level, log_median[h], log_sd[h], risk, open_sd
+                )
+                continue
             tail = 0.0 if level <= SYMBOL else risk * tail_traffic(mean, log_sd[h], limit[model, level])
             # part of the next tick is still served by this level if waking takes long
             caught = (later[s] if h < horizon - 1 else tail) * min(tables.wake_samples[level] / spt, 1.0)
@@ -248,21 +248,9 @@ def _plan_singles(  # type: ignore[no-untyped-def]
             price.risk[i],
             price.change * price.power[i],
             now[i],
+            price.open_sd[i],
         )
         reason[i] = _reason(level[i], free, levels[-1])
-
-
-@njit(inline="always")
-def _state_of(levels, n_states, members, now):  # type: ignore[no-untyped-def]
-    """Number of the joint state that a group is in; all awake where it is none of them."""
-    n = len(members)
-    for s in range(n_states):
-        same = True
-        for j in range(n):
-            same = same and levels[s * n + j] == now[members[j]]
-        if same:
-            return s
-    return 0
 
 
 @njit(parallel=True, cache=True)
@@ -294,7 +282,7 @@ def _plan_groups(  # type: ignore[no-untyped-def]
             (price.surge_probability, price.surge_load),
             price.off_air if price.ready[members].all() else np.inf,
             price.change * price.power[members].mean(),
-            _state_of(levels, count, members, now),
+            state_of(levels, count, members, now),
         )
         for j in range(n):
             level[members[j]] = levels[best * n + j]

@@ -50,6 +50,15 @@ class GuardProfile(_Settings):
     max_changes_per_cell_day: Annotated[int, Field(ge=1)]
 
 
+class SurgeProfile(_Settings):
+    """The guard loop, which wakes cells between plans."""
+
+    risk_price: (
+        Positive  # as in ``PredictiveProfile``; with the guard loop the plan too is made at this price
+    )
+    hold_s: Annotated[int, Field(ge=1)]  # least time awake [s]
+
+
 class TimerProfile(_Settings):
     """A fixed night window in local time."""
 
@@ -75,5 +84,6 @@ class Profile(_Settings):
     forecast: ForecastProfile
     predictive: PredictiveProfile
     guards: GuardProfile
+    surge: SurgeProfile
     timer: TimerProfile
     threshold: ThresholdProfile

@@ -16,6 +16,7 @@ import typer
 from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.guard_option import Guarded
 from controller.cli.model_option import ModelFile, read_model
 from controller.config import load_profile
 from controller.wholefile import write_text_whole
@@ -63,6 +64,7 @@ def evaluate(
         typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False),
     ] = None,
     model: ModelFile = None,
+    guard: Guarded = False,
     out: Annotated[Path | None, typer.Option(help=f"Folder for {FILE_NAME}; made if absent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=f"Print {FILE_NAME} on standard output.")] = False,
     gate: Annotated[
@@ -98,6 +100,7 @@ def evaluate(
             model,
             gate or [],
             bootstrap,
+            guard=guard,
         )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -122,6 +125,8 @@ def _prepare(
     model: Path | None,
     gates: list[str],
     draws: int,
+    *,
+    guard: bool,
 ) -> Evaluation:
     """Read everything that can be wrong before the first replay. Numba is imported from here on."""
     from controller.evaluation.evaluation import Evaluation
@@ -138,7 +143,8 @@ def _prepare(
     parsed = tuple(parse_gate(text, ordered, KNOWN) for text in gates)
     settings, loaded = load_profile(profile), read_model(model)
     cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)))
-    return Evaluation(cases, settings, ordered, tuple(dict.fromkeys(seeds)), draws, parsed, model=loaded)
+    once = tuple(dict.fromkeys(seeds))
+    return Evaluation(cases, settings, ordered, once, draws, parsed, model=loaded, guard=guard)
 
 
 def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:

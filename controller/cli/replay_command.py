@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.guard_option import Guarded
 from controller.cli.model_option import ModelFile, read_model
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig, load_config, load_profile
@@ -52,6 +53,7 @@ def replay(
         typer.Option(help="Shipped profile or profile file. Default: balanced.", show_default=False),
     ] = None,
     model: ModelFile = None,
+    guard: Guarded = False,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json and report.html; made if absent.")
     ] = None,
@@ -89,6 +91,7 @@ def replay(
                         "world": world,
                         "profile": profile,
                         "model": None if model is None else str(model),
+                        "guard": guard or None,
                         "seed": seed,
                         "time_zone": time_zone,
                         "assume_overlay": assume_overlay or None,
@@ -142,6 +145,7 @@ def _prepare(settings: RunConfig) -> Replay:
         load_profile(settings.profile),
         settings.seed or 0,
         read_model(None if settings.model is None else Path(settings.model)),
+        settings.guard,
     )
     given = settings.prices
     prices = (

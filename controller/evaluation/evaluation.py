@@ -36,6 +36,7 @@ class Evaluation:
     draws: int
     gates: tuple[Gate, ...] = ()
     model: LoadedModel | None = None
+    guard: bool = False
     runs: list[Report] = field(default_factory=list)  # one report of each replay, the last may be partial
     complete: bool = False
 
@@ -44,7 +45,7 @@ class Evaluation:
             check_model(self._task(case, 0))
 
     def _task(self, case: Case, seed: int) -> Task:
-        return Task(case.trace, case.world, self.profile, seed, self.model)
+        return Task(case.trace, case.world, self.profile, seed, self.model, self.guard)
 
     @property
     def n_replays(self) -> int:

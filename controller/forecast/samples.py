@@ -20,7 +20,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from policies.forecast import Forecast
+from policies.forecast import Forecast, Now
 from policies.profile import ForecastProfile
 
 JUMP = 8.0  # squared surprise of a tick, in variances, from which the level is taken to have jumped
@@ -142,7 +142,22 @@ class Forecaster:
             log_median,
             log_sd,
         )
-        return Forecast(log_median, log_sd, self.state.samples > 0)
+        return Forecast(log_median, log_sd, self.state.samples > 0, self._now())
+
+    def _now(self) -> Now:
+        """Where the filter stands, for whoever follows the samples of the coming tick."""
+        state, s = self.state, self._settings
+        return Now(
+            state.level.copy(),
+            state.noise.copy(),
+            state.var_level.copy(),
+            state.covariance.copy(),
+            state.var_noise.copy(),
+            self._guide.slope,
+            s.drift_variance * state.wander,
+            s.noise_variance * state.spread,
+            s.persistence,
+        )
 
     def _follow(self, course: Course) -> Guide:
         """Movement from the filtered level: of what it is off the course now, a part lasts (a Gaussian condition)."""

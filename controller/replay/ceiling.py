@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from controller.replay.stage import Progress, Stage
 from hw.plant import BELOW, CHANGES, UNSERVED
-from policies.oracle import Budgets, PriceTables, solve, wake_times
+from policies.oracle import Budgets, solve
+from policies.price_tables import Levels, PriceTables, wake_times
 
 TIGHTENINGS = 6
 
@@ -19,7 +20,7 @@ class Ceiling:
     """The least energy of any plan within the limits, and a plan that comes near."""
 
     bound: float  # [power_unit x samples]
-    plans: list[NDArray[np.uint8]]  # (n, T) of each block
+    plans: list[Levels]  # of each block
 
 
 def find_ceiling(stage: Stage, progress: Progress) -> Ceiling:
@@ -48,7 +49,9 @@ def _price(stage: Stage, progress: Progress) -> tuple[PriceTables, Budgets]:
     priced: PriceTables | None = None
     for block, scene in stage.scenes():
         if priced is None:
-            priced = PriceTables(stage.clock.n_ticks, wake_times(scene.tables, stage.network.allowed))
+            priced = PriceTables(
+                stage.clock.n_ticks, wake_times(scene.tables, stage.network.allowed), stage.task.guard
+            )
         priced.add(scene.tables, scene.network, scene.path, scene.ul_per_dl, stage.clock.per_tick)
         groups = scene.network.groups
         of_cell = np.asarray(np.nansum(scene.path, axis=1, dtype=np.float64))
@@ -66,10 +69,10 @@ def _price(stage: Stage, progress: Progress) -> tuple[PriceTables, Budgets]:
     )
 
 
-def _spent(stage: Stage, plans: list[NDArray[np.uint8]]) -> NDArray[np.float64]:
+def _spent(stage: Stage, plans: list[Levels]) -> NDArray[np.float64]:
     """Unserved, below-target traffic and changes when the plant carries the plans out. (3,)"""
     spent = np.zeros(3)
     for block, scene in stage.scenes():
-        table = scene.execute(plans[block]).table
+        table = scene.execute(plans[block].plan, awake=plans[block].awake).table
         spent += table[:, :, [UNSERVED, BELOW, CHANGES]].sum((0, 1))
     return spent

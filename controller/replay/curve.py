@@ -49,9 +49,10 @@ def curve_points(
 
 
 def with_risk(profile: Profile, factor: float) -> Profile:
-    """The profile with its risk price multiplied."""
+    """The profile with its risk prices multiplied, without and with the guard loop."""
     predictive = profile.predictive.model_copy(update={"risk_price": profile.predictive.risk_price * factor})
-    return profile.model_copy(update={"predictive": predictive})
+    surge = profile.surge.model_copy(update={"risk_price": profile.surge.risk_price * factor})
+    return profile.model_copy(update={"predictive": predictive, "surge": surge})
 
 
 def _point(

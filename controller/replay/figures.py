@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.plant import BELOW, CHANGES, LOST, N_COLUMNS, OFFERED, UNSERVED, Figures
+from hw.plant import BELOW, CHANGES, LOST, N_COLUMNS, OFFERED, UNSERVED, WAKES, Figures
 from hw.spec import ServiceSpec
 from hw.tables import latency_quantile_ms
 
@@ -87,6 +87,7 @@ def service_figures(outcome: Outcome, service: ServiceSpec, samples_per_day: int
         "worst_cell_unserved_share": float(cell_unserved.max(initial=0.0)),
         "throughput_loss_mean": share(total[LOST], total[OFFERED]),
         "level_changes_per_cell_day": share(total[CHANGES], outcome.samples / samples_per_day),
+        "emergency_wakes_per_cell_day": share(total[WAKES], outcome.samples / samples_per_day),
     }
     return figures | {"limits_held": limits_held(figures, service)}
 

@@ -14,7 +14,7 @@ from controller.forecast.runtime import StepForecaster
 from controller.forecast.samples import Forecaster
 from controller.replay.scene import Scene, make_clock
 from controller.replay.true_inputs import TrueInputs
-from controller.tick import Controller, Observation
+from controller.tick import Commands, Controller, Observation
 from hw.telemetry import SimulatedPlant
 from hw.world import FULL, SYMBOL
 from policies.baselines import FixedPlanner, ThresholdPlanner, TimerPlanner
@@ -22,6 +22,7 @@ from policies.guards import Guards
 from policies.policy import Allowance, Planner
 from policies.predictive import PredictivePlanner
 from policies.profile import Profile
+from policies.surge import SurgeGuard
 
 if TYPE_CHECKING:
     from controller.forecast.model_file import LoadedModel
@@ -46,18 +47,22 @@ class Planned:
     """What a policy decided. n cells, T ticks."""
 
     plan: NDArray[np.uint8]  # (n, T), or one column per sample for ``logged``
+    awake: NDArray[np.bool_] | None = None  # (n, samples) in which the guard loop had the cell at full
     reason: NDArray[np.uint8] | None = None  # (n, T)
     expected: NDArray[np.float32] | None = None  # (n, T) median forecast of the tick
     upper: NDArray[np.float32] | None = None  # (n, T)
     model_cell_ticks: int = 0  # in which a model said how the load moves
 
 
-def make_planner(name: str, scene: Scene, profile: Profile) -> Planner:
-    """The planner of a policy. Raises KeyError for a name that plans nothing."""
+def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = False) -> Planner:
+    """The planner of a policy, ``guard`` where the guard loop runs too. Raises KeyError for an unknown name."""
     network, tables = scene.network, scene.tables
 
     def predictive() -> Planner:
-        return PredictivePlanner(network, tables, profile.predictive, samples_per_tick=scene.clock.per_tick)
+        settings, per_tick = profile.predictive, scene.clock.per_tick
+        if guard:
+            settings = settings.model_copy(update={"risk_price": profile.surge.risk_price})
+        return PredictivePlanner(network, tables, settings, samples_per_tick=per_tick, watched=guard)
 
     makers: dict[str, Callable[[], Planner]] = {
         "none": lambda: FixedPlanner(network.n_cells, FULL),
@@ -131,11 +136,21 @@ def make_outlook(model: LoadedModel, scene: Scene, profile: Profile) -> Outlook:
 
 
 def run_controller(
-    controller: Controller, scene: Scene, *, keep_forecast: bool = False, progress: Callable[[float], None]
+    controller: Controller,
+    scene: Scene,
+    *,
+    surge: SurgeGuard | None = None,
+    keep_forecast: bool = False,
+    progress: Callable[[float], None],
 ) -> Planned:
-    """Tick through a scene: the trace is the truth, the simulated plant serves it and reports."""
+    """Tick through a scene: the trace is the truth, the simulated plant serves it and reports.
+
+    With ``surge`` the plant is stepped sample by sample, and the guard loop watches each.
+    """
     clock, n = scene.clock, scene.network.n_cells
-    plant = SimulatedPlant(scene.tables, scene.network.groups, scene.path, samples_per_tick=clock.per_tick)
+    per_step = clock.per_tick if surge is None else 1
+    plant = SimulatedPlant(scene.tables, scene.network.groups, scene.path, samples_per_tick=per_step)
+    awake = np.zeros((n, 0 if surge is None else clock.n_samples), np.bool_)
     plan = np.empty((n, clock.n_ticks), np.uint8)
     reason = np.empty_like(plan)
     shape = plan.shape if keep_forecast else (0, 0)
@@ -147,12 +162,41 @@ def run_controller(
         if keep_forecast and commands.forecast is not None:
             expected[:, tick] = commands.forecast.quantile(MEDIAN)[:, 0]
             upper[:, tick] = commands.forecast.quantile(UPPER)[:, 0]
-        observation = Observation(plant.step(commands.level), commands.level)
+        if surge is None:
+            observation = Observation(plant.step(commands.level), commands.level)
+        else:
+            samples = slice(tick * clock.per_tick, min((tick + 1) * clock.per_tick, clock.n_samples))
+            observation = _watched(plant, surge, commands, observation, awake[:, samples])
         if tick % 16 == 0:
             progress(tick / clock.n_ticks)
     kept = keep_forecast and expected.size > 0
     used = 0 if controller.outlook is None else controller.outlook.model_cell_ticks
-    return Planned(plan, reason, expected if kept else None, upper if kept else None, used)
+    return Planned(
+        plan,
+        None if surge is None else awake,
+        reason,
+        expected if kept else None,
+        upper if kept else None,
+        used,
+    )
+
+
+def _watched(
+    plant: SimulatedPlant,
+    surge: SurgeGuard,
+    commands: Commands,
+    before: Observation | None,
+    awake: NDArray[np.bool_],
+) -> Observation:
+    """One tick sample by sample; ``awake`` (n, samples) is filled. Each sample is decided on the one before."""
+    surge.begin(commands.level, commands.forecast, commands.risk)
+    carried = np.empty(awake.shape, np.float32)
+    last = np.full(len(awake), np.nan, np.float32) if before is None else before.carried[:, -1]
+    for t in range(awake.shape[1]):
+        awake[:, t] = surge.watch(last)
+        last = plant.step(np.where(awake[:, t], SYMBOL, commands.level).astype(np.uint8))[:, 0]
+        carried[:, t] = last
+    return Observation(carried, commands.level, awake.copy())
 
 
 def fixed_plan(level: int, scene: Scene) -> Planned:

@@ -33,14 +33,16 @@ def add_series(
     if series is None:
         series = Series(np.zeros((clock.n_ticks, n_levels)), np.zeros(clock.n_ticks))
     plan = planned.plan
-    if plan.shape[1] != clock.n_ticks:  # a plan per sample: show the middle of each tick, count every sample
+    carried_out = plan if planned.awake is None else scene.by_sample(plan, planned.awake)
+    if carried_out.shape[1] != clock.n_ticks:  # a level per sample: count every one
         count = np.zeros((clock.n_samples, n_levels))
         for level in range(n_levels):
-            count[:, level] = ((plan == level) & ~np.isnan(scene.path)).sum(0)
+            count[:, level] = ((carried_out == level) & ~np.isnan(scene.path)).sum(0)
         starts = np.arange(0, clock.n_samples, clock.per_tick)
         series.level_samples += np.add.reduceat(count, starts)
         series.energy += np.add.reduceat(figures.energy_tick.sum(0, dtype=np.float64), starts)
-        plan = plan[:, np.minimum(starts + clock.per_tick // 2, clock.n_samples - 1)]
+        if planned.awake is None:  # show the middle of each tick
+            plan = plan[:, np.minimum(starts + clock.per_tick // 2, clock.n_samples - 1)]
     else:
         known = scored_samples(scene)
         for level in range(n_levels):

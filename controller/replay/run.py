@@ -29,6 +29,7 @@ from controller.replay.stage import Progress, Stage, Task, quiet
 from hw.plant import Figures
 from hw.tables import Tables
 from policies.policy import Allowance
+from policies.surge import SurgeGuard
 
 
 @dataclass(slots=True)
@@ -40,6 +41,7 @@ class PolicyRun:
     series: Series | None = None
     bound: float | None = None  # oracle only: least energy of any plan [power_unit x samples]
     bound_gap: float | None = None
+    guard: bool = False  # whether cells were woken between plans
     model_share: float = 0.0  # of the cell-ticks, those in which a model said how the load moves
 
 
@@ -59,34 +61,36 @@ def run_policy(
     used = 0
     for block, scene in stage.scenes():
         if ceiling is not None:
-            planned = Planned(ceiling.plans[block])
+            planned = Planned(*ceiling.plans[block])
         else:
             planned = _plan(name, stage, block, scene, keep is not None, progress)
         used += planned.model_cell_ticks
-        figures = scene.execute(planned.plan, energy_per_tick=keep is not None)
+        figures = scene.execute(planned.plan, awake=planned.awake, energy_per_tick=keep is not None)
         if keep is not None:
             series = add_series(series, scene, planned, figures, keep[stage.blocks[block]])
         parts.append(Figures(figures.table, figures.latency, figures.energy_tick[:, :0], figures.n_levels))
     run = PolicyRun(join(parts), time.perf_counter() - began, series)
+    run.guard = planned.awake is not None
     run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
     if ceiling is not None:
         run.bound, run.bound_gap = ceiling.bound, run.outcome.energy / ceiling.bound - 1
     return run
 
 
-def plans_of(name: str, stage: Stage, progress: Progress = quiet) -> list[NDArray[np.uint8]]:
-    """The plans of a causal policy, block by block."""
-    return [_plan(name, stage, b, scene, False, progress).plan for b, scene in stage.scenes()]
+def plans_of(name: str, stage: Stage, progress: Progress = quiet) -> list[Planned]:
+    """What a causal policy decides, block by block."""
+    return [_plan(name, stage, b, scene, False, progress) for b, scene in stage.scenes()]
 
 
-def score(stage: Stage, plans: list[NDArray[np.uint8]], target_mbit_s: float | None = None) -> Outcome:
+def score(stage: Stage, plans: list[Planned], target_mbit_s: float | None = None) -> Outcome:
     """Carry out given plans, at another throughput target if given."""
     parts = []
     for block, scene in stage.scenes():
         tables: Tables | None = None
         if target_mbit_s is not None:
             tables = make_tables(stage.task.world, scene.clock, target_mbit_s)
-        parts.append(scene.execute(plans[block], tables=tables))
+        planned = plans[block]
+        parts.append(scene.execute(planned.plan, awake=planned.awake, tables=tables))
     return join(parts)
 
 
@@ -99,13 +103,20 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
         return Planned(logged_plan(part, task.world.world, scene.clock.per_step))
     if name not in CAUSAL + ANALYSIS:
         raise KeyError(name)
-    planner = make_planner(name, scene, stage.profile)
+    planner = make_planner(name, scene, stage.profile, guard=task.guard)
     service = task.world.evaluation.service
     allowance = Allowance(service.below_target_share, service.cell_below_target_share)
     model = task.model if name == MODELLED else None
     controller = make_controller(
         planner, scene, stage.profile, allowance, model=model, true_inputs=name == TRUE
     )
+    surge = None
+    if task.guard:
+        surge = SurgeGuard(scene.network, scene.tables, stage.profile, sample_s=scene.clock.sample_s)
     return run_controller(
-        controller, scene, keep_forecast=keep, progress=lambda s: progress(name, (block + s) / n_blocks)
+        controller,
+        scene,
+        surge=surge,
+        keep_forecast=keep,
+        progress=lambda s: progress(name, (block + s) / n_blocks),
     )

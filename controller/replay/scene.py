@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.worlds import EvaluatedWorld
-from hw.plant import Figures, execute
+from hw.plant import Figures, count_changes, execute
 from hw.tables import Tables, pack
+from hw.world import SYMBOL
 from policies.network import Network, build_network
 from traces import Trace, TraceError
 from traces.path import sample_path, samples_per_step
@@ -85,21 +86,35 @@ class Scene:
         self,
         plan: NDArray[np.uint8],
         *,
+        awake: NDArray[np.bool_] | None = None,
         tables: Tables | None = None,
         energy_per_tick: bool = False,
     ) -> Figures:
-        """Carry out a plan: one level per planning tick, or one per sample. (n, ticks) or (n, samples)"""
-        per_tick = 1 if plan.shape[1] == self.clock.n_samples else self.clock.per_tick
-        return execute(
+        """Carry out a plan: one level per planning tick, or one per sample. (n, ticks) or (n, samples)
+
+        In samples marked ``awake`` (n, samples) a cell serves at full instead. Only changes of the plan count as such.
+        """
+        clock = self.clock
+        carried_out = plan if awake is None else self.by_sample(plan, awake)
+        figures = execute(
             tables or self.tables,
             self.network.groups,
             self.path,
             self.ul_per_dl,
-            plan,
-            samples_per_tick=per_tick,
-            samples_per_day=self.clock.per_day,
+            carried_out,
+            samples_per_tick=1 if carried_out.shape[1] == clock.n_samples else clock.per_tick,
+            samples_per_day=clock.per_day,
             energy_per_tick=energy_per_tick,
         )
+        if awake is not None:
+            count_changes(self.path, plan, awake, clock.per_tick, clock.per_day, figures.table)
+        return figures
+
+    def by_sample(self, plan: NDArray[np.uint8], awake: NDArray[np.bool_]) -> NDArray[np.uint8]:
+        """The levels that are carried out, sample by sample. (n, samples)"""
+        level = np.repeat(plan, self.clock.per_tick, axis=1)[:, : self.clock.n_samples]
+        level[awake & (level > SYMBOL)] = SYMBOL
+        return level
 
 
 def make_network(trace: Trace, world: EvaluatedWorld) -> Network:

@@ -38,6 +38,9 @@ class Task:
     profile: Profile
     seed: int = 0
     model: LoadedModel | None = None  # forecasts for ``predictive``
+    guard: bool = (
+        False  # whether policies run with the guard loop, and the oracle may wake cells in any minute
+    )
 
 
 class Stage:

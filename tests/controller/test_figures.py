@@ -19,6 +19,7 @@ from controller.replay.figures import (
     service_figures,
     share,
 )
+from controller.replay.planning import Planned
 from controller.replay.run import score
 from controller.worlds import EvaluatedWorld
 from hw.plant import BELOW, CHANGES, LOST, N_COLUMNS, OFFERED, UNSERVED, Figures
@@ -72,6 +73,7 @@ def test_service_figures_add_up_over_cells_and_days(service: ServiceSpec) -> Non
         ),  # 2 % of the first cell, 0.5 % of the second, of three
         "worst_cell_unserved_share": pytest.approx(6 / 1200),
         "throughput_loss_mean": pytest.approx(160 / 2000),
+        "emergency_wakes_per_cell_day": 0.0,
         "level_changes_per_cell_day": pytest.approx(28 / 5),  # 7200 scored samples are five cell-days
         "limits_held": False,
     }
@@ -223,7 +225,7 @@ def test_a_quiet_cell_on_few_channels_from_the_plant_to_the_figures(
     stage = make_stage(small_trace(np.full((1, 96), 0.1)), sigma=0.0)
     plan = np.full((1, 96), 1, np.uint8)
     plan[0, :48] = 4
-    done = score(stage, [plan])
+    done = score(stage, [Planned(plan)])
     figures = service_figures(done, world.evaluation.service, PER_DAY)
     rate = np.log2(1 + 10 ** ((20 - 9) / 10)) / np.log2(1 + 100)
     throughput, alone = 1000 * (rate - 0.1), 900

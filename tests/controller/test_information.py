@@ -12,7 +12,7 @@ import pytest
 from controller.replay import planning
 from controller.replay import stage as staging
 from controller.replay.planning import CAUSAL
-from controller.replay.run import PolicyRun
+from controller.replay.run import PolicyRun, plans_of
 from controller.replay.scene import Scene, make_scene
 from tests.controller.stepwise import Stepwise, model
 from traces import SiteEnergy, Trace
@@ -44,6 +44,7 @@ MOMENTS = (7, 29, 30, 15 * 21 + 4, 15 * 40, 15 * 99 + 14, 15 * 130 + 1)
 
 # what each replay is given; the models come into use in the first morning
 REPLAYED = [pytest.param(name, {}, id=name) for name in CAUSAL]
+GUARDED = [pytest.param("predictive", {"guard": True}, id="predictive with guard")]
 MODELLED = [
     pytest.param(
         "predictive",
@@ -90,7 +91,7 @@ def differ(one: PolicyRun, other: PolicyRun) -> np.ndarray:
     return found
 
 
-@pytest.mark.parametrize(("policy", "given"), REPLAYED + MODELLED)
+@pytest.mark.parametrize(("policy", "given"), REPLAYED + GUARDED + MODELLED)
 def test_traffic_after_a_tick_cannot_change_it(
     policy: str,
     given: dict[str, Any],
@@ -119,7 +120,7 @@ def test_traffic_after_a_tick_cannot_change_it(
     assert changed_later or policy == "timer", "the test would notice nothing"
 
 
-@pytest.mark.parametrize(("policy", "given"), [*REPLAYED[1:], *MODELLED])
+@pytest.mark.parametrize(("policy", "given"), [*REPLAYED[1:], *GUARDED, *MODELLED])
 def test_traffic_just_before_a_tick_does_change_it(
     policy: str,
     given: dict[str, Any],
@@ -139,6 +140,30 @@ def test_traffic_just_before_a_tick_does_change_it(
         with_path(rewrite)
         changed += bool(differ(truth, replay(policy, network, **given))[tick])
     assert changed == 5
+
+
+@pytest.mark.parametrize("policy", CAUSAL)
+def test_the_guard_loop_decides_a_sample_on_those_before_it(
+    policy: str, network: Trace, make_stage: Any, with_path: Callable[..., None]
+) -> None:
+    def woken() -> np.ndarray:
+        planned = plans_of(policy, make_stage(network, guard=True))[0]
+        assert planned.awake is not None
+        return planned.awake
+
+    truth, rng, changed_later = woken(), np.random.default_rng(3), False
+    for moment in MOMENTS:
+        for future in FUTURES:
+
+            def rewrite(path: np.ndarray, moment: int = moment, future: Any = future) -> np.ndarray:
+                path[:, moment:] = future(rng, path[:, moment:].shape)
+                return path
+
+            with_path(rewrite)
+            differs = (woken() != truth).any(0)
+            assert not differs[: moment + 1].any(), f"sample {int(differs.argmax())} knew sample {moment}"
+            changed_later |= bool(differs[: (moment // PER_TICK + 1) * PER_TICK].any())
+    assert changed_later or policy != "predictive", "no wake inside a tick depends on it"
 
 
 def rewritten(trace: Trace, step: int, future: Any, rng: np.random.Generator) -> Trace:

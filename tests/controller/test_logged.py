@@ -13,6 +13,7 @@ from hypothesis.extra import numpy as hnp
 
 from controller.replay.logged import logged_levels, logged_plan, why_not_logged
 from controller.worlds import EvaluatedWorld
+from hw.plant import N_COLUMNS
 from hw.world import FULL, SYMBOL, World
 from traces import Trace
 
@@ -101,7 +102,7 @@ def test_a_replay_follows_the_log(logged: Any, replay: Any) -> None:
         is_capacity=np.array([False, True]),
     )
     run = replay("logged", replace(trace, cells=cells))
-    assert run.outcome.table[1, 0, 5 + OFF] == 60
-    assert run.outcome.table[1, 0, 5 + FULL] == 60
+    assert run.outcome.table[1, 0, N_COLUMNS + OFF] == 60
+    assert run.outcome.table[1, 0, N_COLUMNS + FULL] == 60
     assert run.series.level_samples[:, OFF].tolist() == [0, 0, 15, 15, 15, 15, 0, 0]
     assert run.series.level[0][1].tolist() == [FULL] * 2 + [OFF] * 4 + [FULL] * 2

@@ -12,7 +12,7 @@ import pytest
 
 from controller.replay import stage as staging
 from controller.replay.figures import gain, service_figures
-from controller.replay.planning import CAUSAL, POLICIES
+from controller.replay.planning import CAUSAL, POLICIES, Planned
 from controller.replay.run import PolicyRun, score
 from controller.worlds import EvaluatedWorld
 from hw.plant import CHANGES, N_COLUMNS, OFFERED, UNSERVED
@@ -126,7 +126,7 @@ def test_switching_everything_off_looks_terrible(
     everybody = np.ones(trace.n_cells, np.bool_)
     for cells in (everybody, trace.cells.is_capacity):
         plan = np.where(cells[:, None], DORMANT, SYMBOL).astype(np.uint8).repeat(stage.clock.n_ticks, axis=1)
-        outcome = score(stage, [plan])
+        outcome = score(stage, [Planned(plan)])
         figures = service_figures(outcome, world.evaluation.service, stage.clock.per_day)
         if cells is everybody:
             assert figures["unserved_share"] == pytest.approx(1, abs=1e-3)
@@ -235,10 +235,12 @@ def test_what_happens_in_unrecorded_steps_counts_for_nobody(small_trace: Any, ma
     plan = np.full((2, 192), SYMBOL, np.uint8)
     other = plan.copy()
     other[:, 41:59] = FULL
-    one, two = score(stage, [plan]), score(stage, [other])
+    one, two = score(stage, [Planned(plan)]), score(stage, [Planned(other)])
     assert two.table == pytest.approx(one.table, rel=1e-12)
     other[:, 40:60] = 4
-    assert score(stage, [other]).table == pytest.approx(one.table, rel=1e-12), "levels that nobody saw"
+    assert score(stage, [Planned(other)]).table == pytest.approx(one.table, rel=1e-12), (
+        "levels that nobody saw"
+    )
 
 
 @pytest.mark.parametrize("policy", CAUSAL)
@@ -278,7 +280,7 @@ def test_changes_are_counted_where_they_can_be_seen(small_trace: Any, make_stage
     stage = make_stage(small_trace(np.full((2, 96), 0.1)))
     plan = np.full((2, 96), SYMBOL, np.uint8)
     plan[0, 10:20], plan[0, 30:31], plan[1, 50:] = 4, FULL, 2
-    assert score(stage, [plan]).table[:, 0, CHANGES].tolist() == [2, 1]
+    assert score(stage, [Planned(plan)]).table[:, 0, CHANGES].tolist() == [2, 1]
 
 
 def test_a_trace_without_a_whole_number_of_samples_is_refused(small_trace: Any, replay: Replay) -> None:

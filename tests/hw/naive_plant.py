@@ -44,7 +44,8 @@ class Booked:
 
     def row(self, n_levels: int) -> list[float]:
         """The columns of ``hw.plant.Figures.table``."""
-        totals = [self.offered, self.unserved, self.below, self.lost, self.changes]
+        no_wakes = 0  # a plan alone has no guard loop
+        totals = [self.offered, self.unserved, self.below, self.lost, self.changes, no_wakes]
         by_level = [self.samples.get(level, 0) for level in range(n_levels)]
         return totals + by_level + [self.energy.get(level, 0.0) for level in range(n_levels)]
 

@@ -12,7 +12,7 @@ from hw.plant import BELOW, CHANGES, UNSERVED, execute
 from hw.sharing import Groups
 from hw.world import SYMBOL
 from policies.network import Network
-from policies.oracle import PriceTables, wake_times
+from policies.price_tables import PriceTables, wake_times
 from tests.hw.random_cells import N_LEVELS, Case
 
 PER_TICK = 4  # samples; longer than the longest wake-up

@@ -9,8 +9,8 @@ import numpy as np
 
 from hw.tables import Tables
 from hw.world import FULL, LOAD_BINS, SYMBOL
+from policies.expected import target_load
 from policies.network import Network
-from policies.predictive import target_load
 from policies.profile import PredictiveProfile
 
 SPT = 15  # samples per tick

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from policies.cheapest import cheapest_plans
 from policies.joint import joint_states
 from policies.network import Network
-from policies.oracle import PriceTables
+from policies.price_tables import PriceTables
 from tests.hw.random_cells import ASLEEP, Case, random_case, random_tables
 from tests.policies.brute_force import (
     EXAMPLES,
@@ -49,7 +49,7 @@ class Answer(NamedTuple):
 
 
 def ask(tables: PriceTables, prices: NDArray[np.float64]) -> Answer:
-    (states, groups, table), n_groups = tables.blocks[0], len(tables.blocks[0].states.n_states)
+    (states, groups, table, _), n_groups = tables.blocks[0], len(tables.blocks[0].states.n_states)
     plan, totals = np.zeros((n_groups, tables.ticks), np.uint16), np.zeros((n_groups, 4))
     cheapest_plans(states, groups.group_start, tables.ticks, table, tables.wakes, prices, plan, totals)
     return Answer(plan, totals)

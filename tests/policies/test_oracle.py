@@ -12,7 +12,8 @@ from hw.plant import CHANGES, UNSERVED, execute
 from hw.sharing import Groups
 from hw.tables import Tables
 from policies.network import Network
-from policies.oracle import Budgets, PriceTables, Solver, solve, wake_times
+from policies.oracle import Budgets, Solver, solve
+from policies.price_tables import PriceTables, wake_times
 from tests.hw.random_cells import ASLEEP, Case, random_case, random_tables
 from tests.policies.brute_force import (
     EXAMPLES,
@@ -48,7 +49,7 @@ def spread_budgets(
 
 def solved(case: Case, network: Network, ticks: int, budgets: Budgets) -> tuple[Solver, NDArray[np.uint8]]:
     solver = solve(priced(case, network, ticks), budgets, progress=lambda _: None)
-    return solver, solver.plans(budgets)[0]
+    return solver, solver.plans(budgets)[0].plan
 
 
 @pytest.mark.kernel
@@ -127,7 +128,9 @@ def test_the_oracle_sleeps_through_an_idle_night_and_wakes_in_time(tables: Table
         for unserved in (0.0, 100.0)
     }
     # waking takes 3 minutes, in which 0.4 per minute would be lost: awake a tick earlier if nothing may be lost
-    strict, loose = (answers[u].plans(Budgets(u, 1e9, 2.0, np.full(1, np.inf), 0))[0] for u in (0.0, 100.0))
+    strict, loose = (
+        answers[u].plans(Budgets(u, 1e9, 2.0, np.full(1, np.inf), 0))[0].plan for u in (0.0, 100.0)
+    )
     assert strict.tolist() == [[6, 6, 1, 1], [1, 1, 1, 1]]
     assert loose[0, 0] == 6
     figures = execute(

@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from hw.tables import Tables
 from hw.world import SYMBOL
+from policies.expected import target_load
 from policies.forecast import Forecast
 from policies.network import Network
 from policies.policy import Allowance, Reason, View
-from policies.predictive import PredictivePlanner, target_load
+from policies.predictive import PredictivePlanner
 from policies.profile import PredictiveProfile, Profile
 from tests.policies.naive_planner import SPT, Twin
 

@@ -1,0 +1,77 @@
+"""How much of what perfect foresight could save the shipped profile captures with the guard loop. JSON, one row a line.
+
+    .venv/bin/python -m benchmarks.captured_share [--quick]
+
+Needs QUIETCELL_DATA. The peer is the oracle, which knows all traffic and may wake any cell in any minute, in the same
+run and under the same limits. The first rows are of the ITU network in world 3gpp-cat1-set1 at the default sigma and
+seed 0. ``*_low_sigma`` has half of the noise inside the steps. ``limits_held_*``: the profile on other networks and
+sigmas; their conditions name what of the limits was spent. ``--quick``: every eighth cell of ITU, no other networks.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.replay_savings import figures_of
+from benchmarks.rows import data_folder, print_row
+from traces import Trace
+from traces.reading import read_trace
+from traces.sample import sample_path
+
+WORLD = "3gpp-cat1-set1"
+SIGMAS = {"low": 0.15, "default": None, "high": 0.45}
+BARS = {
+    "captured_share": (">=", 0.90),
+    "captured_share_beyond_symbol": (">=", 0.76),
+    "ee_gain_vs_none": (">=", 0.80),
+    "limits_held": ("==", 1.0),
+    "level_changes_per_cell_day": ("<=", 12.0),
+}
+LOW_SIGMA_BAR = (">=", 0.95)
+SPENT = ("unserved_share", "below_target_share", "level_changes_per_cell_day", "emergency_wakes_per_cell_day")
+
+
+def spent(found: dict[str, float]) -> str:
+    """What was spent of the limits, in words."""
+    return ", ".join(f"{key} {found[key]:.3g}" for key in SPENT)
+
+
+def print_itu(itu: Trace, which: str) -> None:
+    """The rows with bars."""
+    found = figures_of(itu, WORLD, 0, None, ceiling=True, guard=True)
+    for name, bar in BARS.items():
+        unit = "changes" if name.startswith("level") else "ratio"
+        print_row(name, float(found[name]), unit, f"{which}, {WORLD}, guard on; {spent(found)}", bar=bar)
+    low = figures_of(itu, WORLD, 0, SIGMAS["low"], ceiling=True, guard=True)
+    about = f"{which}, {WORLD}, guard on, sigma 0.15; {spent(low)}"
+    print_row("captured_share_low_sigma", low["captured_share"], "ratio", about, bar=LOW_SIGMA_BAR)
+    beyond = low["captured_share_beyond_symbol"]
+    print_row("captured_share_beyond_symbol_low_sigma", beyond, "ratio", about)
+
+
+def main() -> None:
+    """Print all rows."""
+    arguments = argparse.ArgumentParser(description=__doc__)
+    arguments.add_argument("--quick", action="store_true")
+    quick = arguments.parse_args().quick
+    data = data_folder()
+    itu = read_trace(data / "itu5g_energy")
+    if quick:
+        print_itu(itu.select_cells(np.arange(0, itu.n_cells, 8)), "every eighth cell of ITU")
+        return
+    print_itu(itu, "ITU")
+    others = {"br": data / "lte_br4", "vn": data / "lte_vn3", "sample": Path(sample_path())}
+    for name, trace in [("itu", itu), *((key, read_trace(path)) for key, path in others.items())]:
+        for label, sigma in SIGMAS.items():
+            found = figures_of(trace, WORLD, 0, sigma, ceiling=False, guard=True)
+            suffix = f"{name}_{label}_sigma"
+            about = f"{WORLD}, guard on; {spent(found)}"
+            print_row(f"ee_gain_vs_none_{suffix}", found["ee_gain_vs_none"], "ratio", about)
+            print_row(f"limits_held_{suffix}", float(found["limits_held"]), "0 or 1", about, bar=("==", 1.0))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,165 @@
+"""The guard loop: between plans a cell is woken in the minute in which staying at its level no longer pays.
+
+It follows what each cell carries from sample to sample, with the filter of the forecaster, which says where the next
+sample lies and how far it may be off. Where the risk of missing the target, at its price, exceeds what the level saves,
+the whole group serves at full until the risk has passed, and no shorter than ``hold_s``. A sample that was not
+measured, or in which a cell ran at its limit, wakes at once.
+
+It only ever wakes: the plan decides the levels, the guard the minutes in which they are not used.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hw.tables import Tables, draw
+from hw.world import SYMBOL
+from policies.expected import tail_traffic, target_load
+from policies.forecast import Forecast, Now
+from policies.network import Network
+from policies.predictive import AT_LIMIT
+from policies.profile import ForecastProfile, Profile
+
+FLOOR = 0.002  # load below which its log tells nothing [ratio]
+
+
+class SurgeGuard:
+    """Watches the cells of one network sample by sample. ``begin`` each tick, then ``watch`` each sample of it."""
+
+    def __init__(self, network: Network, tables: Tables, profile: Profile, *, sample_s: int) -> None:
+        n = network.n_cells
+        self._network, self._tables = network, tables
+        self._limit = target_load(tables)
+        idle_power = tables.power[network.groups.model, SYMBOL, 0].astype(np.float64)
+        self._usual_risk = self._risk = profile.surge.risk_price * idle_power
+        self._hold = -(-profile.surge.hold_s // sample_s)
+        self._left = np.zeros(n, np.int64)  # samples for which a woken cell stays awake at least
+        self._level = np.full(n, SYMBOL, np.uint8)
+        self._awake = np.zeros(n, np.bool_)
+        self._unknown = _start(n, profile.forecast, sample_s)
+        self._now, self._known, self._fresh = self._unknown, np.zeros(n, np.bool_), False
+
+    def begin(
+        self, level: NDArray[np.uint8], forecast: Forecast | None, risk: NDArray[np.float64] | None
+    ) -> None:
+        """A new tick with planned levels (n,), and the forecast and the risk prices (n,) of the plan, if any."""
+        self._risk = self._usual_risk if risk is None else risk
+        self._level = level
+        if forecast is None or forecast.now is None:
+            self._now, self._known = self._unknown, np.zeros(len(level), np.bool_)
+        else:
+            self._now, self._known = forecast.now, forecast.known
+        self._fresh = True  # the forecast knows the sample before the tick
+
+    def watch(self, carried: NDArray[np.float32]) -> NDArray[np.bool_]:
+        """Cells that must serve at full in the coming sample, after ``carried`` (n,) in the last one. [ratio]"""
+        awake = np.zeros(len(carried), np.bool_)
+        if not self._fresh and self._now is not self._unknown:
+            _follow(self._now, carried)
+        self._fresh = False
+        _watch(
+            self._tables,
+            self._limit,
+            self._network.groups,
+            self._now,
+            self._known,
+            self._now.next_sd(),
+            self._hold,
+            self._risk,
+            self._level,
+            carried,
+            self._awake,
+            self._left,
+            awake,
+        )
+        self._awake = awake
+        return awake
+
+
+def _start(n: int, settings: ForecastProfile, sample_s: int) -> Now:
+    """What is assumed of cells that nobody forecasts: the last sample says all about the next one."""
+    nothing, noise = np.zeros(n), np.full(n, settings.noise_sigma**2)
+    persistence = math.exp(-sample_s / settings.correlation_s)
+    return Now(nothing, nothing, nothing, nothing, nothing, nothing, nothing, noise, persistence)
+
+
+@njit(cache=True)
+def _follow(now, carried):  # type: ignore[no-untyped-def]
+    """Filter one sample (n,) into where the cells stand: the steps of controller/forecast/samples.py."""
+    p = now.persistence
+    for i in range(len(carried)):
+        now.level[i] += now.slope[i]
+        now.var_level[i] += now.drift[i]
+        now.noise[i] *= p
+        now.covariance[i] *= p
+        now.var_noise[i] = now.var_noise[i] * p * p + now.noise_variance[i] * (1 - p * p)
+        if np.isnan(carried[i]):
+            continue
+        variance = now.var_level[i] + 2 * now.covariance[i] + now.var_noise[i] + 1e-3
+        gain_level = (now.var_level[i] + now.covariance[i]) / variance
+        gain_noise = (now.covariance[i] + now.var_noise[i]) / variance
+        innovation = math.log(max(carried[i], FLOOR)) - now.level[i] - now.noise[i]
+        now.level[i] += gain_level * innovation
+        now.noise[i] += gain_noise * innovation
+        shared = now.covariance[i] * (1 - gain_level) - gain_level * now.var_noise[i]
+        now.var_level[i] -= gain_level * (now.var_level[i] + now.covariance[i])
+        now.var_noise[i] -= gain_noise * (now.covariance[i] + now.var_noise[i])
+        now.covariance[i] = shared
+
+
+@njit(cache=True)
+def _member_risk(tables, limit, model, level, at, spread):  # type: ignore[no-untyped-def]
+    """Traffic of the coming sample expected beyond the target at ``level``, and the expected load. [ratio]"""
+    mean = min(math.exp(at + 0.5 * spread * spread), 1.0)
+    reach = limit[model, level] if level > SYMBOL else 1 - tables.target / tables.full_rate
+    return tail_traffic(mean, spread, reach), mean
+
+
+@njit(cache=True)
+def _watch(  # type: ignore[no-untyped-def]
+    tables, limit, groups, now, known, next_sd, hold, risk, level, carried, before, left, awake
+):
+    for g in range(len(groups.group_start) - 1):
+        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+        deeper, off = False, False
+        for i in members:
+            deeper |= level[i] > SYMBOL
+            off |= tables.asleep[level[i]]
+        if not deeper:
+            left[members] = 0
+            continue
+        wake, saving, price = left[members[0]] > 0, 0.0, 0.0
+        for i in members:
+            model, last = groups.model[i], carried[i]
+            serving = SYMBOL if before[i] else level[i]
+            if tables.asleep[level[i]]:
+                load = 0.0 if np.isnan(last) else last
+                saving += draw(tables, model, SYMBOL, np.float32(load), np.float32(0)) - draw(
+                    tables, model, level[i], np.float32(0), np.float32(0)
+                )
+                continue
+            if np.isnan(last) or (serving > SYMBOL and last >= AT_LIMIT * tables.capacity[model, serving]):
+                wake = True
+                continue
+            if level[i] > SYMBOL or off:
+                # what neighbours off air hand over is in no forecast of this cell
+                if known[i] and not off:
+                    at = now.level[i] + now.slope[i] + now.persistence * now.noise[i]
+                else:
+                    at = math.log(max(last, FLOOR))
+                beyond, mean = _member_risk(tables, limit, model, level[i], at, next_sd[i])
+                price += risk[i] * beyond
+                saving += draw(tables, model, SYMBOL, np.float32(mean), np.float32(0)) - draw(
+                    tables, model, level[i], np.float32(mean), np.float32(0)
+                )
+        if not wake and price > saving:
+            wake = True
+        if wake and not before[members[0]]:
+            left[members] = hold
+        for i in members:
+            awake[i] = wake and level[i] > SYMBOL
+            left[i] = max(left[i] - 1, 0)

@@ -1,0 +1,182 @@
+"""What every joint level would have cost with the guard loop, in hindsight: in each sample any cell may serve at full.
+
+Which samples those are depends on what missed traffic costs, so these tables are made anew for every pair of prices.
+Columns as in policies/hindsight.py. Waking is taken to be instant here, so no price is too high.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, prange
+
+from hw.sharing import local_candidates, share_out
+from hw.tables import draw, limit_throughput, user_throughput
+from hw.world import SYMBOL
+from policies.hindsight import BELOW, ENERGY, UNSERVED, shared_service, wake_clock_of
+
+
+@njit(cache=True)
+def _sample_alone(tables, models, path, ul_per_dl, t, per_step, own):  # type: ignore[no-untyped-def]
+    """Energy, unserved and below-target traffic of each cell at each level on its own. ``own`` (3, n, L)."""
+    own[:] = 0
+    for k in range(len(models)):
+        offered = path[k, t]
+        if np.isnan(offered):
+            continue
+        for level in range(SYMBOL, len(tables.asleep)):
+            own[ENERGY, k, level] = draw(tables, models[k], level, offered, ul_per_dl[k, t // per_step])
+            if level <= SYMBOL or tables.asleep[level]:
+                continue
+            own[UNSERVED, k, level] = max(offered - tables.capacity[models[k], level], np.float32(0))
+            slow = user_throughput(tables, models[k], level, offered, offered) < limit_throughput(
+                tables, offered
+            )
+            own[BELOW, k, level] = offered if slow else np.float32(0)
+
+
+@njit(cache=True)
+def _deeper(tables, levels, service_as, own, found):  # type: ignore[no-untyped-def]
+    """States that only sleep deeper than another one: what is on air draws and misses the same. In ``found``."""
+    n = own.shape[1]
+    for s in range(len(service_as)):
+        first = service_as[s]
+        if first < 0 or first == s:
+            continue
+        for column in range(3):
+            found[column, s] += found[column, first]
+        for k in range(n):
+            level = levels[first * n + k]
+            if tables.asleep[level]:
+                found[ENERGY, s] -= own[ENERGY, k, level]
+
+
+@njit(cache=True)
+def _sample_states(  # type: ignore[no-untyped-def]
+    tables, models, matrix, levels, service_as, path, ul_per_dl, t, per_step, own, scratch, found
+):
+    """Energy, unserved and below-target traffic of every joint state in one sample. ``found`` (3, S)."""
+    n, n_states = len(models), len(service_as)
+    _sample_alone(tables, models, path, ul_per_dl, t, per_step, own)
+    found[:] = 0
+    offered, load, room, placed, at = scratch
+    for s in range(n_states):
+        alone = service_as[s] < 0
+        for k in range(n):
+            level = levels[s * n + k]
+            at[k] = level
+            if alone or tables.asleep[level]:
+                for column in range(3):
+                    found[column, s] += own[column, k, level]
+        if service_as[s] != s:
+            continue
+        for k in range(n):
+            offered[k] = path[k, t]
+        share_out(tables, models, matrix, offered, at, load, room, placed)
+        for k in range(n):
+            if not np.isnan(offered[k]) and not tables.asleep[at[k]]:
+                asked = np.float32(max(load[k], np.float64(offered[k])))
+                found[ENERGY, s] += draw(tables, models[k], at[k], asked, ul_per_dl[k, t // per_step])
+        missed, slow = shared_service(tables, models, offered, at, load, placed)
+        found[UNSERVED, s] += missed
+        found[BELOW, s] += slow
+    _deeper(tables, levels, service_as, own, found)
+
+
+@njit(cache=True)
+def _cheapest_awake(found, prices, shape, cost, best):  # type: ignore[no-untyped-def]
+    """For every state the cheapest that is reached from it by waking some of its cells. (S,) into ``best``."""
+    radix, stride = shape
+    for s in range(len(best)):
+        cost[s] = found[ENERGY, s] + prices[0] * found[UNSERVED, s] + prices[1] * found[BELOW, s]
+        best[s] = s
+    for j in range(len(radix)):  # one cell after the other covers every set of cells
+        for s in range(len(best)):
+            woken = s - ((s // stride[j]) % radix[j]) * stride[j]
+            if cost[best[woken]] < cost[best[s]]:
+                best[s] = best[woken]
+
+
+@njit(cache=True)
+def _group(  # type: ignore[no-untyped-def]
+    tables, models, matrix, levels, service_as, shape, path, ul_per_dl, clock, wakes, prices, plan, out, awake
+):
+    """All states of a group into ``out`` (ticks, S, columns), or with ``plan`` (ticks,) its ``awake`` (n, samples)."""
+    samples_per_tick, per_step = clock
+    n, n_states = len(models), len(service_as)
+    own, found = np.zeros((3, n, len(tables.asleep))), np.zeros((3, n_states))
+    cost, best = np.empty(n_states), np.empty(n_states, np.int64)
+    scratch = (np.empty(n, np.float32), np.empty(n), np.empty(n), np.zeros((n, n)), np.empty(n, np.int64))
+    wake_clock = wake_clock_of(path, samples_per_tick)
+    for t in range(path.shape[1]):
+        _sample_states(
+            tables, models, matrix, levels, service_as, path, ul_per_dl, t, per_step, own, scratch, found
+        )
+        _cheapest_awake(found, prices, shape, cost, best)
+        q = t // samples_per_tick
+        if len(plan):
+            s = plan[q]
+            for k in range(n):
+                awake[k, t] = levels[best[s] * n + k] != levels[s * n + k]
+            continue
+        for s in range(n_states):
+            for column in range(3):
+                out[q, s, column] += found[column, best[s]]
+            for w in range(len(wakes.samples)):
+                if wake_clock[t] < wakes.samples[w]:
+                    out[q, s, 3 + 2 * w] += found[UNSERVED, best[s]]
+                    out[q, s, 4 + 2 * w] += found[BELOW, best[s]]
+
+
+@njit(parallel=True, cache=True)
+def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices, ticks, out):  # type: ignore[no-untyped-def]
+    """As ``hindsight.price_states``, with the cheapest set of awake cells in each sample at ``prices`` (2,)."""
+    out[:] = 0
+    for g in prange(len(states.n_states)):
+        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+        n, count = len(members), states.n_states[g]
+        first = states.state_start[g] * ticks
+        cells = slice(states.cell_start[g], states.cell_start[g] + n)
+        _group(
+            tables,
+            groups.model[members],
+            local_candidates(members, groups.candidate_start, groups.candidate),
+            states.levels[states.level_start[g] : states.level_start[g] + count * n],
+            states.service_as[states.state_start[g] : states.state_start[g] + count],
+            (states.radix[cells], states.stride[cells]),
+            path[members],
+            ul_per_dl[members],
+            clock,
+            wakes,
+            prices,
+            np.zeros(0, np.uint16),
+            out[first : first + count * ticks].reshape(ticks, count, out.shape[1]),
+            np.zeros((0, 0), np.bool_),
+        )
+
+
+@njit(parallel=True, cache=True)
+def awake_of(tables, groups, states, path, ul_per_dl, clock, wakes, prices, plans, awake):  # type: ignore[no-untyped-def]
+    """Fill ``awake`` (n, samples) for ``plans`` (g, ticks) of joint states, each at its ``prices`` (g, 2)."""
+    for g in prange(len(states.n_states)):
+        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+        n, count = len(members), states.n_states[g]
+        cells = slice(states.cell_start[g], states.cell_start[g] + n)
+        mine = np.zeros((n, path.shape[1]), np.bool_)
+        _group(
+            tables,
+            groups.model[members],
+            local_candidates(members, groups.candidate_start, groups.candidate),
+            states.levels[states.level_start[g] : states.level_start[g] + count * n],
+            states.service_as[states.state_start[g] : states.state_start[g] + count],
+            (states.radix[cells], states.stride[cells]),
+            path[members],
+            ul_per_dl[members],
+            clock,
+            wakes,
+            prices[g],
+            plans[g],
+            np.zeros((0, 0, 0), np.float32),
+            mine,
+        )
+        for k in range(n):
+            awake[members[k]] = mine[k]
