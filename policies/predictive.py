@@ -71,9 +71,12 @@ class PredictivePlanner:
         days = self._ticks_seen * view.tick_s / 86400
         missed = self._missed / np.maximum(self._offered, 1e-9)
         left = np.maximum(1 - missed / view.allowance.of_cell, LEAST_LEFT)
-        # a cell that takes more than its part of what the network may miss pays more; its first days count little
-        taken = missed * days / (days + UNJUDGED_DAYS) / view.allowance.of_all
-        risk = s.risk_price * (1 + s.caution / (1 + days)) * (1 + taken**2) / left**2
+        risk = s.risk_price * (1 + s.caution / (1 + days)) / left**2
+        if self._watched:
+            # the price is bold: a cell that takes more than its part of what the network may miss pays more; its
+            # first days count little
+            taken = missed * days / (days + UNJUDGED_DAYS) / view.allowance.of_all
+            risk *= 1 + taken**2
         ready = days >= s.off_air_after_h / 24
         price = Prices(
             power=idle_power,
