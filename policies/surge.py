@@ -20,11 +20,10 @@ from hw.tables import Tables, draw
 from hw.world import SYMBOL
 from policies.expected import tail_traffic, target_load
 from policies.forecast import Forecast, Now
+from policies.kalman import FLOOR, advance, take_in
 from policies.network import Network
 from policies.predictive import AT_LIMIT
 from policies.profile import ForecastProfile, Profile
-
-FLOOR = 0.002  # load below which its log tells nothing [ratio]
 
 
 class SurgeGuard:
@@ -89,26 +88,11 @@ def _start(n: int, settings: ForecastProfile, sample_s: int) -> Now:
 
 @njit(cache=True)
 def _follow(now, carried):  # type: ignore[no-untyped-def]
-    """Filter one sample (n,) into where the cells stand: the steps of controller/forecast/samples.py."""
-    p = now.persistence
+    """Filter one sample (n,) into where the cells stand."""
     for i in range(len(carried)):
-        now.level[i] += now.slope[i]
-        now.var_level[i] += now.drift[i]
-        now.noise[i] *= p
-        now.covariance[i] *= p
-        now.var_noise[i] = now.var_noise[i] * p * p + now.noise_variance[i] * (1 - p * p)
-        if np.isnan(carried[i]):
-            continue
-        variance = now.var_level[i] + 2 * now.covariance[i] + now.var_noise[i] + 1e-3
-        gain_level = (now.var_level[i] + now.covariance[i]) / variance
-        gain_noise = (now.covariance[i] + now.var_noise[i]) / variance
-        innovation = math.log(max(carried[i], FLOOR)) - now.level[i] - now.noise[i]
-        now.level[i] += gain_level * innovation
-        now.noise[i] += gain_noise * innovation
-        shared = now.covariance[i] * (1 - gain_level) - gain_level * now.var_noise[i]
-        now.var_level[i] -= gain_level * (now.var_level[i] + now.covariance[i])
-        now.var_noise[i] -= gain_noise * (now.covariance[i] + now.var_noise[i])
-        now.covariance[i] = shared
+        advance(now, i, now.slope[i], now.drift[i], now.noise_variance[i], now.persistence)
+        if not np.isnan(carried[i]):
+            take_in(now, i, carried[i])
 
 
 @njit(cache=True)

@@ -57,10 +57,14 @@ def forecast(
     Example: quietcell forecast my-network --model my-network.onnx --cell A17 --out a17.html
     """
     with errors_to_stderr():
+        if out is not None and cell is None:
+            raise typer.BadParameter("it draws one cell: name it with --cell", param_hint="--out")
+        if out is not None and not out.parent.is_dir():
+            raise typer.BadParameter(f"{out.parent} is no folder: make it first", param_hint="--out")
         found = read_with_progress(trace, time_zone, assume_overlay=False)
         loaded = read_model(model)
         document = _health(found, loaded) if cell is None else _one_cell(found, loaded, cell, at)
-        if out is not None and cell is not None:
+        if out is not None:
             _write_plot(document, out)
     if as_json:
         typer.echo(json.dumps(document, indent=2, allow_nan=False))

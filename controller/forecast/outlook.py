@@ -21,7 +21,8 @@ from controller.errors import ModelError
 from controller.forecast.layout import DAY_S
 from controller.forecast.metadata import QUANTILES
 from controller.forecast.runtime import Source, StepForecast
-from controller.forecast.samples import FLOOR, Course
+from controller.forecast.samples import Course
+from policies.kalman import FLOOR
 
 Float64 = NDArray[np.float64]
 

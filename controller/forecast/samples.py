@@ -21,11 +21,11 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from policies.forecast import Forecast, Now
+from policies.kalman import FLOOR, advance, take_in
 from policies.profile import ForecastProfile
 
 JUMP = 8.0  # squared surprise of a tick, in variances, from which the level is taken to have jumped
 LARGEST_OFF = 1.5  # log distance from a course beyond which no more of it is taken to fade
-FLOOR = 0.002  # offered load below which its log tells nothing about the cell [ratio]
 
 
 class FilterState(NamedTuple):
@@ -196,29 +196,15 @@ def _observe_cell(state, settings, guide, i, offered, slot):  # type: ignore[no-
     expected_variance = state.var_level[i] + drift * 0.5 * len(offered) + noise_mean
     for t in range(len(offered)):
         noise_variance = s.noise_variance * state.spread[i]
-        state.level[i] += guide.slope[i]
-        state.var_level[i] += drift
-        state.noise[i] *= s.persistence
-        state.covariance[i] *= s.persistence
-        state.var_noise[i] = state.var_noise[i] * s.persistence**2 + noise_variance * (1 - s.persistence**2)
+        advance(state, i, guide.slope[i], drift, noise_variance, s.persistence)
         if not np.isfinite(offered[t]):
             continue
-        value = math.log(max(offered[t], FLOOR))
-        variance = state.var_level[i] + 2 * state.covariance[i] + state.var_noise[i] + 1e-3
-        gain_level = (state.var_level[i] + state.covariance[i]) / variance
-        gain_noise = (state.covariance[i] + state.var_noise[i]) / variance
-        innovation = value - state.level[i] - state.noise[i]
+        innovation, variance = take_in(state, i, offered[t])
         if state.samples[i] > len(offered):
             excess = min(innovation * innovation / variance, 16.0) - 1
             state.spread[i] = max(0.2, state.spread[i] * (1 + excess / s.spread_memory))
-        state.level[i] += gain_level * innovation
-        state.noise[i] += gain_noise * innovation
-        shared = state.covariance[i] * (1 - gain_level) - gain_level * state.var_noise[i]
-        state.var_level[i] -= gain_level * (state.var_level[i] + state.covariance[i])
-        state.var_noise[i] -= gain_noise * (state.covariance[i] + state.var_noise[i])
-        state.covariance[i] = shared
         state.samples[i] += 1
-        log_sum += value
+        log_sum += math.log(max(offered[t], FLOOR))
         count += 1
     if count == len(offered) and state.samples[i] > 4 * count:
         miss = log_sum / count - expected

@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.forecast.samples import FLOOR, Course, Forecaster
+from controller.forecast.samples import Course, Forecaster
 from controller.replay.scene import Scene
 from policies.forecast import Forecast
+from policies.kalman import FLOOR
 from policies.profile import ForecastProfile
 
 LEAST_SD = 0.05  # log standard deviation of a tick whose samples are all alike

@@ -98,3 +98,14 @@ def test_the_example_of_the_manual_makes_a_model_that_loads(
     save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 21)], ir_version=10), "mine.onnx")
     exec(compile(example, str(MANUAL), "exec"), {})
     assert load_model(tmp_path / "mine.sealed.onnx").info.candidate == "mine"
+
+
+def test_a_plot_needs_a_cell_and_a_folder(folder: Path, tmp_path: Path) -> None:
+    trace, model = str(folder / "trace"), str(folder / "m.onnx")
+    said = runner.invoke(app, ["forecast", trace, "--model", model, "--out", str(tmp_path / "a.html")])
+    assert said.exit_code == 2
+    assert "--cell" in said.output
+    lost = str(tmp_path / "none" / "a.html")
+    said = runner.invoke(app, ["forecast", trace, "--model", model, "--cell", "c0", "--out", lost])
+    assert said.exit_code == 2
+    assert "make it first" in said.output.replace("\n", " ")
