@@ -1,7 +1,8 @@
 """What every joint level would have cost with the guard loop, in hindsight: in each sample any cell may serve at full.
 
 Which samples those are depends on what missed traffic costs, so these tables are made anew for every pair of prices.
-Columns as in policies/hindsight.py. Waking is taken to be instant here, so no price is too high.
+Columns as in policies/hindsight.py. Only cells on air wake between plans, at once. One off air needs minutes,
+which no table by sample can hold, and stays as planned.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ def _sample_states(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _cheapest_awake(found, prices, shape, cost, best):  # type: ignore[no-untyped-def]
+def _cheapest_awake(tables, levels, found, prices, shape, cost, best):  # type: ignore[no-untyped-def]
     """For every state the cheapest that is reached from it by waking some of its cells. (S,) into ``best``."""
     radix, stride = shape
     for s in range(len(best)):
@@ -91,6 +92,8 @@ def _cheapest_awake(found, prices, shape, cost, best):  # type: ignore[no-untype
         best[s] = s
     for j in range(len(radix)):  # one cell after the other covers every set of cells
         for s in range(len(best)):
+            if tables.asleep[levels[s * len(radix) + j]]:
+                continue
             woken = s - ((s // stride[j]) % radix[j]) * stride[j]
             if cost[best[woken]] < cost[best[s]]:
                 best[s] = best[woken]
@@ -111,7 +114,7 @@ def _group(  # type: ignore[no-untyped-def]
         _sample_states(
             tables, models, matrix, levels, service_as, path, ul_per_dl, t, per_step, own, scratch, found
         )
-        _cheapest_awake(found, prices, shape, cost, best)
+        _cheapest_awake(tables, levels, found, prices, shape, cost, best)
         q = t // samples_per_tick
         if len(plan):
             s = plan[q]
