@@ -2,10 +2,10 @@
 
     .venv/bin/python -m benchmarks.captured_share [--quick]
 
-Needs QUIETCELL_DATA. The peer is the oracle, which knows all traffic and may wake any cell in any minute, in the same
-run and under the same limits. The first rows are of the ITU network in world 3gpp-cat1-set1 at the default sigma and
-seed 0. ``*_low_sigma`` has half of the noise inside the steps. ``limits_held_*``: the profile on other networks and
-sigmas; their conditions name what of the limits was spent. ``--quick``: every eighth cell of ITU, no other networks.
+Needs QUIETCELL_DATA. The peer is the oracle, which knows all traffic and may wake cells on air in any minute, in the
+same run and under the same limits. The first rows are of the ITU network in world 3gpp-cat1-set1 at the default
+sigma and seed 0. ``*_low_sigma`` has half of the noise inside the steps. ``limits_held_*``: the profile on other
+networks and sigmas; their conditions name what of the limits was spent. ``--quick``: every eighth cell of ITU alone.
 """
 
 from __future__ import annotations

@@ -130,22 +130,36 @@ def _group(  # type: ignore[no-untyped-def]
                     out[q, s, 4 + 2 * w] += found[BELOW, best[s]]
 
 
+@njit(cache=True)
+def _parts(groups, states, g):  # type: ignore[no-untyped-def]
+    """Members, models, candidate matrix, joint levels, ``service_as`` and the shape (radix, stride) of group g."""
+    members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
+    n, count = len(members), states.n_states[g]
+    cells = slice(states.cell_start[g], states.cell_start[g] + n)
+    return (
+        members,
+        groups.model[members],
+        local_candidates(members, groups.candidate_start, groups.candidate),
+        states.levels[states.level_start[g] : states.level_start[g] + count * n],
+        states.service_as[states.state_start[g] : states.state_start[g] + count],
+        (states.radix[cells], states.stride[cells]),
+    )
+
+
 @njit(parallel=True, cache=True)
 def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices, ticks, out):  # type: ignore[no-untyped-def]
     """As ``hindsight.price_states``, with the cheapest set of awake cells in each sample at ``prices`` (2,)."""
     out[:] = 0
     for g in prange(len(states.n_states)):
-        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        n, count = len(members), states.n_states[g]
-        first = states.state_start[g] * ticks
-        cells = slice(states.cell_start[g], states.cell_start[g] + n)
+        members, models, matrix, levels, service_as, shape = _parts(groups, states, g)
+        first, count = states.state_start[g] * ticks, len(service_as)
         _group(
             tables,
-            groups.model[members],
-            local_candidates(members, groups.candidate_start, groups.candidate),
-            states.levels[states.level_start[g] : states.level_start[g] + count * n],
-            states.service_as[states.state_start[g] : states.state_start[g] + count],
-            (states.radix[cells], states.stride[cells]),
+            models,
+            matrix,
+            levels,
+            service_as,
+            shape,
             path[members],
             ul_per_dl[members],
             clock,
@@ -161,17 +175,15 @@ def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices,
 def awake_of(tables, groups, states, path, ul_per_dl, clock, wakes, prices, plans, awake):  # type: ignore[no-untyped-def]
     """Fill ``awake`` (n, samples) for ``plans`` (g, ticks) of joint states, each at its ``prices`` (g, 2)."""
     for g in prange(len(states.n_states)):
-        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        n, count = len(members), states.n_states[g]
-        cells = slice(states.cell_start[g], states.cell_start[g] + n)
-        mine = np.zeros((n, path.shape[1]), np.bool_)
+        members, models, matrix, levels, service_as, shape = _parts(groups, states, g)
+        mine = np.zeros((len(members), path.shape[1]), np.bool_)
         _group(
             tables,
-            groups.model[members],
-            local_candidates(members, groups.candidate_start, groups.candidate),
-            states.levels[states.level_start[g] : states.level_start[g] + count * n],
-            states.service_as[states.state_start[g] : states.state_start[g] + count],
-            (states.radix[cells], states.stride[cells]),
+            models,
+            matrix,
+            levels,
+            service_as,
+            shape,
             path[members],
             ul_per_dl[members],
             clock,
@@ -181,5 +193,5 @@ def awake_of(tables, groups, states, path, ul_per_dl, clock, wakes, prices, plan
             np.zeros((0, 0, 0), np.float32),
             mine,
         )
-        for k in range(n):
+        for k in range(len(members)):
             awake[members[k]] = mine[k]

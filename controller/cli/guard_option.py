@@ -10,7 +10,7 @@ Guarded = Annotated[
     bool,
     typer.Option(
         "--guard",
-        help="Watch every minute and wake cells between plans; the oracle may then wake cells in any minute too. "
+        help="Watch every minute and wake cells between plans; the oracle may then wake cells on air in any minute. "
         "Default: planning alone.",
         show_default=False,
     ),
