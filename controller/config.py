@@ -6,11 +6,11 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, RootModel
 
 from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
-from policies.profile import Profile
+from policies.profile import Preset, Profile
 
 PROFILES = Path(str(files("policies").joinpath("profiles")))
 DEFAULT_PROFILE = "balanced"
@@ -58,12 +58,21 @@ def profile_names() -> list[str]:
     return sorted(p.stem for p in PROFILES.glob("*.yaml"))
 
 
+class _ProfileFile(RootModel[Profile | Preset]):
+    root: Annotated[Profile | Preset, Field(discriminator="schema_name")]
+
+
 def load_profile(name_or_file: str | None) -> Profile:
     """A shipped profile by name, or one of a file. Raises ConfigError naming line, field and remedy."""
     name = name_or_file or DEFAULT_PROFILE
-    if name in profile_names():
-        return load_yaml(PROFILES / f"{name}.yaml", Profile)
-    if not Path(name).is_file():
+    path = PROFILES / f"{name}.yaml" if name in profile_names() else Path(name)
+    if not path.is_file():
         known = ", ".join(profile_names())
         raise ConfigError(f"profile {name!r} is neither a file nor a shipped profile; shipped: {known}")
-    return load_yaml(Path(name), Profile)
+    found = load_yaml(path, _ProfileFile).root
+    if isinstance(found, Profile):
+        return found
+    if found.of not in profile_names() or found.of == found.name:
+        known = ", ".join(n for n in profile_names() if n != found.name)
+        raise ConfigError(f"{path}: of: {found.of!r} is no other shipped profile; use one of {known}")
+    return load_profile(found.of).with_epsilon(found.epsilon, found.name)

@@ -17,17 +17,24 @@ from numpy.typing import NDArray
 from hw.sharing import local_candidates
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
-from policies.expected import Prices, price_tick, tail_traffic, target_load, watched_price
+from policies.coming_tick import parts_of
+from policies.expected import (
+    USUAL_EPSILON,
+    Prices,
+    over_probability,
+    price_tick,
+    tail_traffic,
+    target_load,
+    watched_price,
+)
 from policies.forecast import Forecast
 from policies.joint import hamming, joint_states, relax_changes, state_of
 from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
+from policies.shortfall import Shortfall
 
-# A cell's risk price rises with the square of the share of its allowance that is left, down to this.
-LEAST_LEFT = 0.02
-UNJUDGED_DAYS = 2.0
-AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a level's capacity
+USUAL_SD = 0.3  # of the log load around its slow level, for which risk prices are set
 TINY = 1e-30  # risk that a factor of infinity still forbids
 
 
@@ -51,9 +58,8 @@ class PredictivePlanner:
         self._states = joint_states(network, tables.asleep)
         self._limit = target_load(tables)
         self._samples_per_tick = samples_per_tick
-        self._offered = np.zeros(network.n_cells)  # traffic so far, in full-rate samples
-        self._missed = np.zeros(network.n_cells)  # of it, what missed its target
-        self._ticks_seen = np.zeros(network.n_cells)
+        self._risk = settings.risk_price * USUAL_EPSILON / settings.epsilon
+        self._shortfall = Shortfall(network, self._limit)
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
         self._single, self._coupled = np.flatnonzero(sizes == 1), np.flatnonzero(sizes > 1)
@@ -63,24 +69,18 @@ class PredictivePlanner:
         forecast = view.forecast
         if forecast is None:
             raise ValueError("the predictive planner needs a forecast")
-        self._learn_shortfall(view)
+        self._shortfall.learn(view)
         level = np.full(self._network.n_cells, SYMBOL, np.uint8)
         reason = np.full(self._network.n_cells, Reason.NO_FORECAST, np.uint8)
         idle_power = self._tables.power[self._model, SYMBOL, 0].astype(np.float64)
         s = self._settings
-        days = self._ticks_seen * view.tick_s / 86400
-        missed = self._missed / np.maximum(self._offered, 1e-9)
-        left = np.maximum(1 - missed / view.allowance.of_cell, LEAST_LEFT)
-        risk = s.risk_price * (1 + s.caution / (1 + days)) / left**2
-        if self._watched:
-            # the price is bold: a cell that takes more than its part of what the network may miss pays more; its
-            # first days count little
-            taken = missed * days / (days + UNJUDGED_DAYS) / view.allowance.of_all
-            risk *= 1 + taken**2
+        days = self._shortfall.days(view.tick_s)
+        risk = self._risk_price(view)
         ready = days >= s.off_air_after_h / 24
         price = Prices(
             power=idle_power,
             risk=risk * idle_power,
+            epsilon=s.epsilon,
             change=s.change_price,
             off_air=s.off_air_caution,
             surge_probability=s.surge_probability,
@@ -90,7 +90,8 @@ class PredictivePlanner:
         )
         belief = (forecast.log_median, forecast.log_sd, forecast.known)
         fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
-        _plan_singles(*fixed, self._single, *belief, price, view.level, level, reason)
+        soon = parts_of(forecast, self._samples_per_tick)
+        _plan_singles(*fixed, self._single, *belief, soon, price, view.level, level, reason)
         if len(self._coupled):
             _plan_groups(*fixed, self._coupled, *belief, price, view.level, level, reason)
         return Decision(level, reason, price.risk)
@@ -101,16 +102,16 @@ class PredictivePlanner:
             return np.zeros(self._network.n_cells)
         return forecast.log_sd[:, 0] if forecast.now is None else forecast.now.next_sd()
 
-    def _learn_shortfall(self, view: View) -> None:
-        """Count the traffic of each cell, and how much of it missed its target."""
-        limit = np.maximum(self._limit[self._model, view.level], TINY)
-        offered = np.nan_to_num(view.offered)
-        self._ticks_seen += np.isfinite(view.offered).any(1)
-        self._offered += offered.sum(1)
-        missed = offered >= limit[:, None] * AT_LIMIT
-        if view.awake is not None:
-            missed &= ~view.awake
-        self._missed += np.where(missed, offered, 0).sum(1)
+    def _risk_price(self, view: View) -> NDArray[np.float64]:
+        """Price of missed traffic, per full-rate tick, in idle power. (n,)"""
+        of_cell = self._shortfall.factor(view.allowance)
+        if not self._watched:
+            days = self._shortfall.days(view.tick_s)
+            return np.asarray(self._risk * (1 + self._settings.caution / (1 + days)) * of_cell)
+        risk = self._risk * of_cell * self._shortfall.unfair(view.allowance, view.tick_s)
+        now = None if view.forecast is None else view.forecast.now
+        # the wider the load spreads within minutes, the more traffic a given price lets through
+        return np.asarray(risk if now is None else risk * np.sqrt(now.noise_variance) / USUAL_SD)
 
 
 @njit(cache=True)
@@ -194,10 +195,25 @@ def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def _watched_soon(tables, limit, model, level, soon, risk, epsilon, open_sd):  # type: ignore[no-untyped-def]
+    """Expected price of a sample of the coming tick with the guard loop, over the parts of the tick."""
+    log_median, log_sd = soon
+    price = 0.0
+    for part in range(len(log_median)):
+        price += watched_price(
+            tables, limit, model, level, log_median[part], log_sd[part], risk, epsilon, open_sd
+        )
+    return price / len(log_median)
+
+
+@njit(cache=True)
 def _plan_single(  # type: ignore[no-untyped-def]
-    tables, limit, model, levels, spt, log_median, log_sd, risk, change, now, open_sd
+    tables, limit, model, levels, spt, log_median, log_sd, soon, risk, epsilon, change, now, open_sd
 ):
-    """Level of a cell of its own, and the level it would take if changes were free. ``log_median`` (H,)."""
+    """Level of a cell of its own, and the level it would take if changes were free.
+
+    ``log_median`` (H,), ``soon`` median and deviation of the log load in each part of the coming tick.
+    """
     n, horizon = len(levels), len(log_median)
     to_go, cost, later = np.zeros(n), np.empty(n), np.zeros(n)
     for h in range(horizon - 1, -1, -1):
@@ -205,15 +221,21 @@ def _plan_single(  # type: ignore[no-untyped-def]
         for s in range(n):
             level = levels[s]
             if open_sd > 0 and tables.wake_samples[level] == 0:
-                cost[s] = to_go[s] + watched_price(
-                    tables, limit, model, level, log_median[h], log_sd[h], risk, open_sd
-                )
+                if h > 0:
+                    price = watched_price(
+                        tables, limit, model, level, log_median[h], log_sd[h], risk, epsilon, open_sd
+                    )
+                else:
+                    price = _watched_soon(tables, limit, model, level, soon, risk, epsilon, open_sd)
+                cost[s] = to_go[s] + price
                 continue
             tail = 0.0 if level <= SYMBOL else risk * tail_traffic(mean, log_sd[h], limit[model, level])
             # part of the next tick is still served by this level if waking takes long
             caught = (later[s] if h < horizon - 1 else tail) * min(tables.wake_samples[level] / spt, 1.0)
             cost[s] = draw(tables, model, level, np.float32(mean), np.float32(0)) + tail + caught + to_go[s]
             later[s] = tail
+            if level > SYMBOL and over_probability(log_median[h], log_sd[h], limit[model, level]) > epsilon:
+                cost[s] = np.inf
         if h > 0:
             least = cost.min() + change
             for s in range(n):
@@ -231,7 +253,7 @@ def _plan_single(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True)
 def _plan_singles(  # type: ignore[no-untyped-def]
-    tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason
+    tables, limit, groups, states, spt, chosen, log_median, log_sd, known, soon, price, now, level, reason
 ):
     for at in prange(len(chosen)):
         g = chosen[at]
@@ -248,7 +270,9 @@ def _plan_singles(  # type: ignore[no-untyped-def]
             spt,
             log_median[i],
             log_sd[i],
+            (soon[0][i], soon[1][i]),
             price.risk[i],
+            price.epsilon,
             price.change * price.power[i],
             now[i],
             price.open_sd[i],

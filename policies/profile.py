@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Epsilon = Annotated[float, Field(gt=0, le=0.5)]
 LocalHour = Annotated[float, Field(ge=0, le=24)]
 
 
@@ -33,7 +34,8 @@ class ForecastProfile(_Settings):
 class PredictiveProfile(_Settings):
     """Prices of the ``predictive`` policy, in a cell's idle power (symbol shutdown, no traffic) over one tick."""
 
-    risk_price: Positive  # for offered traffic that misses its target, per full-rate tick of traffic
+    epsilon: Epsilon  # probability that a minute misses its target, up to which a level is allowed: the operator's knob
+    risk_price: Positive  # for traffic that misses its target, per full-rate tick of traffic, at epsilon 0.03
     off_air_caution: Annotated[float, Field(ge=1)]  # factor on the risk of joint levels with cells off air
     surge_probability: Share  # per tick, that traffic jumps as no forecast sees while cells are off air
     surge_load: Share  # by how much it jumps [ratio of full rate]
@@ -87,3 +89,17 @@ class Profile(_Settings):
     surge: SurgeProfile
     timer: TimerProfile
     threshold: ThresholdProfile
+
+    def with_epsilon(self, epsilon: float, name: str | None = None) -> Profile:
+        """The same profile at another epsilon: the one knob between saving and service."""
+        predictive = self.predictive.model_copy(update={"epsilon": epsilon})
+        return self.model_copy(update={"predictive": predictive, "name": name or self.name})
+
+
+class Preset(_Settings):
+    """A profile that differs from another one by its epsilon alone."""
+
+    schema_name: Annotated[Literal["quietcell.preset/1"], Field(alias="schema")]
+    name: Annotated[str, Field(min_length=1)]
+    of: Annotated[str, Field(min_length=1)]  # shipped profile that it is based on
+    epsilon: Epsilon

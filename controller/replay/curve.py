@@ -1,4 +1,4 @@
-"""Savings against service: the same policy at other risk prices, targets and assumed paths inside the steps."""
+"""Savings against service: the same policy at other epsilons, targets and assumed paths inside the steps."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from controller.replay.run import PolicyRun, plans_of, run_policy, score
 from controller.replay.scene import make_clock
 from controller.replay.stage import Progress, Stage, Task
 from controller.report.pagedata import CurvePoint
-from policies.profile import Profile
 
-RISK_FACTORS = (0.25, 0.5, 2.0, 4.0, 16.0)
+EPSILON_FACTORS = (0.06, 1 / 3, 0.55, 1.8, 10 / 3)  # 1/3 and 10/3 are the presets gentle and bold
 MAX_SAMPLES = 200_000_000  # cells x samples above which the curve is left out: it replays about ten times
 CURVE_POLICY = "predictive"
 
@@ -28,8 +27,11 @@ def curve_points(
     evaluation = task.world.evaluation
     none = runs["none"].outcome
     sigma = evaluation.traffic_path.sigma
-    profiles = [("risk price x1", task.profile)]
-    profiles += [(f"risk price x{f:g}", with_risk(task.profile, f)) for f in RISK_FACTORS]
+    epsilon = task.profile.predictive.epsilon
+    profiles = [
+        (f"epsilon {epsilon * f:.2g}", task.profile.with_epsilon(epsilon * f)) for f in EPSILON_FACTORS
+    ]
+    profiles.insert(0, (f"epsilon {epsilon:.2g}", task.profile))
     turns = len(profiles) + 2
     for turn, (label, profile) in enumerate(profiles):
         stage.profile = profile
@@ -46,13 +48,6 @@ def curve_points(
             target = evaluation.service.target_mbit_s
             yield _point(task, f"sigma {other:g}", target, other, outcome, baseline, name)
         progress("curve", (len(profiles) + turn + 1) / turns)
-
-
-def with_risk(profile: Profile, factor: float) -> Profile:
-    """The profile with its risk prices multiplied, without and with the guard loop."""
-    predictive = profile.predictive.model_copy(update={"risk_price": profile.predictive.risk_price * factor})
-    surge = profile.surge.model_copy(update={"risk_price": profile.surge.risk_price * factor})
-    return profile.model_copy(update={"predictive": predictive, "surge": surge})
 
 
 def _point(

@@ -154,7 +154,7 @@ def test_money_and_emission_where_power_is_known(multi_layer: Trace, quick: Prof
 def test_the_curve_is_part_of_the_document(small_trace: Any, quick: Profile) -> None:
     report = report_of(small_trace(np.full((2, 96), 0.1), {1: (0,)}), quick, with_curve=True)
     check(report)
-    assert {"risk price x1", "sigma 0.45"} <= {row["label"] for row in report["sensitivity"]}
+    assert {"epsilon 0.03", "sigma 0.45"} <= {row["label"] for row in report["sensitivity"]}
 
 
 ODD = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import pairwise, product
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -85,6 +86,12 @@ class Twin:
         asleep = [bool(self.tables.asleep[lv]) for lv in state]
         if any(asleep) and not ready:
             return np.inf, np.inf
+        if (
+            len(state) == 1
+            and state[0] > SYMBOL
+            and self._over(state[0], mean[0], sd[0]) > self.options.epsilon
+        ):
+            return np.inf, np.inf
         capacity = [float(self.tables.capacity[0, lv]) for lv in state]
         load = [0.0 if off else min(m, c) for m, c, off in zip(mean, capacity, asleep, strict=True)]
         handed = np.zeros((len(state), len(state)))
@@ -117,3 +124,7 @@ class Twin:
         if shared and surged > reach:
             missed += self.options.surge_probability * surged
         return missed
+
+    def _over(self, level: int, mean: float, sd: float) -> float:
+        """Probability that a log-normal load is above what the level carries on target."""
+        return 1 - NormalDist(np.log(mean) - sd * sd / 2, sd).cdf(np.log(self.limit[level]))

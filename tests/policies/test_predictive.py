@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from hw.tables import Tables
 from hw.world import SYMBOL
-from policies.expected import target_load
+from policies.expected import USUAL_EPSILON, target_load
 from policies.forecast import Forecast
 from policies.network import Network
 from policies.policy import Allowance, Reason, View
@@ -81,6 +82,7 @@ class Case:
         self.network, self.n, self.past = network, network.n_cells, int(rng.integers(0, 4))
         self.options = some(
             profile,
+            epsilon=rng.choice([0.005, 0.03, 0.3]),
             risk_price=rng.choice([1, 5, 40]),
             off_air_caution=rng.choice([1, 3]),
             off_air_after_h=0 if ready else 1000,
@@ -124,6 +126,7 @@ class Case:
                 days[i] += (len(known) > 0) / 4  # ticks of six hours
         used = np.array([m / o / allowed if o else 0 for m, o in zip(missed, offered, strict=True)])
         price = (1 + self.options.caution / (1 + days)) / np.maximum(1 - used, LEAST_LEFT) ** 2
+        price *= USUAL_EPSILON / self.options.epsilon
         return decision, self.options.risk_price * price * self.tables.power[0, SYMBOL, 0]
 
 
@@ -261,6 +264,20 @@ def test_a_cell_that_missed_its_target_is_planned_with_more_care(site: Any) -> N
         careful = after.plan(view(missed, level, expected)).level
     assert careless[2] > careful[2]
     assert (careless[:2] == careful[:2]).all()  # each cell pays for its own misses
+
+
+@given(load=st.floats(0.002, 0.6), sd=st.floats(0.05, 0.8), epsilon=st.floats(0.001, 0.3))
+@settings(max_examples=60, deadline=None)
+def test_no_cell_rests_where_missing_the_target_is_likelier_than_epsilon(
+    tables: Tables, profile: Profile, small_network: Any, load: float, sd: float, epsilon: float
+) -> None:
+    """However cheap the risk is."""
+    options = some(profile, risk_price=1e-9, change_price=0, epsilon=epsilon)
+    planner = PredictivePlanner(small_network(1, {}), tables, options, samples_per_tick=SPT)
+    level = int(planner.plan(view(unmeasured(1), [1], belief([[load] * 4], sd))).level[0])
+    likely = [1 - NormalDist(np.log(load), sd).cdf(np.log(x)) for x in target_load(tables)[0, RF32 : RF8 + 1]]
+    allowed = [lv for lv, p in zip(range(RF32, RF8 + 1), likely, strict=True) if p <= epsilon]
+    assert level == max(allowed, default=SYMBOL)
 
 
 @given(load=st.floats(0.002, 0.6), sd=st.floats(0.05, 0.8), factor=st.floats(1, 30))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from controller.forecast.samples import Forecaster
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
-from policies.expected import tail_traffic, target_load
+from policies.expected import USUAL_EPSILON, tail_traffic, target_load
 from policies.forecast import Forecast, Now
 from policies.profile import Profile
 from policies.surge import SurgeGuard
@@ -43,9 +44,11 @@ def sure(load: Any, sd: float = 0.17) -> Forecast:
     return Forecast(np.log(load)[:, None], np.full((n, 1), sd), np.ones(n, bool), now)
 
 
-def test_it_wakes_exactly_where_the_risk_costs_more_than_the_level_saves(
-    small_network: Any, tables: Tables, profile: Profile
+@pytest.mark.parametrize("epsilon", [0.002, 0.03, 0.3])
+def test_it_wakes_exactly_where_the_risk_costs_too_much_or_is_likelier_than_epsilon(
+    small_network: Any, tables: Tables, profile: Profile, epsilon: float
 ) -> None:
+    profile = profile.with_epsilon(epsilon)
     loads = np.linspace(0.05, 0.6, 23)
     network = small_network(len(loads), {})
     guard = guard_of(network, tables, profile)
@@ -59,7 +62,9 @@ def test_it_wakes_exactly_where_the_risk_costs_more_than_the_level_saves(
         saved = draw(tables, 0, SYMBOL, np.float32(load), np.float32(0)) - draw(
             tables, 0, DEEPEST, np.float32(load), np.float32(0)
         )
-        assert awake[k] == (profile.surge.risk_price * idle * beyond > saved), loads[k]
+        likely = 1 - NormalDist(np.log(loads[k]), 0.17).cdf(np.log(limit))
+        price = profile.surge.risk_price * USUAL_EPSILON / profile.predictive.epsilon * idle
+        assert awake[k] == (price * beyond > saved or likely > profile.predictive.epsilon), loads[k]
     assert awake.any()
     assert not awake.all()
 

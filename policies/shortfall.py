@@ -1,0 +1,63 @@
+"""What each cell has missed so far, and how much dearer that makes its risk.
+
+Missed is traffic offered while the level in use could not serve it on target. A cell whose allowance is nearly used up
+pays more for further risk, without limit. With the guard loop prices are bold, so one that takes more than its part of
+what the whole network may miss pays more too, once it was seen for some days.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.network import Network
+from policies.policy import Allowance, View
+
+LEAST_LEFT = 0.02  # share of the allowance that is counted on at least
+AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a level's capacity
+UNJUDGED_DAYS = 4.0  # which count half in what a cell took of the network's allowance
+FAIR_SHARE = 0.8  # of the network's allowance, up to which a cell may take without paying more
+STEEPNESS = 4  # power of what it takes above that
+TINY = 1e-30
+
+
+class Shortfall:
+    """Counts the traffic of each cell, and how much of it missed its target. n cells."""
+
+    def __init__(self, network: Network, limit: NDArray[np.float32]) -> None:
+        """``limit`` (M, L) largest load on target, see ``policies.expected.target_load``."""
+        n = network.n_cells
+        self._model, self._limit = network.groups.model, limit
+        self._offered = np.zeros(n)  # traffic so far [full-rate samples]
+        self._missed = np.zeros(n)  # of it, what missed its target
+        self._ticks = np.zeros(n)
+
+    def learn(self, view: View) -> None:
+        """Take in the tick that ended."""
+        limit = np.maximum(self._limit[self._model, view.level], TINY)
+        offered = np.nan_to_num(view.offered)
+        self._ticks += np.isfinite(view.offered).any(1)
+        self._offered += offered.sum(1)
+        missed = offered >= limit[:, None] * AT_LIMIT
+        if view.awake is not None:
+            missed &= ~view.awake
+        self._missed += np.where(missed, offered, 0).sum(1)
+
+    def days(self, tick_s: int) -> NDArray[np.float64]:
+        """How long each cell has been measured. (n,)"""
+        return np.asarray(self._ticks * tick_s / 86400)
+
+    def factor(self, allowance: Allowance) -> NDArray[np.float64]:
+        """Factor on the risk price, by the part of a cell's own allowance that is left. (n,)"""
+        left = np.maximum(1 - self._share() / allowance.of_cell, LEAST_LEFT)
+        return np.asarray(left**-2)
+
+    def unfair(self, allowance: Allowance, tick_s: int) -> NDArray[np.float64]:
+        """Factor on the risk price of cells that take more than their part of the network's allowance. (n,)"""
+        days = self.days(tick_s)
+        taken = self._share() / allowance.of_all * days / (days + UNJUDGED_DAYS)
+        return np.asarray(np.maximum(taken / FAIR_SHARE, 1) ** STEEPNESS)
+
+    def _share(self) -> NDArray[np.float64]:
+        """Missed of all traffic so far. (n,)"""
+        return np.asarray(self._missed / np.maximum(self._offered, 1e-9))
