@@ -16,6 +16,7 @@ from hw.world import SYMBOL
 # the load that the sample before lets expect: nodes and weights of a normal distribution (Gauss-Hermite)
 NODES, NODE_WEIGHTS = np.polynomial.hermite_e.hermegauss(7)
 NODE_WEIGHTS = NODE_WEIGHTS / NODE_WEIGHTS.sum()
+SAFE = 8.0  # standard deviations of margin beyond which no price of risk matters
 USUAL_EPSILON = 0.03  # for which risk prices are set; they are in inverse proportion to epsilon
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
 
@@ -38,7 +39,9 @@ class Prices(NamedTuple):
 
     power: NDArray[np.float64]  # (n,) power on air without traffic, the unit of the other two [power_unit]
     risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
-    epsilon: float  # probability of missing the target up to which a level is allowed
+    least_margin: (
+        float  # standard deviations below its limit that a load must keep: where epsilon is the rest
+    )
     change: float  # per change, in idle power
     off_air: float  # factor on the risk while cells of the group are off air
     surge_probability: float  # per tick, of a surge that no forecast sees
@@ -57,34 +60,36 @@ def tail_traffic(mean, log_sd, limit):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def over_probability(log_median, log_sd, limit):  # type: ignore[no-untyped-def]
-    """P(r > limit) of a log-normal r."""
-    if limit <= 0:
-        return 1.0
-    return 0.5 * math.erfc((math.log(limit) - log_median) / log_sd * 0.7071067811865476)
+def margin(log_median, log_sd, limit):  # type: ignore[no-untyped-def]
+    """How many standard deviations a limit lies above the median of a log-normal load; none is enough for 0."""
+    return (math.log(limit) - log_median) / log_sd if limit > 0 else -np.inf
 
 
 @njit(cache=True)
-def watched_price(tables, limit, model, level, log_median, log_sd, risk, epsilon, open_sd):  # type: ignore[no-untyped-def]
+def watched_price(  # type: ignore[no-untyped-def]
+    tables, limit, model, level, log_median, log_sd, risk, least_margin, open_sd
+):
     """Expected price of a sample at ``level`` with the guard loop, which wakes where that is cheaper or safer.
 
-    The samples before say where the next one lies, up to ``open_sd`` of its spread.
+    The samples before say where the next one lies, up to ``open_sd`` of its spread. ``least_margin``: see ``Prices``.
     """
     if level <= SYMBOL:
         mean = min(math.exp(log_median + 0.5 * log_sd * log_sd), 1.0)
         return np.float64(draw(tables, model, level, np.float32(mean), np.float32(0)))
     open_sd = min(open_sd, log_sd)
     seen_sd = math.sqrt(log_sd * log_sd - open_sd * open_sd)
+    above = margin(log_median, open_sd, limit[model, level])
     price = 0.0
     for node in range(len(NODES)):
-        median = log_median + seen_sd * NODES[node]
-        mean = min(math.exp(median + 0.5 * open_sd * open_sd), 1.0)
-        awake = draw(tables, model, SYMBOL, np.float32(mean), np.float32(0))
-        if over_probability(median, open_sd, limit[model, level]) > epsilon:
+        mean = np.float32(min(math.exp(log_median + seen_sd * NODES[node] + 0.5 * open_sd * open_sd), 1.0))
+        awake = draw(tables, model, SYMBOL, mean, np.float32(0))
+        left = above - seen_sd / open_sd * NODES[node]
+        if left < least_margin:
             price += NODE_WEIGHTS[node] * awake
             continue
-        stay = draw(tables, model, level, np.float32(mean), np.float32(0))
-        stay += risk * tail_traffic(mean, open_sd, limit[model, level])
+        stay = draw(tables, model, level, mean, np.float32(0))
+        if left < SAFE:
+            stay += risk * mean * 0.5 * math.erfc((left - open_sd) * 0.7071067811865476)
         price += NODE_WEIGHTS[node] * min(stay, awake)
     return price
 

@@ -13,6 +13,7 @@ import math
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from hw.sharing import local_candidates
 from hw.tables import Tables, draw
@@ -21,7 +22,7 @@ from policies.coming_tick import parts_of
 from policies.expected import (
     USUAL_EPSILON,
     Prices,
-    over_probability,
+    margin,
     price_tick,
     tail_traffic,
     target_load,
@@ -34,6 +35,7 @@ from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
 from policies.shortfall import Shortfall
 
+NEAR, FAR = 8, 4  # ticks priced one by one, and how many later ones are priced together
 USUAL_SD = 0.3  # of the log load around its slow level, for which risk prices are set
 TINY = 1e-30  # risk that a factor of infinity still forbids
 
@@ -80,7 +82,7 @@ class PredictivePlanner:
         price = Prices(
             power=idle_power,
             risk=risk * idle_power,
-            epsilon=s.epsilon,
+            least_margin=float(ndtri(1 - s.epsilon)),
             change=s.change_price,
             off_air=s.off_air_caution,
             surge_probability=s.surge_probability,
@@ -195,47 +197,62 @@ def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _watched_soon(tables, limit, model, level, soon, risk, epsilon, open_sd):  # type: ignore[no-untyped-def]
-    """Expected price of a sample of the coming tick with the guard loop, over the parts of the tick."""
-    log_median, log_sd = soon
-    price = 0.0
-    for part in range(len(log_median)):
-        price += watched_price(
-            tables, limit, model, level, log_median[part], log_sd[part], risk, epsilon, open_sd
-        )
-    return price / len(log_median)
+def _price_levels(  # type: ignore[no-untyped-def]
+    tables, limit, model, levels, late, log_median, log_sd, soon, risk, least_margin, open_sd, price, tail
+):
+    """Expected price of every level in one tick. ``tail`` holds the priced risk of the tick after it; renewed."""
+    mean = min(math.exp(log_median + 0.5 * log_sd * log_sd), 1.0)
+    for s in range(len(levels)):
+        level = levels[s]
+        if open_sd > 0 and tables.wake_samples[level] == 0:
+            price[s] = 0.0
+            for part in range(len(soon[0])):
+                price[s] += watched_price(
+                    tables, limit, model, level, soon[0][part], soon[1][part], risk, least_margin, open_sd
+                ) / len(soon[0])
+            continue
+        following = tail[s]
+        tail[s] = 0.0 if level <= SYMBOL else risk * tail_traffic(mean, log_sd, limit[model, level])
+        # part of the next tick is still served by this level if waking takes long
+        caught = (tail[s] if following < 0 else following) * late[s]
+        price[s] = draw(tables, model, level, np.float32(mean), np.float32(0)) + tail[s] + caught
+        if level > SYMBOL and margin(log_median, log_sd, limit[model, level]) < least_margin:
+            price[s] = np.inf
 
 
 @njit(cache=True)
 def _plan_single(  # type: ignore[no-untyped-def]
-    tables, limit, model, levels, spt, log_median, log_sd, soon, risk, epsilon, change, now, open_sd
+    tables, limit, model, levels, spt, log_median, log_sd, soon, risk, least_margin, change, now, open_sd
 ):
     """Level of a cell of its own, and the level it would take if changes were free.
 
-    ``log_median`` (H,), ``soon`` median and deviation of the log load in each part of the coming tick.
+    ``log_median`` (H,), ``soon`` median and deviation of the log load in each part of the coming tick. Far ticks are
+    priced a few at a time.
     """
     n, horizon = len(levels), len(log_median)
-    to_go, cost, later = np.zeros(n), np.empty(n), np.zeros(n)
+    to_go, cost, price, tail = np.zeros(n), np.empty(n), np.empty(n), np.full(n, -1.0)
+    late = np.minimum(tables.wake_samples[levels] / spt, 1.0)
     for h in range(horizon - 1, -1, -1):
-        mean = min(math.exp(log_median[h] + 0.5 * log_sd[h] * log_sd[h]), 1.0)
+        if h < NEAR or h == horizon - 1 or (horizon - 1 - h) % FAR == 0:
+            at = h if h < NEAR else max(h - FAR // 2, NEAR)
+            part = soon if h == 0 else (log_median[at : at + 1], log_sd[at : at + 1])
+            _price_levels(
+                tables,
+                limit,
+                model,
+                levels,
+                late,
+                log_median[at],
+                log_sd[at],
+                part,
+                risk,
+                least_margin,
+                open_sd,
+                price,
+                tail,
+            )
         for s in range(n):
-            level = levels[s]
-            if open_sd > 0 and tables.wake_samples[level] == 0:
-                if h > 0:
-                    price = watched_price(
-                        tables, limit, model, level, log_median[h], log_sd[h], risk, epsilon, open_sd
-                    )
-                else:
-                    price = _watched_soon(tables, limit, model, level, soon, risk, epsilon, open_sd)
-                cost[s] = to_go[s] + price
-                continue
-            tail = 0.0 if level <= SYMBOL else risk * tail_traffic(mean, log_sd[h], limit[model, level])
-            # part of the next tick is still served by this level if waking takes long
-            caught = (later[s] if h < horizon - 1 else tail) * min(tables.wake_samples[level] / spt, 1.0)
-            cost[s] = draw(tables, model, level, np.float32(mean), np.float32(0)) + tail + caught + to_go[s]
-            later[s] = tail
-            if level > SYMBOL and over_probability(log_median[h], log_sd[h], limit[model, level]) > epsilon:
-                cost[s] = np.inf
+            cost[s] = price[s] + to_go[s]
         if h > 0:
             least = cost.min() + change
             for s in range(n):
@@ -272,7 +289,7 @@ def _plan_singles(  # type: ignore[no-untyped-def]
             log_sd[i],
             (soon[0][i], soon[1][i]),
             price.risk[i],
-            price.epsilon,
+            price.least_margin,
             price.change * price.power[i],
             now[i],
             price.open_sd[i],

@@ -15,10 +15,11 @@ import math
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
-from policies.expected import USUAL_EPSILON, over_probability, tail_traffic, target_load
+from policies.expected import USUAL_EPSILON, margin, tail_traffic, target_load
 from policies.forecast import Forecast, Now
 from policies.kalman import FLOOR, advance, take_in
 from policies.network import Network
@@ -34,8 +35,9 @@ class SurgeGuard:
         self._network, self._tables = network, tables
         self._limit = target_load(tables)
         idle_power = tables.power[network.groups.model, SYMBOL, 0].astype(np.float64)
-        self._epsilon = profile.predictive.epsilon
-        self._usual_risk = self._risk = profile.surge.risk_price * USUAL_EPSILON / self._epsilon * idle_power
+        epsilon = profile.predictive.epsilon
+        self._least_margin = float(ndtri(1 - epsilon))
+        self._usual_risk = self._risk = profile.surge.risk_price * USUAL_EPSILON / epsilon * idle_power
         self._hold = -(-profile.surge.hold_s // sample_s)
         self._left = np.zeros(n, np.int64)  # samples for which a woken cell stays awake at least
         self._level = np.full(n, SYMBOL, np.uint8)
@@ -70,7 +72,7 @@ class SurgeGuard:
             self._now.next_sd(),
             self._hold,
             self._risk,
-            self._epsilon,
+            self._least_margin,
             self._level,
             carried,
             self._awake,
@@ -99,15 +101,15 @@ def _follow(now, carried):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _member_risk(tables, limit, model, level, at, spread):  # type: ignore[no-untyped-def]
-    """Traffic of the coming sample expected beyond the target at ``level``, its probability, and the expected load."""
+    """Traffic of the coming sample expected beyond the target at ``level``, its margin, and the expected load."""
     mean = min(math.exp(at + 0.5 * spread * spread), 1.0)
     reach = limit[model, level] if level > SYMBOL else 1 - tables.target / tables.full_rate
-    return tail_traffic(mean, spread, reach), over_probability(at, spread, reach), mean
+    return tail_traffic(mean, spread, reach), margin(at, spread, reach), mean
 
 
 @njit(cache=True)
 def _watch(  # type: ignore[no-untyped-def]
-    tables, limit, groups, now, known, next_sd, hold, risk, epsilon, level, carried, before, left, awake
+    tables, limit, groups, now, known, next_sd, hold, risk, least_margin, level, carried, before, left, awake
 ):
     for g in range(len(groups.group_start) - 1):
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
@@ -137,9 +139,9 @@ def _watch(  # type: ignore[no-untyped-def]
                     at = now.level[i] + now.slope[i] + now.persistence * now.noise[i]
                 else:
                     at = math.log(max(last, FLOOR))
-                beyond, over, mean = _member_risk(tables, limit, model, level[i], at, next_sd[i])
+                beyond, room, mean = _member_risk(tables, limit, model, level[i], at, next_sd[i])
                 price += risk[i] * beyond
-                wake |= over > epsilon
+                wake |= room < least_margin
                 saving += draw(tables, model, SYMBOL, np.float32(mean), np.float32(0)) - draw(
                     tables, model, level[i], np.float32(mean), np.float32(0)
                 )

@@ -65,6 +65,19 @@ def sample_path(
     return path
 
 
+def expected_path(load: Float32, per_step: int) -> Float32:
+    """The path without its noise: straight lines between step middles, each step at its recorded mean.
+
+    ``load`` (n_cells, n_steps) NaN unrecorded [ratio]. Returns (n_cells, n_steps * per_step), NaN where unrecorded.
+    """
+    path = np.zeros((len(load), load.shape[1] * per_step), np.float32)
+    if per_step == 1:
+        path[:] = load
+    else:
+        _shape_paths(path, np.ascontiguousarray(load), per_step, 0.0, 1.0)
+    return path
+
+
 @njit(cache=True)
 def _join_middles(load: Float32, per_step: int, out: NDArray[np.float64]) -> None:
     """Straight lines between the middles of recorded steps; NaN inside unrecorded steps. One cell."""
