@@ -81,15 +81,15 @@ def watched_price(  # type: ignore[no-untyped-def]
     above = margin(log_median, open_sd, limit[model, level])
     price = 0.0
     for node in range(len(NODES)):
-        mean = np.float32(min(math.exp(log_median + seen_sd * NODES[node] + 0.5 * open_sd * open_sd), 1.0))
-        awake = draw(tables, model, SYMBOL, mean, np.float32(0))
+        load = np.float32(min(math.exp(log_median + seen_sd * NODES[node] + 0.5 * open_sd * open_sd), 1.0))
+        awake = draw(tables, model, SYMBOL, load, np.float32(0))
         left = above - seen_sd / open_sd * NODES[node]
         if left < least_margin:
             price += NODE_WEIGHTS[node] * awake
             continue
-        stay = draw(tables, model, level, mean, np.float32(0))
+        stay = draw(tables, model, level, load, np.float32(0))
         if left < SAFE:
-            stay += risk * mean * 0.5 * math.erfc((left - open_sd) * 0.7071067811865476)
+            stay += risk * load * 0.5 * math.erfc((left - open_sd) * 0.7071067811865476)
         price += NODE_WEIGHTS[node] * min(stay, awake)
     return price
 
