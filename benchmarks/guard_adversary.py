@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +74,9 @@ def make_patch(world: World, n_cells: int, rng: np.random.Generator) -> Patch:
     flat = np.array([c for own in candidates for c in own], np.int32)
     capacity = np.diff(start) > 0
     network = build_network(world, np.zeros(n_cells, np.int32), capacity, start, flat)
-    return Patch(network, world.asleep, site)
+    allowed = network.allowed.copy()
+    allowed[rng.random(n_cells) < 0.2, rng.integers(SYMBOL + 1, allowed.shape[1])] = False  # smaller radios
+    return Patch(replace(network, allowed=allowed), world.asleep, site)
 
 
 class Adversary:
