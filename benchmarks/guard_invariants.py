@@ -135,7 +135,7 @@ class Watcher:
 
     def _holds(self, facts: Facts, deeper: Mask, wished: Mask, got: Decision) -> None:
         e, limits = self._events, self.limits
-        self._count("unheard", deeper & ~facts.fresh)
+        self._count("unheard", deeper & self._in_group(~facts.fresh))
         self._count("hysteresis", deeper & (e["wished"] < limits.hysteresis_ticks - 1))
         self._count("dwell", deeper & (facts.now_s < e["change"] + limits.dwell_s))
         self._count("budget", deeper & (e["spent"] > limits.max_changes_per_cell_day - 2))
@@ -178,7 +178,8 @@ class Watcher:
         count = np.sum(recent, axis=0, initial=0)
         alarm = np.asarray((count > self.limits.max_reversals) & (e["lock_end"] <= now))
         e["lock_end"][alarm] = now + self.limits.lockout_s
-        self._turns = [(at, cells & ~alarm) for at, cells in self._turns]
+        free = e["lock_end"] <= now
+        self._turns = [(at, cells & free) for at, cells in self._turns]
         self._commanded = commanded
         return alarm
 

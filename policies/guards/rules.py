@@ -62,7 +62,7 @@ def _telemetry(wanted: Levels, now: Situation) -> Cells:  # noqa: ARG001
 
 
 def _unheard(wanted: Levels, now: Situation) -> Cells:  # noqa: ARG001
-    return ~now.facts.fresh
+    return now.terms.anywhere_in_group(~now.facts.fresh)
 
 
 def _hysteresis(wanted: Levels, now: Situation) -> Cells:  # noqa: ARG001

@@ -58,7 +58,9 @@ def beyond_share(sites: Sites, deeper: NDArray[np.bool_], turn: int) -> NDArray[
     The groups of a site are asked in their order, from another one in each ``turn``.
     """
     beyond = np.zeros(len(deeper), np.bool_)
-    _beyond_share(sites, deeper, turn, np.zeros(len(sites.most_deeper), np.int64), beyond)
+    together = np.bincount(sites.of_cell[deeper], minlength=len(sites.most_deeper))
+    if (together > sites.most_deeper).any():
+        _beyond_share(sites, deeper, turn, np.zeros_like(together), beyond)
     return beyond
 
 
@@ -70,31 +72,32 @@ def below_floor(sites: Sites, off: NDArray[np.bool_], off_now: NDArray[np.bool_]
     return wake
 
 
-@njit(cache=True)
-def _fits(sites, members, deeper, used):  # type: ignore[no-untyped-def]
+@njit(inline="always")
+def _fits(members, deeper, of_cell, most, used):  # type: ignore[no-untyped-def]
     """Count the cells of a group that go deeper in ``used``, or take them back if a site has no room for them."""
     fits = True
     for i in members:
         if deeper[i]:
-            used[sites.of_cell[i]] += 1
+            used[of_cell[i]] += 1
     for i in members:
         if deeper[i]:
-            fits = fits and used[sites.of_cell[i]] <= sites.most_deeper[sites.of_cell[i]]
+            fits = fits and used[of_cell[i]] <= most[of_cell[i]]
     if not fits:
         for i in members:
             if deeper[i]:
-                used[sites.of_cell[i]] -= 1
+                used[of_cell[i]] -= 1
     return fits
 
 
 @njit(cache=True)
 def _beyond_share(sites, deeper, turn, used, beyond):  # type: ignore[no-untyped-def]
+    of_cell, most, start, member = sites.of_cell, sites.most_deeper, sites.group_start, sites.member
     for s in range(len(sites.home_start) - 1):
         first, count = sites.home_start[s], sites.home_start[s + 1] - sites.home_start[s]
         for k in range(count):
             g = sites.home[first + (turn + k) % count]
-            members = sites.member[sites.group_start[g] : sites.group_start[g + 1]]
-            if not _fits(sites, members, deeper, used):
+            members = member[start[g] : start[g + 1]]
+            if not _fits(members, deeper, of_cell, most, used):
                 beyond[members] = True
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from hw.world import SYMBOL
@@ -70,36 +71,43 @@ class GuardState:
 
         ``wished`` (n,) marks the cells that the caps let go deeper than ``level``.
         """
-        commanded = np.maximum(commanded, SYMBOL)
+        commanded = np.maximum(commanded, SYMBOL).astype(np.uint8)
         self.changes += commanded != level
         self._change(level, commanded)
         self.wished = np.where(wished & (commanded <= level), self.wished + 1, 0)
         flaps = self.now_s - self.reversal_s[:, 0] < limits.reversal_window_s
         alarm = flaps & (self.locked_until_s <= self.now_s)
         self.locked_until_s[alarm] = self.now_s + limits.lockout_s
-        self.reversal_s[alarm] = NEVER
+        self.reversal_s[self.locked_until_s > self.now_s] = NEVER  # counted anew once the lock-out is over
         self.level = commanded
         self.turn += 1
         return np.asarray(alarm)
 
     def _change(self, before: NDArray[np.uint8], after: NDArray[np.uint8]) -> None:
         """Note when levels changed, in which direction, and who turned back."""
-        step = np.sign(after.astype(np.int8) - before.astype(np.int8))
-        changed = step != 0
-        if not changed.any():
-            return
-        back = np.flatnonzero(changed & (step == -self.direction))
-        self.direction[changed] = step[changed]
-        self.reversal_s[back, :-1] = self.reversal_s[back, 1:]
-        self.reversal_s[back, -1] = self.now_s
-        self.changed_s[changed] = self.now_s
-        self.woken_s[changed & (after <= SYMBOL)] = self.now_s
+        past = (self.direction, self.changed_s, self.woken_s, self.reversal_s)
+        _note_changes(before, after, self.now_s, *past)
 
     def _set_back(self, now_s: int, limits: GuardProfile) -> None:
         """The clock was set back: what lies ahead now counts from now, so that nothing waits for ever."""
         for times in (self.changed_s, self.woken_s, self.heard_s, self.reversal_s):
             np.minimum(times, now_s, out=times)
         np.minimum(self.locked_until_s, now_s + limits.lockout_s, out=self.locked_until_s)
+
+
+@njit(cache=True)
+def _note_changes(before, after, now_s, direction, changed_s, woken_s, reversal_s):  # type: ignore[no-untyped-def]
+    for i in range(len(before)):
+        if before[i] == after[i]:
+            continue
+        way = 1 if after[i] > before[i] else -1
+        if way == -direction[i]:
+            reversal_s[i, :-1] = reversal_s[i, 1:]
+            reversal_s[i, -1] = now_s
+        direction[i] = way
+        changed_s[i] = now_s
+        if after[i] <= SYMBOL:
+            woken_s[i] = now_s
 
 
 def new_state(n_cells: int, limits: GuardProfile) -> GuardState:

@@ -89,7 +89,7 @@ class NaiveGuards:
         old = [i for i in self.cells if now - memory[i].heard > limits.telemetry_max_age_s]
         wake(whole(old), Reason.GUARD_TELEMETRY)
         capped = list(wanted)
-        hold(those(~facts.fresh), Reason.GUARD_UNHEARD)
+        hold(whole(those(~facts.fresh)), Reason.GUARD_UNHEARD)
         hold(
             [i for i in self.cells if memory[i].wished + 1 < limits.hysteresis_ticks], Reason.GUARD_HYSTERESIS
         )
@@ -166,6 +166,8 @@ class NaiveGuards:
             recent = [at for at in m.reversals if now - at < self.limits.reversal_window_s]
             alarms.append(len(recent) > self.limits.max_reversals and m.locked <= now)
             if alarms[-1]:
-                m.locked, m.reversals = now + self.limits.lockout_s, []
+                m.locked = now + self.limits.lockout_s
+            if m.locked > now:
+                m.reversals = []
         self.turn += 1
         return alarms
