@@ -29,6 +29,7 @@ WITHOUT_INTERVAL = (
     "throughput_loss_mean",
     "added_latency_ms_p95",
     "emergency_wakes_per_cell_day",
+    "alarms",
 )
 
 
