@@ -38,7 +38,7 @@ STRICT = GuardProfile(
     lockout_s=7200,
     max_deeper_share=0.4,
     least_on_air_share=0.5,
-    telemetry_max_age_s=900,
+    telemetry_max_age_s=1000,
 )  # every limit binds
 TICKS_S = (900, 900, 900, 900, 900, 900, 60, 0, 3600, -1800, 10, 86400)
 RARE_TICKS_S = (-2 * 86400, 40 * 86400, -40 * 86400)

@@ -130,7 +130,7 @@ class Watcher:
         self._count("flapping", resting & (e["lock_end"] > now))
         self._count("least_awake", resting & (now < e["wake"] + limits.least_awake_s))
         self._count("overload", resting & self._in_group(facts.overloaded))
-        old = now > e["heard"] + limits.telemetry_max_age_s
+        old = ~facts.fresh & (now >= e["heard"] + limits.telemetry_max_age_s)
         self._count("telemetry", resting & self._in_group(old))
 
     def _holds(self, facts: Facts, deeper: Mask, wished: Mask, got: Decision) -> None:

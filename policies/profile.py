@@ -57,7 +57,7 @@ class GuardProfile(_Settings):
     lockout_s: Seconds  # time that a cell is locked awake after flapping [s]
     max_deeper_share: Share  # of a site's cells that may go deeper in a tick; one whole group always may
     least_on_air_share: Share  # of the cells of a site that stay on air
-    telemetry_max_age_s: Seconds  # age of the last measurement above which a group is awake; 0: at once [s]
+    telemetry_max_age_s: Seconds  # age of the last measurement from which on a group is awake; 0: at once
 
     @property
     def counts_sites(self) -> bool:

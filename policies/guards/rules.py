@@ -58,7 +58,8 @@ def _overload(wanted: Levels, now: Situation) -> Cells:  # noqa: ARG001
 
 
 def _telemetry(wanted: Levels, now: Situation) -> Cells:  # noqa: ARG001
-    return np.asarray(now.facts.now_s - now.state.heard_s > now.terms.limits.telemetry_max_age_s)
+    age_s = now.facts.now_s - now.state.heard_s
+    return ~now.facts.fresh & (age_s >= now.terms.limits.telemetry_max_age_s)
 
 
 def _unheard(wanted: Levels, now: Situation) -> Cells:  # noqa: ARG001

@@ -63,13 +63,14 @@ def test_service_comes_first_whatever_is_reported(
     ticks: Any, start: np.datetime64, small_network: Any, tables: Tables, profile: Profile
 ) -> None:
     network, planner = small_network(N, CANDIDATES), Anything()
+    quick = profile.guards.model_copy(update={"dwell_s": 0, "least_awake_s": 0, "lockout_s": 0})
     cells = make_cells([f"c{i}" for i in range(N)], CANDIDATES)
     config = ConstraintsConfig(protected=(f"c{PROTECTED}",))
     controller = Controller(
         network,
         tables,
         planner,
-        Guards(network, tables.asleep, profile.guards),
+        Guards(network, tables.asleep, quick),
         Forecaster(N, profile.forecast, sample_s=300, tick_s=T),
         tick_s=T,
         time_zone="Europe/Madrid",

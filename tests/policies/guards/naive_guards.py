@@ -86,10 +86,11 @@ class NaiveGuards:
         awake_for = [now - m.woken for m in memory]
         wake([i for i in self.cells if awake_for[i] < limits.least_awake_s], Reason.GUARD_LEAST_AWAKE)
         wake(whole(those(facts.overloaded)), Reason.GUARD_OVERLOAD)
-        old = [i for i in self.cells if now - memory[i].heard > limits.telemetry_max_age_s]
+        silent = those(~facts.fresh)
+        old = [i for i in silent if now - memory[i].heard >= limits.telemetry_max_age_s]
         wake(whole(old), Reason.GUARD_TELEMETRY)
         capped = list(wanted)
-        hold(whole(those(~facts.fresh)), Reason.GUARD_UNHEARD)
+        hold(whole(silent), Reason.GUARD_UNHEARD)
         hold(
             [i for i in self.cells if memory[i].wished + 1 < limits.hysteresis_ticks], Reason.GUARD_HYSTERESIS
         )

@@ -183,7 +183,7 @@ def test_a_share_of_a_site_stays_on_air(scene: Any) -> None:
 
 
 def test_an_old_measurement_holds_a_group_and_wakes_it_when_too_old(scene: Any) -> None:
-    s, resting = scene(telemetry_max_age_s=T), [RF16, OFF, SYMBOL, RF8, SYMBOL, RF8, RF8, RF8, RF8]
+    s, resting = scene(telemetry_max_age_s=2 * T), [RF16, OFF, SYMBOL, RF8, SYMBOL, RF8, RF8, RF8, RF8]
     s.tick(resting)
     deeper = [RF8, OFF, OFF, RF8, SYMBOL, RF8, RF8, RF8, RF8]
     got = s.tick(deeper, fresh=~only(1))
@@ -193,6 +193,15 @@ def test_an_old_measurement_holds_a_group_and_wakes_it_when_too_old(scene: Any) 
     assert got.level.tolist() == [SYMBOL, SYMBOL, SYMBOL, *resting[3:]]
     assert got.reason[0] == Reason.GUARD_TELEMETRY
     assert s.tick(deeper).level.tolist() == deeper
+
+
+@pytest.mark.parametrize("after_s", [T, 1, 0, -5 * T])
+def test_without_a_tolerated_age_a_lost_measurement_wakes_at_any_time(after_s: int, scene: Any) -> None:
+    """Also when a tick comes twice, or the clock was set back."""
+    s = scene(telemetry_max_age_s=0)
+    s.tick({5: RF8, 6: RF8})
+    got = s.tick({5: RF8, 6: RF8}, after_s=after_s, fresh=~only(5))
+    assert got.level[5:7].tolist() == [SYMBOL, RF8]
 
 
 @pytest.mark.parametrize(
