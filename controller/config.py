@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from importlib.resources import files
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, RootModel
+from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime, RootModel, model_validator
 
 from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
@@ -27,6 +27,61 @@ class PriceConfig(BaseModel):
     co2_kg_per_kwh: Annotated[float, Field(ge=0)] | None = None
 
 
+Day = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
+DAYS: tuple[Day, ...] = get_args(Day)
+Pattern = Annotated[str, Field(min_length=1)]  # a name, or one with the wildcards * ? [...]
+LocalClock = Annotated[str, Field(pattern=r"^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$")]  # "HH:MM"
+
+
+class WindowConfig(BaseModel):
+    """Local hours in which cells are awake. One that ends before it begins reaches into the next day."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    cells: Annotated[tuple[Pattern, ...], Field(min_length=1)]
+    days: Annotated[tuple[Day, ...], Field(min_length=1)] = DAYS  # on which the window begins
+    begin: LocalClock
+    end: LocalClock
+
+    @model_validator(mode="after")
+    def _has_a_length(self) -> Self:
+        if self.begin in (self.end, "24:00"):
+            raise ValueError('begin must not be end or "24:00"; a whole day is from "00:00" to "24:00"')
+        return self
+
+
+class EventConfig(BaseModel):
+    """A span of local time in which cells are awake, as a match or a fair."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: Annotated[str, Field(min_length=1)]
+    cells: tuple[Pattern, ...] = ()
+    sites: tuple[Pattern, ...] = ()
+    begin: NaiveDatetime  # in the time zone of the trace
+    end: NaiveDatetime
+    lead_h: Annotated[float, Field(ge=0)] = 0.0  # awake so long before the begin [h]
+
+    @model_validator(mode="after")
+    def _has_cells_and_a_length(self) -> Self:
+        if self.end <= self.begin:
+            raise ValueError("end must come after begin")
+        if not self.cells and not self.sites:
+            raise ValueError("name cells or sites")
+        return self
+
+
+class ConstraintsConfig(BaseModel):
+    """Cells of this network that must be awake, always or at times; see docs/guards.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    protected: tuple[Pattern, ...] = ()
+    exclusion_windows: tuple[WindowConfig, ...] = ()
+    events: tuple[EventConfig, ...] = ()
+    emergency_lock: tuple[Pattern, ...] = ()
+
+
 class RunConfig(BaseModel):
     """A replay as configured. Every field but the schema may be left out."""
 
@@ -44,6 +99,7 @@ class RunConfig(BaseModel):
     policies: tuple[str, ...] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     prices: PriceConfig | None = None
+    constraints: ConstraintsConfig | None = None
 
 
 def load_config(path: Path | None) -> RunConfig:

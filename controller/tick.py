@@ -10,20 +10,21 @@ The core has no clock, socket or file: time comes in with ``tick``, reports with
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from zoneinfo import ZoneInfo
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from controller.constraints import Constraints
 from controller.forecast.outlook import Outlook
 from controller.forecast.samples import Forecaster
-from controller.localtime import LocalTime, local_time
+from controller.localtime import LocalTime, local_time, utc_seconds
 from hw.tables import Tables
 from hw.world import SYMBOL
 from policies.forecast import Forecast
-from policies.guards import Guards
+from policies.guards import Facts, Guards, no_locks
 from policies.network import Network
 from policies.policy import Allowance, Planner, View
 
@@ -52,6 +53,7 @@ class Commands:
     reason: NDArray[np.uint8]
     forecast: Forecast | None
     risk: NDArray[np.float64] | None = None  # price of missed traffic, for the guard loop [power_unit]
+    alarm: NDArray[np.bool_] | None = None  # cells that are locked awake for flapping from now on
 
 
 class Controller:
@@ -69,8 +71,9 @@ class Controller:
         time_zone: str,
         allowance: Allowance,
         outlook: Outlook | None = None,
+        constraints: Constraints | None = None,
     ) -> None:
-        self.outlook = outlook
+        self.outlook, self.constraints = outlook, constraints
         self._network, self._tables = network, tables
         self._planner, self._guards, self._forecaster = planner, guards, forecaster
         self._tick_s, self._zone = tick_s, ZoneInfo(time_zone)
@@ -85,6 +88,8 @@ class Controller:
         ``observation`` covers the tick that ended at ``now``; None at the very first tick.
         """
         local = local_time(now, self._zone)
+        if observation is not None:
+            observation = self._existing(observation)
         offered, fresh, overloaded = self._take_in(observation, local)
         if self.outlook is not None and observation is not None:
             self.outlook.observe(offered, now - np.timedelta64(self._tick_s, "s"))
@@ -102,12 +107,41 @@ class Controller:
             forecast=forecast,
             allowance=self._allowance,
         )
-        decision = self._guards.apply(self._planner.plan(view), self._level, fresh, overloaded, local.day)
+        decision = self._guards.apply(
+            self._planner.plan(view), self._facts(fresh, overloaded, local.day, now)
+        )
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
         self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
         self._level = decision.level
-        return Commands(decision.level, decision.reason, forecast, decision.risk)
+        return Commands(decision.level, decision.reason, forecast, decision.risk, decision.alarm)
+
+    def _existing(self, observation: Observation) -> Observation:
+        """The observation without cells at a level that does not exist: nothing is known of those."""
+        unreal = observation.level >= len(self._tables.asleep)
+        if not unreal.any():
+            return observation
+        carried = np.where(unreal[:, None], np.float32(np.nan), observation.carried)
+        return replace(
+            observation, carried=carried, level=np.where(unreal, SYMBOL, observation.level).astype(np.uint8)
+        )
+
+    def _facts(
+        self, fresh: NDArray[np.bool_], overloaded: NDArray[np.bool_], day: int, now: np.datetime64
+    ) -> Facts:
+        """What the guards look at."""
+        if self.constraints is None:
+            locks = no_locks(self._network.n_cells)
+        else:
+            locks = self.constraints.locks(now, self._tick_s)
+        return Facts(
+            level=self._level,
+            fresh=fresh,
+            overloaded=overloaded,
+            locks=locks,
+            now_s=utc_seconds(now),
+            day=day,
+        )
 
     def _take_in(
         self, observation: Observation | None, local: LocalTime

@@ -30,6 +30,17 @@ class Reason(IntEnum):
     GUARD_LEVEL = 12
     GUARD_OVERLOAD = 13
     GUARD_UNCOVERED = 14
+    GUARD_DWELL = 15
+    GUARD_HYSTERESIS = 16
+    GUARD_LEAST_AWAKE = 17
+    GUARD_FLAPPING = 18
+    GUARD_CLUSTER = 19
+    GUARD_EXCLUDED = 20
+    GUARD_PROTECTED = 21
+    GUARD_EVENT = 22
+    GUARD_EMERGENCY = 23
+    GUARD_FLOOR = 24
+    GUARD_UNHEARD = 25
 
 
 REASON_WORDS = {
@@ -48,6 +59,17 @@ REASON_WORDS = {
     Reason.GUARD_LEVEL: "guard: level not allowed for this cell",
     Reason.GUARD_OVERLOAD: "guard: a cell of the group ran at its limit, so awake",
     Reason.GUARD_UNCOVERED: "guard: no candidate cell on air to carry its traffic, so awake",
+    Reason.GUARD_DWELL: "guard: too short at its level to go deeper",
+    Reason.GUARD_HYSTERESIS: "guard: the plan has not held for long enough to go deeper",
+    Reason.GUARD_LEAST_AWAKE: "guard: woken a short time ago, so awake",
+    Reason.GUARD_FLAPPING: "guard: locked awake after flapping",
+    Reason.GUARD_CLUSTER: "guard: enough cells of the site go deeper in this tick",
+    Reason.GUARD_EXCLUDED: "guard: inside an exclusion window, so awake",
+    Reason.GUARD_PROTECTED: "guard: protected cell, so awake",
+    Reason.GUARD_EVENT: "guard: an event is on or near, so awake",
+    Reason.GUARD_EMERGENCY: "guard: emergency lock, so awake",
+    Reason.GUARD_FLOOR: "guard: too few cells of the site on air, so awake",
+    Reason.GUARD_UNHEARD: "guard: nothing measured in the last tick, so no deeper",
 }
 
 
@@ -82,6 +104,7 @@ class Decision:
     risk: NDArray[np.float64] | None = (
         None  # price of a sample of missed traffic, for the guard loop [power_unit]
     )
+    alarm: NDArray[np.bool_] | None = None  # cells that the guards begin to lock awake for flapping
 
 
 class Planner(Protocol):

@@ -11,6 +11,7 @@ NotNegative = Annotated[float, Field(ge=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Epsilon = Annotated[float, Field(gt=0, le=0.5)]
 LocalHour = Annotated[float, Field(ge=0, le=24)]
+Seconds = Annotated[int, Field(ge=0)]
 
 
 class _Settings(BaseModel):
@@ -47,9 +48,23 @@ class PredictiveProfile(_Settings):
 
 
 class GuardProfile(_Settings):
-    """Limits that are checked last."""
+    """Limits that are checked last; docs/guards.md says what each does."""
 
     max_changes_per_cell_day: Annotated[int, Field(ge=1)]
+    dwell_s: Seconds  # least time at a level before going deeper [s]
+    hysteresis_ticks: Annotated[int, Field(ge=1)]  # ticks in a row that a deeper plan must hold; 1: at once
+    least_awake_s: Seconds  # least time awake after a wake-up [s]
+    max_reversals: Annotated[int, Field(ge=1)]  # changes of direction in the window before it is flapping
+    reversal_window_s: Seconds
+    lockout_s: Seconds  # time that a cell is locked awake after flapping [s]
+    max_deeper_share: Share  # of a site's cells that may go deeper in a tick; one whole group always may
+    least_on_air_share: Share  # of the cells of a site that stay on air
+    telemetry_max_age_s: Seconds  # age of the last measurement from which on a group is awake; 0: at once
+
+    @property
+    def counts_sites(self) -> bool:
+        """Whether a limit holds over the cells of a site."""
+        return self.max_deeper_share < 1 or self.least_on_air_share > 0
 
 
 class SurgeProfile(_Settings):

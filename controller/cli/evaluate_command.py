@@ -18,7 +18,7 @@ from rich.console import Console
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.guard_option import Guarded
 from controller.cli.model_option import ModelFile, read_model
-from controller.config import load_profile
+from controller.config import RunConfig, load_config, load_profile
 from controller.wholefile import write_text_whole
 
 if TYPE_CHECKING:
@@ -78,6 +78,14 @@ def evaluate(
     bootstrap: Annotated[
         int, typer.Option(help="Draws of the bootstrap behind the intervals.", min=100)
     ] = 2000,
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            help="YAML file as in `quietcell replay`. What stands above wins over it; its constraints hold in every "
+            "trace, its prices are not used.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Compare policies over traces, worlds and seeds, with 95 % intervals over cells and days.
 
@@ -91,16 +99,21 @@ def evaluate(
       quietcell evaluate north south --world 3gpp-cat2-set1 --json
     """
     with errors_to_stderr():
+        settings = load_config(config)
+        given = {
+            "profile": profile,
+            "model": None if model is None else str(model),
+            "guard": guard or None,
+            "policies": tuple(policy) if policy else None,
+        }
         evaluation = _prepare(
-            trace or [Path(SAMPLE)],
-            world or [None],
-            policy,
-            seed or [0],
-            profile,
-            model,
+            trace or [Path(settings.trace or SAMPLE)],
+            world or [settings.world],
+            seed or [settings.seed or 0],
             gate or [],
             bootstrap,
-            guard=guard,
+            settings.model_copy(update={key: value for key, value in given.items() if value is not None}),
+            str(config),
         )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -118,50 +131,59 @@ def evaluate(
 
 def _prepare(
     traces: list[Path],
-    worlds: list[str] | list[None],
-    policies: list[str] | None,
+    worlds: list[str] | list[str | None],
     seeds: list[int],
-    profile: str | None,
-    model: Path | None,
     gates: list[str],
     draws: int,
-    *,
-    guard: bool,
+    settings: RunConfig,
+    source: str,
 ) -> Evaluation:
-    """Read everything that can be wrong before the first replay. Numba is imported from here on."""
+    """Read everything that can be wrong before the first replay. Numba is imported from here on.
+
+    ``settings`` are the rest of what was asked for, ``source`` the file that they came from.
+    """
     from controller.evaluation.evaluation import Evaluation
     from controller.evaluation.gates import parse_gate
     from controller.replay.planning import KNOWN
     from controller.replay.report import order_policies
 
-    unknown = [name for name in policies or () if name not in KNOWN]
+    unknown = [name for name in settings.policies or () if name not in KNOWN]
     if unknown:
         raise typer.BadParameter(
             f"{unknown[0]!r} is no policy; known: {', '.join(KNOWN)}", param_hint="--policy"
         )
-    ordered = order_policies(policies, with_analysis=model is not None)
+    model = None if settings.model is None else Path(settings.model)
+    ordered = order_policies(
+        list(settings.policies) if settings.policies else None, with_analysis=model is not None
+    )
     parsed = tuple(parse_gate(text, ordered, KNOWN) for text in gates)
-    settings, loaded = load_profile(profile), read_model(model)
-    cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)))
+    profile, loaded = load_profile(settings.profile), read_model(model)
+    cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)), settings, source)
     once = tuple(dict.fromkeys(seeds))
-    return Evaluation(cases, settings, ordered, once, draws, parsed, model=loaded, guard=guard)
+    return Evaluation(cases, profile, ordered, once, draws, parsed, model=loaded, guard=settings.guard)
 
 
-def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:
+def _cases(paths: list[Path], worlds: list[str | None], settings: RunConfig, source: str) -> list[Case]:
     """Every trace in every world. What shares a name with another one is called as it was given."""
+    from controller.constraints import compile_constraints
     from controller.evaluation.case import Case
     from controller.worlds import world_for
 
-    traces = [read_with_progress(path, None, assume_overlay=False) for path in paths]
+    mapping = None if settings.mapping is None else Path(settings.mapping)
+    traces = [
+        read_with_progress(path, settings.time_zone, settings.assume_overlay, mapping) for path in paths
+    ]
     sources = Counter(trace.source for trace in traces)
     cases = []
     for path, trace in zip(paths, traces, strict=True):
+        wanted = settings.constraints
+        made = None if wanted is None else compile_constraints(wanted, trace.cells, trace.time_zone, source)
         named = trace if sources[trace.source] == 1 else replace(trace, source=str(path))
         found = [world_for(name, trace) for name in worlds]
         names = Counter(one.world.name for one in found)
         for given, one in zip(worlds, found, strict=True):
             name = one.world.name if given is None or names[one.world.name] == 1 else given
-            cases.append(Case(named, replace(one, world=replace(one.world, name=name))))
+            cases.append(Case(named, replace(one, world=replace(one.world, name=name)), made))
     return cases
 
 

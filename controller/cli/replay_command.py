@@ -65,7 +65,11 @@ def replay(
     assume_overlay: AssumeOverlay = False,
     mapping: Mapping = None,
     config: Annotated[
-        Path | None, typer.Option(help="YAML file (quietcell.config/1) with any of these and energy prices.")
+        Path | None,
+        typer.Option(
+            help="YAML file (quietcell.config/1) with any of these, energy prices, and constraints: protected cells, "
+            "exclusion windows, events, emergency lock (docs/guards.md)."
+        ),
     ] = None,
 ) -> None:
     """Replay a recorded network under several policies, against perfect foresight.
@@ -99,7 +103,8 @@ def replay(
                     }.items()
                     if value is not None
                 }
-            )
+            ),
+            str(config),
         )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -121,8 +126,9 @@ def replay(
         raise typer.Exit(EXIT_INTERRUPTED)
 
 
-def _prepare(settings: RunConfig) -> Replay:
-    """Read what the settings name. Numba is imported from here on."""
+def _prepare(settings: RunConfig, source: str) -> Replay:
+    """Read what the settings name; ``source`` is where they came from. Numba is imported from here on."""
+    from controller.constraints import compile_constraints
     from controller.replay.planning import KNOWN
     from controller.replay.report import Prices, Replay, order_policies
     from controller.replay.stage import Task
@@ -139,6 +145,7 @@ def _prepare(settings: RunConfig) -> Replay:
         settings.assume_overlay,
         None if settings.mapping is None else Path(settings.mapping),
     )
+    wanted = settings.constraints
     task = Task(
         found,
         world_for(settings.world, found),
@@ -146,6 +153,7 @@ def _prepare(settings: RunConfig) -> Replay:
         settings.seed or 0,
         read_model(None if settings.model is None else Path(settings.model)),
         settings.guard,
+        None if wanted is None else compile_constraints(wanted, found.cells, found.time_zone, source),
     )
     given = settings.prices
     prices = (

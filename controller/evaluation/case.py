@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.constraints import Constraints
 from controller.evaluation.against_logged import LOGGED, SAVED_VS_LOGGED, add_saving, savings_by_product
 from controller.evaluation.bootstrap import Draws, block_days, interval, resample
 from controller.evaluation.forecast_shortfall import Part, first_day, part_of, shortfall, why_no_part
@@ -28,6 +29,7 @@ WITHOUT_INTERVAL = (
     "throughput_loss_mean",
     "added_latency_ms_p95",
     "emergency_wakes_per_cell_day",
+    "alarms",
 )
 
 
@@ -37,6 +39,7 @@ class Case:
 
     trace: Trace
     world: EvaluatedWorld
+    constraints: Constraints | None = None
     reports: list[Report] = field(default_factory=list)  # one of each finished replay
     _group_sums: list[Float64] = field(default_factory=list)  # (P, U, D, N_SUMS)
     _cell_energy: list[Float64] = field(default_factory=list)  # (P, n)

@@ -45,7 +45,7 @@ class Evaluation:
             check_model(self._task(case, 0))
 
     def _task(self, case: Case, seed: int) -> Task:
-        return Task(case.trace, case.world, self.profile, seed, self.model, self.guard)
+        return Task(case.trace, case.world, self.profile, seed, self.model, self.guard, case.constraints)
 
     @property
     def n_replays(self) -> int:

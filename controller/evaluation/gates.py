@@ -22,6 +22,7 @@ GATED = (
     "throughput_loss_mean",
     "added_latency_ms_p95",
     "emergency_wakes_per_cell_day",
+    "alarms",
     "limits_held",
     "guard",
     "energy",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.constraints import Constraints
 from controller.forecast.outlook import Outlook, check_step
 from controller.forecast.runtime import StepForecaster
 from controller.forecast.samples import Forecaster
@@ -51,6 +52,7 @@ class Planned:
     reason: NDArray[np.uint8] | None = None  # (n, T)
     expected: NDArray[np.float32] | None = None  # (n, T) median forecast of the tick
     upper: NDArray[np.float32] | None = None  # (n, T)
+    alarms: int = 0  # times that the guards locked a cell awake for flapping
     model_cell_ticks: int = 0  # in which a model said how the load moves
 
 
@@ -82,13 +84,15 @@ def make_controller(
     profile: Profile,
     allowance: Allowance,
     *,
+    constraints: Constraints | None = None,
     model: LoadedModel | None = None,
     true_inputs: bool = False,
 ) -> Controller:
     """The controller that would run live, around one planner.
 
-    ``model`` guides the forecaster from the end of its training on. With ``true_inputs`` the forecaster reads what is
-    to come, which nobody can live. Raises ModelError where the model's step does not fit the ticks.
+    ``constraints`` are those of the scene's cells. ``model`` guides the forecaster from the end of its training on.
+    With ``true_inputs`` the forecaster reads what is to come, which nobody can live. Raises ModelError where the
+    step of the model does not fit the ticks.
     """
     clock = scene.clock
     forecaster: Forecaster | None = None
@@ -100,16 +104,20 @@ def make_controller(
             scene.network.n_cells, profile.forecast, sample_s=clock.sample_s, tick_s=clock.tick_s
         )
         outlook = make_outlook(model, scene, profile) if model is not None else None
+    if constraints is not None:
+        slow = np.asarray((scene.network.allowed & (scene.tables.wake_samples > 0)).any(1))
+        constraints = constraints.with_waking(slow, int(scene.tables.wake_samples.max()) * clock.sample_s)
     return Controller(
         scene.network,
         scene.tables,
         planner,
-        Guards(scene.network, scene.tables.asleep, profile.guards),
+        Guards(scene.network, scene.tables.asleep, profile.guards, scene.site),
         forecaster,
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,
         allowance=allowance,
         outlook=outlook,
+        constraints=constraints,
     )
 
 
@@ -155,10 +163,11 @@ def run_controller(
     reason = np.empty_like(plan)
     shape = plan.shape if keep_forecast else (0, 0)
     expected, upper = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-    observation = None
+    observation, alarms = None, 0
     for tick in range(clock.n_ticks):
         commands = controller.tick(observation, clock.tick_time(tick))
         plan[:, tick], reason[:, tick] = commands.level, commands.reason
+        alarms += 0 if commands.alarm is None else int(commands.alarm.sum())
         if keep_forecast and commands.forecast is not None:
             expected[:, tick] = commands.forecast.quantile(MEDIAN)[:, 0]
             upper[:, tick] = commands.forecast.quantile(UPPER)[:, 0]
@@ -177,6 +186,7 @@ def run_controller(
         reason,
         expected if kept else None,
         upper if kept else None,
+        alarms,
         used,
     )
 

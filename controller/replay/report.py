@@ -121,6 +121,8 @@ class Replay:
             notes.append(
                 "No overlap between cells is known, so every cell is a coverage cell and stays on air."
             )
+        if self.task.constraints is not None:
+            notes.append(self.task.constraints.note())
         return notes + self._forecast_notes()
 
     def _forecast(self) -> dict[str, Any]:
@@ -164,6 +166,7 @@ class Replay:
             **figures,
             "added_latency_ms_p95": latency_p95_ms(run.outcome),
             "guard": run.guard,
+            "alarms": run.alarms,
             "level_share": level_shares(run.outcome, world.level_names),
             "wall_s": run.wall_s,
             **self._cost(run.outcome, world, hours),

@@ -42,6 +42,7 @@ class PolicyRun:
     bound: float | None = None  # oracle only: least energy of any plan [power_unit x samples]
     bound_gap: float | None = None
     guard: bool = False  # whether cells were woken between plans
+    alarms: int = 0  # times that the guards locked a cell awake for flapping
     model_share: float = 0.0  # of the cell-ticks, those in which a model said how the load moves
 
 
@@ -58,19 +59,20 @@ def run_policy(
     ceiling = find_ceiling(stage, progress) if name == "oracle" else None
     parts: list[Figures] = []
     series: Series | None = None
-    used = 0
+    used = alarms = 0
     for block, scene in stage.scenes():
         if ceiling is not None:
             planned = Planned(*ceiling.plans[block])
         else:
             planned = _plan(name, stage, block, scene, keep is not None, progress)
         used += planned.model_cell_ticks
+        alarms += planned.alarms
         figures = scene.execute(planned.plan, awake=planned.awake, energy_per_tick=keep is not None)
         if keep is not None:
             series = add_series(series, scene, planned, figures, keep[stage.blocks[block]])
         parts.append(Figures(figures.table, figures.latency, figures.energy_tick[:, :0], figures.n_levels))
     run = PolicyRun(join(parts), time.perf_counter() - began, series)
-    run.guard = planned.awake is not None
+    run.guard, run.alarms = planned.awake is not None, alarms
     run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
     if ceiling is not None:
         run.bound, run.bound_gap = ceiling.bound, run.outcome.energy / ceiling.bound - 1
@@ -108,7 +110,13 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     allowance = Allowance(service.below_target_share, service.cell_below_target_share)
     model = task.model if name == MODELLED else None
     controller = make_controller(
-        planner, scene, stage.profile, allowance, model=model, true_inputs=name == TRUE
+        planner,
+        scene,
+        stage.profile,
+        allowance,
+        constraints=stage.constraints(block),
+        model=model,
+        true_inputs=name == TRUE,
     )
     surge = None
     if task.guard:

@@ -53,13 +53,18 @@ def page_data(task: Task, stage: Stage, runs: dict[str, PolicyRun], curve: list[
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,
         level_names=list(task.world.world.level_names),
-        reason_names=[REASON_WORDS[reason] for reason in Reason],
+        reason_names=_by_code({int(reason): REASON_WORDS[reason] for reason in Reason}),
         offered=offered_mean,
         policies=policies,
         curve=curve,
         cells=_details([str(c) for c in chosen], np.concatenate(loads), runs),
         cells_note=note,
     )
+
+
+def _by_code(words: dict[int, str]) -> list[str]:
+    """Words in the place of their code; codes that nobody uses have none."""
+    return [words.get(code, "") for code in range(max(words) + 1)]
 
 
 def _policy_series(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.constraints import Constraints
 from controller.replay.scene import Scene, make_clock, make_network, make_scene
 from controller.worlds import EvaluatedWorld
 from policies.profile import Profile
@@ -41,6 +42,7 @@ class Task:
     guard: bool = (
         False  # whether policies run with the guard loop, and the oracle may wake cells in any minute
     )
+    constraints: Constraints | None = None  # what the operator wants awake, for the cells of the trace
 
 
 class Stage:
@@ -56,7 +58,8 @@ class Stage:
         )
         # number groups by their first cell, as pack_groups expects
         numbered = np.unique(group, return_inverse=True)[1].astype(np.int32)
-        if task.model is not None:  # it looks at the other cells of a site
+        # a model looks at the other cells of a site, some guards count them
+        if task.model is not None or self.profile.guards.counts_sites:
             numbered = independent_groups(task.trace.cells)
         self.clock = make_clock(task.trace, task.world)
         max_cells = max(1, BLOCK_SAMPLES // self.clock.n_samples)
@@ -75,6 +78,11 @@ class Stage:
         """All blocks in order."""
         for block in range(len(self.blocks)):
             yield block, self.scene(block)
+
+    def constraints(self, block: int) -> Constraints | None:
+        """The operator's constraints for the cells of one block."""
+        made = self.task.constraints
+        return None if made is None else made.select(self.blocks[block])
 
     @property
     def order(self) -> NDArray[np.intp]:

@@ -39,6 +39,7 @@ FURTHER = (
     "throughput_loss_mean",
     "added_latency_ms_p95",
     "emergency_wakes_per_cell_day",
+    "alarms",
     "wall_s",
 )
 Extra = dict[str, Callable[[Report], str]]  # heading of a column -> its text for a policy

@@ -39,6 +39,10 @@ def print_table(report: Report, console: Console) -> None:
     if not report.get("complete", True):
         console.print(Text("PARTIAL: the run was stopped before its end", "bold yellow"))
     console.print(_table(report, set(missed)))
+    for name, policy in applicable(report).items():
+        if policy.get("alarms"):
+            times = f"ALARM: under {name} cells were locked awake for flapping {policy['alarms']} times"
+            console.print(Text(f"{times}; see docs/guards.md", "bold yellow"))
     for name, reason in not_applicable(report).items():
         console.print(Text(f"{name} does not apply: {reason}", "dim"))
     console.print(Text("Gains and savings are against none: every cell fully awake.", "dim"))

@@ -101,6 +101,7 @@ FIGURES = (
     Figure(
         "emergency_wakes_per_cell_day", "Emergency wakes per cell-day", "wakes", number, "wakes by the guard"
     ),
+    Figure("alarms", "Alarms", "alarms", number, "times that a cell was locked awake for flapping"),
     Figure("energy", "Energy", "energy", number, "over the scored cell-time"),
     Figure("energy_kwh", "Energy [kWh]", "kWh", number, "over the scored cell-time"),
     Figure("money_per_year", "Money per year", "money/a", number, "in the tariff's currency"),

@@ -40,6 +40,7 @@ POLICY = {
     "added_latency_ms_p95",
     "level_changes_per_cell_day",
     "emergency_wakes_per_cell_day",
+    "alarms",
     "guard",
     "level_share",
     "limits_held",

@@ -182,6 +182,7 @@ def _policy(name: str, share: np.ndarray, baseline: float) -> dict[str, Any]:
         "energy_unit": "P1 deep sleep x h",
         **figures,
         "guard": False,
+        "alarms": 3 if name == "threshold" else 0,
         "level_share": {level: float(x) for level, x in zip(LEVELS, share, strict=True)},
         "limits_held": name != "timer",
         "wall_s": 1.27,

@@ -64,3 +64,10 @@ def test_names_are_no_markup(made: Made) -> None:
 def test_a_partial_report_says_so(made: Made) -> None:
     assert "PARTIAL" in printed(made[0] | {"complete": False})
     assert "PARTIAL" not in printed(made[0])
+
+
+def test_alarms_stand_under_the_table(made: Made) -> None:
+    report = made[0]
+    assert "ALARM: under threshold cells were locked awake for flapping 3 times" in printed(report)
+    report["policies"]["threshold"]["alarms"] = 0
+    assert "ALARM" not in printed(report)
