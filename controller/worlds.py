@@ -14,7 +14,7 @@ from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
 from hw.calibration import Calibration, make_world
 from hw.compiling import compile_world
-from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec
+from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec, WorldSpec
 from hw.world import World
 from traces import Trace
 
@@ -47,7 +47,14 @@ def default_evaluation() -> EvaluationSpec:
 
 
 def load_world(name_or_file: str) -> EvaluatedWorld:
-    """A world of the catalogue by name, or of a world file by path.
+    """A world of the catalogue by name, or of a world file by path. Raises as ``load_spec`` does, and WorldError."""
+    spec = load_spec(name_or_file)
+    evaluation = spec.evaluation or default_evaluation()
+    return EvaluatedWorld(compile_world(spec, evaluation), evaluation)
+
+
+def load_spec(name_or_file: str) -> WorldSpec:
+    """What a world file says, of the catalogue by name or any other by path.
 
     Raises ConfigError for an unknown name or a file that is no world, naming line, field and remedy.
     """
@@ -57,9 +64,7 @@ def load_world(name_or_file: str) -> EvaluatedWorld:
         if not path.is_file():
             known = ", ".join([*world_names(), CALIBRATED])
             raise ConfigError(f"world {name_or_file!r} is neither a file nor a known world; known: {known}")
-    spec = load_yaml(path, _WorldFile).root
-    evaluation = spec.evaluation or default_evaluation()
-    return EvaluatedWorld(compile_world(spec, evaluation), evaluation)
+    return load_yaml(path, _WorldFile).root
 
 
 def world_for(name_or_file: str | None, trace: Trace) -> EvaluatedWorld:
