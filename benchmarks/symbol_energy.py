@@ -1,7 +1,7 @@
 """Predicted against simulated energy of the symbol levers on recordings that the closed form was not fitted on.
 
-Needs QUIETCELL_DATA. The first rows are of the FDD frame of the evaluation with the category 1 radio of set 2, the numerology of
-the recordings; further rows repeat them on other frames and radios. Prints one JSON object a line.
+Needs QUIETCELL_DATA. The first rows are of the FDD frame of the evaluation with the category 1 radio of set 2, which
+has the numerology of the recordings; further rows repeat them on other frames and radios. One JSON object a line.
 """
 
 from __future__ import annotations
@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.rows import data_folder, print_row
-from controller.symbols import load_carrier, load_symbol_model
+from controller.symbols.carrier import load_carrier
+from controller.symbols.catalogue import load_symbol_model
 from controller.symbols.figures import LEVER_SETS, Case, case_figures
 from traces.slots import read_slots
 
@@ -45,8 +46,9 @@ def main() -> None:
                 f"energy_saved_vs_none_{name}{suffix}",
                 mean["energy_saved_vs_none"],
                 "share",
-                f"mean; {mean['energy_saved_vs_symbol']:.3f} against symbol, light sleep {mean['light_sleep_share']:.3f} of the "
-                f"time, added latency p95 {mean['added_latency_p95_ms']:.1f} ms; {about}",
+                f"mean; {mean['energy_saved_vs_symbol']:.3f} against symbol, light sleep "
+                f"{mean['light_sleep_share']:.3f} of the time, added latency p95 "
+                f"{mean['added_latency_p95_ms']:.1f} ms; {about}",
                 ours=mean["predicted_power"],
                 peer=mean["power"],
             )

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.optimize import least_squares
 
 from benchmarks.rows import data_folder
-from controller.symbols import Carrier, frame_demand, load_carrier
+from controller.symbols.carrier import Carrier, frame_demand, load_carrier
 from hw.symbols.closed_form import EpisodeSpec, LeverModelSpec, SymbolModelSpec, rest_power
 from hw.symbols.levers import LeverSpec
 from hw.symbols.simulation import simulate
@@ -86,7 +86,7 @@ def _fit_episodes(
         episodes = EpisodeSpec(rate_per_ms=np.exp(at[0]), exponent=at[1], awake_ms=at[2])
         part = LeverModelSpec(fill_exponent=0.0, episodes=episodes)
         model = SymbolModelSpec(
-            schema="quietcell.symbols/1", source="fit", load_max=1, plain=part, filled=part
+            schema="quietcell.symbol-model/1", source="fit", load_max=1, plain=part, filled=part
         )
         curves = {
             key: rest_power(c.layout, c.radio, c.sleep, levers, model, LOADS) / c.radio.micro_sleep

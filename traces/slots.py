@@ -1,7 +1,7 @@
-"""Slot traces: what a carrier sent in each slot, from a folder of Parquet tables or one table. See docs/symbols.md.
+"""Slot traces: what a carrier sent in each slot, from a folder of Parquet or CSV tables. See docs/symbols.md.
 
-A slot trace lists the slots that carried something; every other slot of a recording was empty. A transmission that is known
-to have taken place but not how large it was (``n_unresolved_dci``) counts as busy, with the mean of the recording's others.
+A slot trace lists the slots that carried something; every other slot of a recording was empty. A slot of which only is
+known that something was sent (``n_unresolved_dci``) counts as busy, with the mean downlink of the recording's others.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class SlotRecording:
 def read_slots(path: Path) -> list[SlotRecording]:
     """The recordings of a slot trace, in the order of their table.
 
-    ``path`` is a folder with ``slots`` and ``recordings`` (.parquet or .csv; others are ignored), as NR-Scope sets come. Raises
-    TraceError naming file, row, field and remedy.
+    ``path`` is a folder with ``slots`` and ``recordings`` (.parquet or .csv; other files are ignored), as NR-Scope sets
+    come. Raises TraceError naming file, row, field and remedy.
     """
     if not path.is_dir():
         raise TraceError(

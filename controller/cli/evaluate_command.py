@@ -17,6 +17,7 @@ from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.guard_option import Guarded
+from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile, read_model
 from controller.config import load_profile
 from controller.wholefile import write_text_whole
@@ -24,6 +25,7 @@ from controller.wholefile import write_text_whole
 if TYPE_CHECKING:
     from controller.evaluation.case import Case
     from controller.evaluation.evaluation import Evaluation
+    from hw.symbols.levers import Lever
 
 EXIT_GATE_MISSED = 1
 EXIT_INTERRUPTED = 130
@@ -65,6 +67,7 @@ def evaluate(
     ] = None,
     model: ModelFile = None,
     guard: Guarded = False,
+    lever: Levers = None,
     out: Annotated[Path | None, typer.Option(help=f"Folder for {FILE_NAME}; made if absent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=f"Print {FILE_NAME} on standard output.")] = False,
     gate: Annotated[
@@ -101,6 +104,7 @@ def evaluate(
             gate or [],
             bootstrap,
             guard=guard,
+            levers=check_levers(lever),
         )
         if out is not None:
             out.mkdir(parents=True, exist_ok=True)
@@ -127,6 +131,7 @@ def _prepare(
     draws: int,
     *,
     guard: bool,
+    levers: tuple[Lever, ...],
 ) -> Evaluation:
     """Read everything that can be wrong before the first replay. Numba is imported from here on."""
     from controller.evaluation.evaluation import Evaluation
@@ -142,12 +147,12 @@ def _prepare(
     ordered = order_policies(policies, with_analysis=model is not None)
     parsed = tuple(parse_gate(text, ordered, KNOWN) for text in gates)
     settings, loaded = load_profile(profile), read_model(model)
-    cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)))
+    cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)), levers)
     once = tuple(dict.fromkeys(seeds))
     return Evaluation(cases, settings, ordered, once, draws, parsed, model=loaded, guard=guard)
 
 
-def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:
+def _cases(paths: list[Path], worlds: list[str | None], levers: tuple[Lever, ...]) -> list[Case]:
     """Every trace in every world. What shares a name with another one is called as it was given."""
     from controller.evaluation.case import Case
     from controller.worlds import world_for
@@ -157,7 +162,7 @@ def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:
     cases = []
     for path, trace in zip(paths, traces, strict=True):
         named = trace if sources[trace.source] == 1 else replace(trace, source=str(path))
-        found = [world_for(name, trace) for name in worlds]
+        found = [world_for(name, trace, levers) for name in worlds]
         names = Counter(one.world.name for one in found)
         for given, one in zip(worlds, found, strict=True):
             name = one.world.name if given is None or names[one.world.name] == 1 else given

@@ -83,7 +83,7 @@ def _loads(demand: tuple[NDArray[np.float64], NDArray[np.float64]], case: Case) 
     length = _window_slots(case, len(demand[0]))
     whole = len(demand[0]) // length * length
     mean = demand[0][:whole].reshape(-1, length).mean(1)
-    return np.minimum(mean / case.carrier.layout.dl_symbol_share, 1.0)
+    return np.asarray(np.minimum(mean / case.carrier.layout.dl_symbol_share, 1.0))
 
 
 def _lever_figures(run: SymbolRun, plain: SymbolRun, none: float, predicted: float) -> dict[str, Any]:

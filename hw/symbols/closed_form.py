@@ -1,11 +1,12 @@
 """What a carrier draws at a PRB load, without its slots: the closed form behind plans and worlds.
 
-Data at PRB load r takes the share ``r^(1 - g)`` of the slots, each filled to ``r^g`` of its RBs: busier hours fill slots better. It
-comes in episodes: a Poisson process of rate ``a (r / (1 - r))^b``, each keeping the radio up for ``d / (1 - r)`` with the feedback to
-it, as a busy period of a queue would. Between the mandatory slots of the frame these episodes cut the rest. The expected light
-sleep in a gap follows from a renewal equation over the time that is left of it, in steps of ``STEP_MS``.
+Data at PRB load r takes the share ``r^(1 - g)`` of the slots, each filled to ``r^g`` of its RBs: busier hours fill
+slots better. It comes in episodes: a Poisson process of rate ``a (r / (1 - r))^b``, each keeping the radio up for
+``d / (1 - r)`` with the feedback to it, as a busy period of a queue would. Between the mandatory slots of the frame
+these episodes cut the rest. The expected light sleep in a gap follows from a renewal equation over the time that is
+left of it, in steps of ``STEP_MS``.
 
-The constants are calibrated on slot traces (hw/symbols/model.yaml); ``hw.symbols.simulation`` is what they are checked with.
+The constants are calibrated on slot traces (hw/symbols/model.yaml) and checked with ``hw.symbols.simulation``.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ class LeverModelSpec(Spec):
 class SymbolModelSpec(Spec):
     """The calibrated constants: hw/symbols/model.yaml."""
 
-    schema_name: Annotated[Literal["quietcell.symbols/1"], Field(alias="schema")]
+    schema_name: Annotated[Literal["quietcell.symbol-model/1"], Field(alias="schema")]
     source: Annotated[str, Field(min_length=1)]
     load_max: Share  # largest load of a window that was calibrated on; above it the form is extrapolation
     plain: LeverModelSpec
@@ -64,7 +65,7 @@ class SymbolModelSpec(Spec):
 def filled_symbol_share(layout: Layout, model: SymbolModelSpec, load: Float64, plain: Float64) -> Float64:
     """Share of the free downlink symbols that carry data when it is packed into them. Any shape. [ratio]
 
-    As many as its RBs fill, and in each slot that is used PDCCH and what rounding leaves empty; never more than ``plain``.
+    As many as its RBs fill, and in each used slot PDCCH and what rounding leaves empty; never more than ``plain``.
     """
     slots = model.filled.busy_share(load)
     overhead = (layout.pdcch_symbols + ROUNDING_SYMBOLS) / SYMBOLS_PER_SLOT
@@ -116,7 +117,7 @@ def _in_gap(
         sleeps[left] = 1 + (chance * then * _between(sleeps, at)).sum(0)
     # an episode under way at the start of the gap takes a uniform part of its length from it
     busy = 1 - np.exp(-rate * awake * STEP_MS)
-    late = np.maximum(n_steps - np.linspace(0, 1, 33)[:, None] * awake, 0)
+    late = np.maximum(n_steps - (np.arange(32)[:, None] + 0.5) / 32 * awake, 0)
     return (
         (1 - busy) * light[n_steps] + busy * _between(light, late).mean(0),
         (1 - busy) * sleeps[n_steps] + busy * _between(sleeps, late).mean(0),

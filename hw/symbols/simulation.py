@@ -1,12 +1,13 @@
 """The per-slot simulator: what a carrier draws with given traffic, slot by slot, and how long its data waits.
 
-Power is that of ``hw.radio``: linear in the RB share, so a slot needs only the number of its active symbols and the RBs sent
-in them. ``tests/hw/naive_symbols.py`` adds up the same symbols one by one.
+Power is that of ``hw.radio``: linear in the RB share, so a slot needs only the number of its active symbols and the RBs
+sent in them. ``tests/hw/naive_symbols.py`` adds up the same symbols one by one.
 
-The radio decides on what it knows. Without levers it sends what comes in the slot in which it comes. A slot without data rests
-in micro sleep. With light sleep it goes down after the feedback to its last data, if the time to the next mandatory slot outlasts
-the transition and pays for it; data that comes meanwhile waits until the radio is up. With filling, data waits until it fills a
-slot, its latency budget ends or the radio is on air anyway, and is packed into as few symbols as carry it.
+The radio decides on what it knows. Without levers it sends what comes in the slot in which it comes, and empty symbols
+rest in micro sleep. With light sleep it goes down after the feedback to its last data, if the time to the next
+mandatory slot outlasts the transition and pays for it; data that comes meanwhile waits until the radio is up. With
+filling, data waits until it fills a slot, its latency budget ends or the radio is on air anyway, and is packed into as
+few symbols as carry it.
 """
 
 from __future__ import annotations
@@ -222,11 +223,40 @@ def _book(slots, costs, packed, at, sent, received, row):  # type: ignore[no-unt
     row[BUSY] += sent > 0
 
 
+@njit(inline="always")
+def _book_rest(slots, costs, at, begins, row):  # type: ignore[no-untyped-def]
+    """Book one slot in light sleep, and its transition where it ``begins``."""
+    row[LIGHT] += 1
+    row[SLEEPS] += begins
+    row[ENERGY] += SYMBOLS_PER_SLOT * costs.light + begins * costs.transition
+    row[NONE] += SYMBOLS_PER_SLOT * costs.rest + costs.static * slots.n_dl[at]
+
+
+@njit(inline="always")
+def _due(slots, rule, t, oldest, full):  # type: ignore[no-untyped-def]
+    """The slot by which data must go that waits since ``oldest``: the last one within its budget that can send."""
+    if full or not rule.filling:
+        return t
+    last = oldest + rule.budget
+    return max(last - slots.since_dl[last % len(slots.mandatory)], t)
+
+
+@njit(inline="always")
+def _rest_until(rule, t, due, mandatory, last_active, started, up_at):  # type: ignore[no-untyped-def]
+    """Since when the radio rests and when it is up again; a rest that is not under way has ``up_at`` <= t."""
+    if t < up_at:
+        if due < t + NEVER:  # something waits
+            up_at = min(up_at, max(due, t + rule.wake, started + rule.transition))
+    elif rule.light and t > last_active + rule.feedback and min(mandatory, due) - t >= rule.rest:
+        started, up_at = t, mandatory
+    return started, up_at
+
+
 @njit(cache=True)
 def _simulate(slots, costs, rule, dl_demand, ul_demand, came, length, table, wait):  # type: ignore[no-untyped-def]
     """All slots in order; what waits is first in, first out. ``wait`` (n transmissions,) in slots."""
     period = len(slots.mandatory)
-    asleep, started, up_at, last_active = False, 0, 0, -NEVER
+    started, up_at, last_active = -1, 0, -NEVER
     head, end, backlog, left = (
         0,
         0,
@@ -237,8 +267,7 @@ def _simulate(slots, costs, rule, dl_demand, ul_demand, came, length, table, wai
     for t in range(len(table) * length):
         at, row = t % period, table[t // length]
         if dl_demand[t] > 0:
-            if head == end:
-                left = dl_demand[t]
+            left = dl_demand[t] if head == end else left
             end += 1
             backlog += dl_demand[t]
         if ul_demand[t] > 0:
@@ -246,35 +275,19 @@ def _simulate(slots, costs, rule, dl_demand, ul_demand, came, length, table, wai
             uplink += ul_demand[t]
         due = t + NEVER  # the latest slot in which what waits must go
         if head < end or uplink > 0:
-            if not rule.filling or backlog >= 1 - TINY:
-                due = t
-            else:
-                oldest = min(came[head] if head < end else t, uplink_since if uplink > 0 else t)
-                due = max(oldest + rule.budget - slots.since_dl[(oldest + rule.budget) % period], t)
+            oldest = min(came[head] if head < end else t, uplink_since if uplink > 0 else t)
+            due = _due(slots, rule, t, oldest, backlog >= 1 - TINY)
         mandatory = t + slots.until_mandatory[at]
-        if asleep:
-            if due < t + NEVER:
-                up_at = min(up_at, max(due, t + rule.wake, started + rule.transition))
-            asleep = t < up_at
-        elif rule.light and due > t and t > last_active + rule.feedback:
-            asleep = min(mandatory, due) - t >= rule.rest
-            if asleep:
-                started, up_at = t, mandatory
-                row[SLEEPS] += 1
-                row[ENERGY] += costs.transition
-        if asleep:
-            row[LIGHT] += 1
-            row[ENERGY] += SYMBOLS_PER_SLOT * costs.light
-            row[NONE] += SYMBOLS_PER_SLOT * costs.rest + costs.static * slots.n_dl[at]
+        started, up_at = _rest_until(rule, t, due, mandatory, last_active, started, up_at)
+        if t < up_at:
+            _book_rest(slots, costs, at, t == started, row)
             continue
         go = t >= due or t == mandatory
         sent = min(backlog, slots.capacity[at]) if go and head < end else 0.0
         received = go and uplink > 0 and slots.n_ul[at] > 0
         _book(slots, costs, rule.filling, at, sent, received, row)
-        if received:
-            uplink = max(uplink - 1, 0.0)
-        if sent > 0 or received:
-            last_active = t
+        uplink = max(uplink - received, 0.0)
+        last_active = t if sent > 0 or received else last_active
         backlog -= sent
         while head < end and sent >= left - TINY:
             sent -= left
@@ -282,5 +295,4 @@ def _simulate(slots, costs, rule, dl_demand, ul_demand, came, length, table, wai
             head += 1
             left = dl_demand[came[head]] if head < end else 0.0
         left -= sent
-        if head == end:
-            backlog = 0.0
+        backlog = backlog if head < end else 0.0
