@@ -66,7 +66,7 @@ class PredictivePlanner:
         self._learn_shortfall(view)
         level = np.full(self._network.n_cells, SYMBOL, np.uint8)
         reason = np.full(self._network.n_cells, Reason.NO_FORECAST, np.uint8)
-        idle_power = self._tables.power[self._model, SYMBOL, 0].astype(np.float64)
+        idle_power = self._tables.idle_power[self._model].astype(np.float64)
         s = self._settings
         days = self._ticks_seen * view.tick_s / 86400
         missed = self._missed / np.maximum(self._offered, 1e-9)

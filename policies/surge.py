@@ -33,7 +33,7 @@ class SurgeGuard:
         n = network.n_cells
         self._network, self._tables = network, tables
         self._limit = target_load(tables)
-        idle_power = tables.power[network.groups.model, SYMBOL, 0].astype(np.float64)
+        idle_power = tables.idle_power[network.groups.model].astype(np.float64)
         self._usual_risk = self._risk = profile.surge.risk_price * idle_power
         self._hold = -(-profile.surge.hold_s // sample_s)
         self._left = np.zeros(n, np.int64)  # samples for which a woken cell stays awake at least

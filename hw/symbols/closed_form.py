@@ -1,10 +1,13 @@
 """What a carrier draws at a PRB load, without its slots: the closed form behind plans and worlds.
 
-Data at PRB load r takes the share ``r^(1 - g)`` of the slots, each filled to ``r^g`` of its RBs: busier hours fill
-slots better. It comes in episodes: a Poisson process of rate ``a (r / (1 - r))^b``, each keeping the radio up for
-``d / (1 - r)`` with the feedback to it, as a busy period of a queue would. Between the mandatory slots of the frame
-these episodes cut the rest. The expected light sleep in a gap follows from a renewal equation over the time that is
-left of it, in steps of ``STEP_MS``.
+Data at PRB load r comes in the share ``r^(1 - g)`` of the milliseconds, each filled to ``r^g`` of its RBs: busier hours
+fill them better. Where a millisecond has n downlink slots, one of each is left partly empty, so that the share
+``r + (r^(1 - g) - r) / n`` of them is used.
+
+Data comes in episodes: a Poisson process of rate ``a (r / (1 - r))^b``, each keeping the radio up for ``d / (1 - r)``
+with the feedback to it, as a busy period of a queue would. Between the mandatory slots of the frame these episodes cut
+the rest. The expected light sleep in a gap follows from a renewal equation over the time that is left of it, in steps
+of ``STEP_MS``.
 
 The constants are calibrated on slot traces (hw/symbols/model.yaml) and checked with ``hw.symbols.simulation``.
 """
@@ -43,9 +46,10 @@ class LeverModelSpec(Spec):
     fill_exponent: Annotated[float, Field(ge=0, lt=1)]  # g
     episodes: EpisodeSpec
 
-    def busy_share(self, load: Float64) -> Float64:
-        """Share of the slots that carry data at a PRB load. Any shape. [ratio]"""
-        return np.asarray(load ** (1 - self.fill_exponent))
+    def busy_share(self, layout: Layout, load: Float64) -> Float64:
+        """Share of the whole downlink slots of a frame that carry data at a PRB load. Any shape. [ratio]"""
+        per_ms = layout.slots_per_ms * layout.dl_symbol_share
+        return np.asarray(load + (load ** (1 - self.fill_exponent) - load) / per_ms)
 
 
 class SymbolModelSpec(Spec):
@@ -67,7 +71,7 @@ def filled_symbol_share(layout: Layout, model: SymbolModelSpec, load: Float64, p
 
     As many as its RBs fill, and in each used slot PDCCH and what rounding leaves empty; never more than ``plain``.
     """
-    slots = model.filled.busy_share(load)
+    slots = model.filled.busy_share(layout, load)
     overhead = (layout.pdcch_symbols + ROUNDING_SYMBOLS) / SYMBOLS_PER_SLOT
     return np.asarray(np.minimum(plain, load + overhead * slots * (1 - load)))
 
@@ -115,9 +119,14 @@ def _in_gap(
         light[left] = (chance * (rested[:, None] * STEP_MS + then * _between(light, at))).sum(0)
         light[left] += (1 - comes) ** left * left * STEP_MS
         sleeps[left] = 1 + (chance * then * _between(sleeps, at)).sum(0)
-    # an episode under way at the start of the gap takes a uniform part of its length from it
-    busy = 1 - np.exp(-rate * awake * STEP_MS)
-    late = np.maximum(n_steps - (np.arange(32)[:, None] + 0.5) / 32 * awake, 0)
+    if (
+        levers.filling
+    ):  # what waited at the start of the gap went with the burst, and its feedback comes first
+        busy = 1 - np.exp(-rate * levers.latency_budget_ms)
+        late = np.maximum(n_steps - awake[None, :], 0)
+    else:  # an episode under way takes a uniform part of its length from the gap
+        busy = 1 - np.exp(-rate * awake * STEP_MS)
+        late = np.maximum(n_steps - (np.arange(32)[:, None] + 0.5) / 32 * awake, 0)
     return (
         (1 - busy) * light[n_steps] + busy * _between(light, late).mean(0),
         (1 - busy) * sleeps[n_steps] + busy * _between(sleeps, late).mean(0),
@@ -158,7 +167,7 @@ def predicted_power(
     """
     load = np.asarray(load, np.float64)
     empty, full = (float(dl_symbol_power(radio, share, txru_share)) for share in (0.0, 1.0))
-    slots = model.of(levers).busy_share(load)
+    slots = model.of(levers).busy_share(layout, load)
     data = 1 - layout.pdcch_symbols / SYMBOLS_PER_SLOT
     pdcch = (1 - data) * layout.pdcch_prb / layout.n_prb
     used = slots if not levers.filling else filled_symbol_share(layout, model, load * data, slots)

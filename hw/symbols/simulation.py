@@ -263,7 +263,7 @@ def _simulate(slots, costs, rule, dl_demand, ul_demand, came, length, table, wai
         0.0,
         0.0,
     )  # transmissions head..end wait; their data, and that of the first
-    uplink, uplink_since = 0.0, 0
+    uplink, uplink_since = 0.0, 0  # what is left of it counts from the first that came
     for t in range(len(table) * length):
         at, row = t % period, table[t // length]
         if dl_demand[t] > 0:

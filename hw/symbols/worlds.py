@@ -57,7 +57,13 @@ def pull_levers(
             "calibrated_to_load": model.load_max,
         }
     }
-    return replace(world, power=np.ascontiguousarray(power, np.float32), parameters=world.parameters | echo)
+    # prices of planners keep their unit
+    return replace(
+        world,
+        power=np.ascontiguousarray(power, np.float32),
+        price_power=world.idle_power,
+        parameters=world.parameters | echo,
+    )
 
 
 def _check(
