@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 
-import numba
 import numpy as np
 
 from benchmarks.rows import print_row
@@ -27,13 +26,12 @@ SYMBOLS_OF_A_FRAME = 210  # downlink, 20 slots of 14, three quarters: one symbol
 
 def main() -> None:
     times_ms, _ = time_masks(N_CELLS, REPEATS)
-    threads = numba.get_num_threads()
     print_row(
         "symbol_masks_ms",
         float(np.percentile(times_ms, 99)),
         "ms",
         f"p99 of {REPEATS}, median {np.median(times_ms):.2f}; {N_CELLS:,} cells x one 10 ms frame, {FRAME}, "
-        f"{threads} threads",
+        "one thread",
         bar=("<=", BAR_MS),
     )
     error = occupancy_error()
