@@ -4,19 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from controller.cli import app
 from controller.config import load_config
 from controller.errors import ConfigError
+from controller.evaluation.case import Case
+from controller.evaluation.evaluation import Evaluation
+from controller.evaluation.table import print_evaluation
 from controller.replay.planning import FIXED
 from controller.replay.report import Replay, order_policies
 from controller.replay.run import PolicyRun
-from controller.replay.stage import Task
+from controller.replay.stage import Task, quiet
 from controller.report.assumed import assumptions
+from controller.report.words import origin
 from controller.worlds import EvaluatedWorld, world_for
 from hw.symbols.levers import Lever
 from policies.profile import Profile
@@ -72,6 +78,22 @@ def test_the_report_echoes_the_levers_and_captures_at_most_everything(report: di
         policy = document["policies"][name]
         assert 0 < policy["captured_share"] <= 1
         assert 0 < policy["captured_share_beyond_symbol"] <= 1
+
+
+def test_the_terminal_names_the_levers(report: dict[str, object]) -> None:
+    assert "world 3gpp-cat1-set1 with light_sleep and filling; seed 0" in origin(report)
+
+
+def test_an_evaluation_keeps_the_levers(
+    single_layer: Trace, levered: EvaluatedWorld, profile: Profile
+) -> None:
+    evaluation = Evaluation([Case(single_layer, levered)], profile, order_policies(["symbol"]), (0,), 100)
+    evaluation.run(lambda name: nullcontext(quiet))
+    document = evaluation.document()
+    assert document["summary"][0]["levers"]["light_sleep"] is True
+    console = Console(record=True, width=120)
+    print_evaluation(document, console)
+    assert "in 3gpp-cat1-set1 with light_sleep and filling" in console.export_text()
 
 
 def test_the_page_says_what_the_levers_assume(report: dict[str, object]) -> None:
