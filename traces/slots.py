@@ -148,39 +148,60 @@ def _recording(
     own: NDArray[np.bool_],
     columns: list[NDArray[np.float64]],
 ) -> SlotRecording:
-    duration_ms, n_prb, scs_khz = about
-    if scs_khz not in NUMEROLOGIES:
-        raise recordings.wrong(at, "scs_khz", scs_khz, f"use one of {', '.join(map(str, NUMEROLOGIES))}")
-    per_ms = int(scs_khz) // 15
-    n_slots = round(duration_ms * per_ms)
-    if n_prb < 1 or not 0 < n_slots <= MAX_SLOTS:
-        field, value = ("n_prb", n_prb) if n_prb < 1 else ("duration_ms", duration_ms)
-        raise recordings.wrong(
-            at, field, value, f"a recording has 1 to {MAX_SLOTS:,} slots of at least one PRB"
-        )
+    n_slots, n_prb, scs_khz = _size(recordings, at, *about)
     rows = np.flatnonzero(own)
     ms, dl_prb, ul_prb, unresolved = (column[rows] for column in columns)
-    slot = np.floor(ms * per_ms + 1e-6).astype(np.int64)
-    order = np.argsort(slot, kind="stable")
+    place = np.floor(ms * (scs_khz // 15) + 1e-6)
+    _check_rows(slots, rows, place, (ms, dl_prb, ul_prb), n_slots, n_prb)
+    slot = place.astype(np.int64)
+    dl_share, ul_share, only_known = np.zeros(n_slots), np.zeros(n_slots), np.zeros(n_slots, np.bool_)
+    dl_share[slot], ul_share[slot] = dl_prb / n_prb, ul_prb / n_prb
+    sized = dl_share > 0
+    only_known[slot] = (unresolved > 0) & (dl_prb == 0) & (ul_prb == 0)
+    dl_share[only_known] = dl_share[sized].mean() if sized.any() else 1.0
+    busy = int((dl_share > 0).sum())
+    unresolved_share = float(only_known.sum()) / busy if busy else 0.0
+    return SlotRecording(name, n_prb, scs_khz, dl_share, ul_share, unresolved_share)
+
+
+def _size(
+    recordings: _Table, at: int, duration_ms: float, n_prb: float, scs_khz: float
+) -> tuple[int, int, int]:
+    """Slots, RBs and subcarrier spacing of a recording."""
+    if scs_khz not in NUMEROLOGIES:
+        raise recordings.wrong(at, "scs_khz", scs_khz, f"use one of {', '.join(map(str, NUMEROLOGIES))}")
+    if n_prb < 1 or n_prb % 1:
+        raise recordings.wrong(at, "n_prb", n_prb, "use the whole number of RBs of the carrier")
+    n_slots = duration_ms * (scs_khz // 15)
+    if duration_ms < 1 or n_slots > MAX_SLOTS:
+        remedy = f"a recording has at least 1 ms and at most {MAX_SLOTS:,} slots; cut longer ones"
+        raise recordings.wrong(at, "duration_ms", duration_ms, remedy)
+    return round(n_slots), int(n_prb), int(scs_khz)
+
+
+def _check_rows(
+    slots: _Table,
+    rows: NDArray[np.intp],
+    place: NDArray[np.float64],
+    columns: tuple[NDArray[np.float64], ...],
+    n_slots: int,
+    n_prb: int,
+) -> None:
+    """Raise TraceError for a slot outside its recording, above its RBs, or listed twice."""
+    late = place >= n_slots
+    over = (columns[1] > n_prb, columns[2] > n_prb)
     for bad, field, values, remedy in (
-        (slot >= n_slots, MS, ms, f"the recording ends at {duration_ms:g} ms; check duration_ms"),
-        (dl_prb > n_prb, "dl_prb", dl_prb, f"the recording has n_prb {n_prb:g}"),
-        (ul_prb > n_prb, "ul_prb", ul_prb, f"the recording has n_prb {n_prb:g}"),
+        (late, MS, columns[0], f"the recording has {n_slots} slots; check duration_ms"),
+        (over[0], SIZES[0], columns[1], f"the recording has n_prb {n_prb}"),
+        (over[1], SIZES[1], columns[2], f"the recording has n_prb {n_prb}"),
     ):
         if bad.any():
             first = int(np.argmax(bad))
             raise slots.wrong(int(rows[first]), field, values[first], remedy)
-    again = np.flatnonzero(np.diff(slot[order]) == 0)
+    order = np.argsort(place, kind="stable")
+    again = np.flatnonzero(np.diff(place[order]) == 0)
     if len(again):
-        row = int(rows[order[again[0] + 1]])
-        raise slots.wrong(row, MS, ms[order[again[0] + 1]], "one row per slot; add up the rows of the slot")
-    dl_share, ul_share = np.zeros(n_slots), np.zeros(n_slots)
-    dl_share[slot], ul_share[slot] = dl_prb / n_prb, ul_prb / n_prb
-    sized = dl_share > 0
-    only_known = np.zeros(n_slots, np.bool_)
-    only_known[slot] = (unresolved > 0) & (dl_prb == 0) & (ul_prb == 0)
-    dl_share[only_known] = dl_share[sized].mean() if sized.any() else 1.0
-    busy = int((dl_share > 0).sum())
-    return SlotRecording(
-        name, int(n_prb), int(scs_khz), dl_share, ul_share, float(only_known.sum()) / busy if busy else 0.0
-    )
+        first = order[again[0] + 1]
+        raise slots.wrong(
+            int(rows[first]), MS, columns[0][first], "one row per slot; add up the rows of the slot"
+        )

@@ -88,7 +88,8 @@ def _loads(demand: tuple[NDArray[np.float64], NDArray[np.float64]], case: Case) 
 
 def _lever_figures(run: SymbolRun, plain: SymbolRun, none: float, predicted: float) -> dict[str, Any]:
     power = float(run.power.mean())
-    added = run.wait_ms - plain.wait_ms[: len(run.wait_ms)]
+    done = min(len(run.wait_ms), len(plain.wait_ms))  # what still waits at the end is left out
+    added = run.wait_ms[:done] - plain.wait_ms[:done]
     p50, p95, most = np.quantile(added, [0.5, 0.95, 1.0]) if len(added) else (0.0, 0.0, 0.0)
     return {
         "power": power,

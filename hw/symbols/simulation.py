@@ -36,7 +36,6 @@ class Slots(NamedTuple):
 
     mandatory: NDArray[np.bool_]  # (S,)
     until_mandatory: NDArray[np.int64]  # (S,) slots to the next mandatory slot, counted from the slot itself
-    until_dl: NDArray[np.int64]  # (S,) slots from the slot to the next later one that can send
     since_dl: NDArray[np.int64]  # (S,) slots back to the last one that can send; 0 in one that can
     capacity: Float64  # (S,) [full slots of data]
     n_dl: NDArray[np.int64]  # (S,) downlink symbols
@@ -102,9 +101,8 @@ def slots_of(layout: Layout) -> Slots:
     able = capacity > 0
     return Slots(
         mandatory=mandatory,
-        until_mandatory=_until(mandatory, 0),
-        until_dl=_until(able, 1),
-        since_dl=_until(able[::-1], 0)[::-1].copy(),
+        until_mandatory=_until(mandatory),
+        since_dl=_until(able[::-1])[::-1].copy(),
         capacity=capacity,
         n_dl=dl.sum(1),
         n_send=send.sum(1),
@@ -118,14 +116,13 @@ def slots_of(layout: Layout) -> Slots:
     )
 
 
-def _until(marked: NDArray[np.bool_], first: int) -> NDArray[np.int64]:
-    """Slots from each slot to the next marked one that is at least ``first`` away; a huge number without any. (S,)"""
-    n = len(marked)
+def _until(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Slots from each slot to the next marked one, itself included; a huge number without any. (S,)"""
+    at = np.arange(len(marked))
     if not marked.any():
-        return np.full(n, np.iinfo(np.int32).max, np.int64)
-    at = np.flatnonzero(np.tile(marked, 3))
-    start = np.arange(n) + first
-    return np.asarray(at[np.searchsorted(at, start)] - np.arange(n), np.int64)
+        return np.full(len(marked), np.iinfo(np.int32).max, np.int64)
+    marks = np.flatnonzero(np.tile(marked, 2))
+    return np.asarray(marks[np.searchsorted(marks, at)] - at, np.int64)
 
 
 def costs_of(radio: Radio, sleep: Sleep, layout: Layout, txru_share: float = 1.0) -> Costs:

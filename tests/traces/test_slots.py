@@ -81,7 +81,7 @@ def test_an_empty_recording_is_a_recording(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("slots", "recordings", "message"),
     [
-        ({"ms": [1, 3, 6, 0]}, {}, r"slots.parquet, row 3: field ms is 6.0; the recording ends at 6 ms"),
+        ({"ms": [1, 3, 6, 0]}, {}, r"slots.parquet, row 3: field ms is 6.0; the recording has 6 slots"),
         ({"ms": [1, 3, 3, 0]}, {}, r"row 3: field ms is 3.0; one row per slot"),
         ({"ms": [1, -3, 4, 0]}, {}, r"row 2: field ms is -3.0; use a number from 0 on"),
         ({"dl_prb": [10, 0, 41, 20]}, {}, r"row 3: field dl_prb is 41.0; the recording has n_prb 40"),
@@ -99,6 +99,9 @@ def test_an_empty_recording_is_a_recording(tmp_path: Path) -> None:
             r"recordings.parquet, row 2: field scs_khz is 45.0; use one of 15, 30, 60, 120",
         ),
         ({}, {"duration_ms": [6, 0]}, r"row 2: field duration_ms is 0.0"),
+        ({"ms": [1, 3, 1e300, 0]}, {}, r"row 3: field ms is 1e\+300; the recording has 6 slots"),
+        ({}, {"duration_ms": [6, 1e12]}, r"row 2: field duration_ms is 1000000000000.0; .* cut longer ones"),
+        ({}, {"n_prb": [40, 40.5]}, r"row 2: field n_prb is 40.5; use the whole number"),
         ({}, {"n_prb": [0, 40]}, r"row 1: field n_prb is 0.0"),
         ({}, {"recording": ["a", "a"]}, r"a recording appears twice"),
     ],
