@@ -16,6 +16,7 @@ from controller.replay.figures import captured, gain, service_figures
 from controller.replay.run import run_policy
 from controller.replay.stage import Stage, Task
 from controller.worlds import world_for
+from hw.symbols.levers import Lever
 from traces import Trace
 from traces.reading import read_trace
 from traces.sample import sample_path
@@ -31,10 +32,17 @@ BARS = {
 
 
 def figures_of(
-    trace: Trace, world: str, seed: int, sigma: float | None, *, ceiling: bool, guard: bool = False
+    trace: Trace,
+    world: str,
+    seed: int,
+    sigma: float | None,
+    *,
+    ceiling: bool,
+    guard: bool = False,
+    levers: tuple[Lever, ...] = (),
 ) -> dict[str, float]:
     """Figures of ``predictive`` with the shipped profile."""
-    task = Task(trace, world_for(world, trace), load_profile(None), seed, guard=guard)
+    task = Task(trace, world_for(world, trace, levers), load_profile(None), seed, guard=guard)
     stage = Stage(task, sigma=sigma)
     none, symbol = run_policy("none", stage).outcome, run_policy("symbol", stage).outcome
     ours = run_policy("predictive", stage).outcome

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, NaiveDatetime, RootModel, mod
 
 from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
+from hw.symbols.levers import Lever
 from policies.profile import Preset, Profile
 
 PROFILES = Path(str(files("policies").joinpath("profiles")))
@@ -96,6 +97,7 @@ class RunConfig(BaseModel):
     profile: str | None = None
     model: str | None = None
     guard: bool = False
+    levers: tuple[Lever, ...] = ()
     policies: tuple[str, ...] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     prices: PriceConfig | None = None

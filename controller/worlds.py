@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from pathlib import Path
@@ -12,9 +13,12 @@ from pydantic import Field, RootModel
 from controller.calibration import fit_trace, load_calibration
 from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
+from controller.symbols.catalogue import load_frame, load_symbol_model
 from hw.calibration import Calibration, make_world
 from hw.compiling import compile_world
-from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec
+from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec, WorldSpec
+from hw.symbols.levers import Lever, LeverSpec
+from hw.symbols.worlds import frame_name, pull_levers
 from hw.world import World
 from traces import Trace
 
@@ -34,6 +38,14 @@ class EvaluatedWorld:
 
     world: World
     evaluation: EvaluationSpec
+    plain: World | None = (
+        None  # without levers, for the baselines ``none`` and ``symbol``; None where none is pulled
+    )
+
+    @property
+    def baseline(self) -> EvaluatedWorld:
+        """The world that the baselines ``none`` and ``symbol`` live in."""
+        return self if self.plain is None else EvaluatedWorld(self.plain, self.evaluation)
 
 
 def world_names() -> list[str]:
@@ -47,7 +59,14 @@ def default_evaluation() -> EvaluationSpec:
 
 
 def load_world(name_or_file: str) -> EvaluatedWorld:
-    """A world of the catalogue by name, or of a world file by path.
+    """A world of the catalogue by name, or of a world file by path. Raises as ``load_spec`` does, and WorldError."""
+    spec = load_spec(name_or_file)
+    evaluation = spec.evaluation or default_evaluation()
+    return EvaluatedWorld(compile_world(spec, evaluation), evaluation)
+
+
+def load_spec(name_or_file: str) -> WorldSpec:
+    """What a world file says, of the catalogue by name or any other by path.
 
     Raises ConfigError for an unknown name or a file that is no world, naming line, field and remedy.
     """
@@ -57,23 +76,39 @@ def load_world(name_or_file: str) -> EvaluatedWorld:
         if not path.is_file():
             known = ", ".join([*world_names(), CALIBRATED])
             raise ConfigError(f"world {name_or_file!r} is neither a file nor a known world; known: {known}")
-    spec = load_yaml(path, _WorldFile).root
-    evaluation = spec.evaluation or default_evaluation()
-    return EvaluatedWorld(compile_world(spec, evaluation), evaluation)
+    return load_yaml(path, _WorldFile).root
 
 
-def world_for(name_or_file: str | None, trace: Trace) -> EvaluatedWorld:
+def world_for(name_or_file: str | None, trace: Trace, levers: Sequence[Lever] = ()) -> EvaluatedWorld:
     """The world that a replay of ``trace`` asks for: by name, by file, or calibrated on the trace itself.
 
-    A ``.json`` file is a calibration, as ``quietcell calibrate --out`` writes it. Raises ConfigError, WorldError, and
-    TraceError where the trace has no measured energy to calibrate on.
+    A ``.json`` file is a calibration, as ``quietcell calibrate --out`` writes it. ``levers`` are pulled in 3GPP worlds.
+    Raises ConfigError, WorldError, and TraceError where the trace has no measured energy to calibrate on.
     """
     name = name_or_file or DEFAULT_WORLD
+    if levers:
+        return _levered(name, levers)
     if name == CALIBRATED:
         return _evaluated(fit_trace(trace), CALIBRATED)
     if Path(name).suffix == ".json" and Path(name).is_file():
         return _evaluated(load_calibration(Path(name)), f"{CALIBRATED}: {Path(name).stem}")
     return load_world(name)
+
+
+def _levered(name: str, levers: Sequence[Lever]) -> EvaluatedWorld:
+    """A 3GPP world with levers. Raises ConfigError for any other world, and for a numerology without a frame."""
+    calibrated = name == CALIBRATED or Path(name).suffix == ".json"
+    spec = None if calibrated else load_spec(name)
+    if not isinstance(spec, World3gppSpec):
+        raise ConfigError(
+            f"world {name!r} has no symbols to rest: levers ({', '.join(levers)}) need the world of a 3GPP reference "
+            f"radio, such as {DEFAULT_WORLD}"
+        )
+    evaluation = spec.evaluation or default_evaluation()
+    plain = compile_world(spec, evaluation)
+    pulled = LeverSpec(light_sleep="light_sleep" in levers, filling="filling" in levers)
+    world = pull_levers(plain, spec, evaluation, load_frame(frame_name(spec)), pulled, load_symbol_model())
+    return EvaluatedWorld(world, evaluation, plain)
 
 
 def _evaluated(calibration: Calibration, name: str) -> EvaluatedWorld:

@@ -23,6 +23,9 @@ class Tables(NamedTuple):
     capacity: NDArray[np.float32]  # (M, L) largest offered traffic carried [ratio of full rate]
     power: NDArray[np.float32]  # (M, L, B) [power_unit]
     ul_power: NDArray[np.float32]  # (M, L) [power_unit]
+    idle_power: NDArray[
+        np.float32
+    ]  # (M,) at ``symbol`` without traffic and levers: the unit of prices [power_unit]
     wake_samples: NDArray[np.int32]  # (L,)
     wake_energy: NDArray[np.float32]  # (M, L) [power_unit x samples]
     full_rate: float  # [Mbit/s]
@@ -41,6 +44,7 @@ def pack(
         capacity=world.capacity_ratio,
         power=world.power,
         ul_power=world.ul_power,
+        idle_power=world.idle_power,
         wake_samples=np.array([whole_samples(float(s), sample_s) for s in world.wake_s], np.int32),
         wake_energy=(world.wake_energy / np.float32(sample_s)).astype(np.float32),
         full_rate=float(world.full_rate_mbit_s),

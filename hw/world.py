@@ -60,6 +60,7 @@ class World:
     model_of_product: dict[str, int]  # product or cell_id -> model; "" is the default
     power_unit: str  # "P1" (deep sleep) in 3GPP worlds, "W", or "<unit> per h"
     watt_per_unit: float | None = None  # None where W is not known
+    price_power: NDArray[np.float32] | None = None  # (M,) see ``idle_power``; None: what an idle cell draws
     parameters: dict[str, Any] = field(default_factory=dict)  # echoed as world_parameters
 
     def __post_init__(self) -> None:
@@ -81,6 +82,11 @@ class World:
     def n_levels(self) -> int:
         """Number of levels of this world."""
         return len(self.level_names)
+
+    @property
+    def idle_power(self) -> NDArray[np.float32]:
+        """Power of an idle cell at ``symbol`` without levers, in which planners count prices. (M,) [power_unit]"""
+        return self.power[:, SYMBOL, 0].copy() if self.price_power is None else self.price_power
 
     def models_of(self, product: NDArray[np.str_], cell_id: NDArray[np.str_]) -> NDArray[np.int32]:
         """Model of each cell, by its own identifier, else its product, else the default. (n_cells,)

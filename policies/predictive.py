@@ -74,7 +74,7 @@ class PredictivePlanner:
         self._shortfall.learn(view)
         level = np.full(self._network.n_cells, SYMBOL, np.uint8)
         reason = np.full(self._network.n_cells, Reason.NO_FORECAST, np.uint8)
-        idle_power = self._tables.power[self._model, SYMBOL, 0].astype(np.float64)
+        idle_power = self._tables.idle_power[self._model].astype(np.float64)
         s = self._settings
         days = self._shortfall.days(view.tick_s)
         risk = self._risk_price(view)

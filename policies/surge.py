@@ -34,7 +34,7 @@ class SurgeGuard:
         n = network.n_cells
         self._network, self._tables = network, tables
         self._limit = target_load(tables)
-        idle_power = tables.power[network.groups.model, SYMBOL, 0].astype(np.float64)
+        idle_power = tables.idle_power[network.groups.model].astype(np.float64)
         epsilon = profile.predictive.epsilon
         self._least_margin = float(ndtri(1 - epsilon))
         self._usual_risk = self._risk = profile.surge.risk_price * USUAL_EPSILON / epsilon * idle_power

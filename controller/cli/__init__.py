@@ -11,6 +11,7 @@ from controller.cli.calibrate_command import calibrate
 from controller.cli.evaluate_command import evaluate
 from controller.cli.forecast_command import forecast
 from controller.cli.replay_command import replay
+from controller.cli.symbols_command import symbols
 from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
 from controller.cli.train_command import train
@@ -39,6 +40,7 @@ app.command("evaluate")(evaluate)
 app.command("calibrate")(calibrate)
 app.command("train")(train)
 app.command("forecast")(forecast)
+app.command("symbols")(symbols)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 

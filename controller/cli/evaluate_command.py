@@ -17,6 +17,7 @@ from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.guard_option import Guarded
+from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile, read_model
 from controller.config import RunConfig, load_config, load_profile
 from controller.wholefile import write_text_whole
@@ -65,6 +66,7 @@ def evaluate(
     ] = None,
     model: ModelFile = None,
     guard: Guarded = False,
+    lever: Levers = None,
     out: Annotated[Path | None, typer.Option(help=f"Folder for {FILE_NAME}; made if absent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=f"Print {FILE_NAME} on standard output.")] = False,
     gate: Annotated[
@@ -104,6 +106,7 @@ def evaluate(
             "profile": profile,
             "model": None if model is None else str(model),
             "guard": guard or None,
+            "levers": check_levers(lever) or None,
             "policies": tuple(policy) if policy else None,
         }
         evaluation = _prepare(
@@ -179,7 +182,7 @@ def _cases(paths: list[Path], worlds: list[str | None], settings: RunConfig, sou
         wanted = settings.constraints
         made = None if wanted is None else compile_constraints(wanted, trace.cells, trace.time_zone, source)
         named = trace if sources[trace.source] == 1 else replace(trace, source=str(path))
-        found = [world_for(name, trace) for name in worlds]
+        found = [world_for(name, trace, settings.levers) for name in worlds]
         names = Counter(one.world.name for one in found)
         for given, one in zip(worlds, found, strict=True):
             name = one.world.name if given is None or names[one.world.name] == 1 else given

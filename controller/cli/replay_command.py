@@ -11,6 +11,7 @@ from rich.console import Console
 
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.guard_option import Guarded
+from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile, read_model
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig, load_config, load_profile
@@ -54,6 +55,7 @@ def replay(
     ] = None,
     model: ModelFile = None,
     guard: Guarded = False,
+    lever: Levers = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json and report.html; made if absent.")
     ] = None,
@@ -96,6 +98,7 @@ def replay(
                         "profile": profile,
                         "model": None if model is None else str(model),
                         "guard": guard or None,
+                        "levers": check_levers(lever) or None,
                         "seed": seed,
                         "time_zone": time_zone,
                         "assume_overlay": assume_overlay or None,
@@ -148,7 +151,7 @@ def _prepare(settings: RunConfig, source: str) -> Replay:
     wanted = settings.constraints
     task = Task(
         found,
-        world_for(settings.world, found),
+        world_for(settings.world, found, settings.levers),
         load_profile(settings.profile),
         settings.seed or 0,
         read_model(None if settings.model is None else Path(settings.model)),

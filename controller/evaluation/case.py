@@ -89,6 +89,8 @@ class Case:
             "block_days": block_days(sums.shape[1]),
             "policies": {},
         }
+        if "levers" in first["world_parameters"]:
+            document["levers"] = first["world_parameters"]["levers"]
         ran = self._policies()
         for name, policy in first["policies"].items():
             if not policy["applicable"]:

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from controller.evaluation.against_logged import LOGGED, SAVED_VS_LOGGED
 from controller.report.table import MISSED
-from controller.report.words import UNDEFINED, limits_missed, number
+from controller.report.words import UNDEFINED, limits_missed, number, with_levers
 
 Report = dict[str, Any]
 
@@ -68,7 +68,7 @@ def verdict_text(verdict: Report) -> str:
 
 
 def _print_summary(summary: Report, bootstrap: Report, console: Console) -> None:
-    console.print(Text(f"\n{summary['trace']} in {summary['world']}", "bold"))
+    console.print(Text(f"\n{summary['trace']} in {summary['world']}{with_levers(summary)}", "bold"))
     console.print(_energy_table(summary))
     console.print(_service_table(summary))
     if any(policy.get(SAVED_VS_LOGGED) for policy in summary["policies"].values()):

@@ -67,7 +67,11 @@ def run_policy(
             planned = _plan(name, stage, block, scene, keep is not None, progress)
         used += planned.model_cell_ticks
         alarms += planned.alarms
-        figures = scene.execute(planned.plan, awake=planned.awake, energy_per_tick=keep is not None)
+        # the baselines rest in micro sleep only, also where levers are pulled
+        tables = make_tables(stage.task.world.baseline, scene.clock) if name in FIXED else None
+        figures = scene.execute(
+            planned.plan, awake=planned.awake, tables=tables, energy_per_tick=keep is not None
+        )
         if keep is not None:
             series = add_series(series, scene, planned, figures, keep[stage.blocks[block]])
         parts.append(Figures(figures.table, figures.latency, figures.energy_tick[:, :0], figures.n_levels))

@@ -84,6 +84,7 @@ def _power(report: Report) -> Iterator[str]:
         )
     else:
         yield f"World {world}."
+    yield from _pulled(report)
     rate, uplink = _parameter(report, "full_rate_mbit_s"), _parameter(report, "ul_per_dl")
     if rate is not None:
         yield f"A full cell carries {number(rate)} Mbit/s; offered traffic is the recorded load times that."
@@ -91,6 +92,28 @@ def _power(report: Report) -> Iterator[str]:
         yield f"Uplink load is {uplink:g} of downlink load where it is not recorded."
     if not any(policy.get("energy_kwh") is not None for policy in ran.values()):
         yield "Watts are not known in this world, so there is no kWh, money or CO2."
+
+
+def _pulled(report: Report) -> Iterator[str]:
+    """Levers on top of symbol shutdown."""
+    levers = _parameter(report, "levers")
+    if levers is None:
+        return
+    if levers["light_sleep"]:
+        gap_ms, shortest_ms = levers["longest_gap_ms"], levers["shortest_light_sleep_ms"]
+        if shortest_ms > gap_ms:
+            yield f"Light sleep finds no gap: it needs {shortest_ms:g} ms, the longest on air is {gap_ms:g} ms."
+        else:
+            yield f"Gaps on air of {shortest_ms:g} ms and more are spent in light sleep, for which data waits."
+    if levers["filling"]:
+        yield (
+            f"Small transmissions wait for up to {levers['latency_budget_ms']:g} ms until they fill symbols, "
+            "which the added latency of this report leaves out."
+        )
+    yield (
+        "Both follow a closed form calibrated on one carrier up to a load of "
+        f"{percent(levers['calibrated_to_load'])}; none and symbol are without."
+    )
 
 
 def _service(report: Report) -> Iterator[str]:

@@ -220,12 +220,20 @@ def step_text(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
+def with_levers(parameters: Report) -> str:
+    """What follows the name of a world in which levers are pulled; empty without any."""
+    levers = parameters.get("levers", {})
+    pulled = [name for name in ("light_sleep", "filling") if levers.get(name)]
+    return f" with {' and '.join(pulled)}" if pulled else ""
+
+
 def origin(report: Report) -> str:
     """One line: trace, world, seed and how much of the trace is scored."""
     trace = report["trace"]
     size = f"{trace['n_cells']:,} cells, {trace['n_steps']:,} steps of {step_text(trace['step_s'])}"
     scored = f"{percent(trace['scored_share'])} of cell-time scored"
-    return f"{trace['source']}: {size}; world {report['world']}; seed {report['seed']}; {scored}"
+    world = report["world"] + with_levers(report.get("world_parameters", {}))
+    return f"{trace['source']}: {size}; world {world}; seed {report['seed']}; {scored}"
 
 
 def flat(parameters: Any, prefix: str = "") -> Iterator[tuple[str, str]]:

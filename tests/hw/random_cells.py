@@ -46,6 +46,7 @@ def random_tables(rng: np.random.Generator, n_models: int = 2, *, wake_energy: b
         capacity=capacity,
         power=np.ascontiguousarray(power, np.float32),
         ul_power=np.where(ASLEEP, 0, rng.uniform(0, 20, (n_models, N_LEVELS))).astype(np.float32),
+        idle_power=power[:, 1, 0].astype(np.float32),
         wake_samples=WAKE_SAMPLES,
         wake_energy=np.where(ASLEEP & wake_energy, rng.uniform(1, 9, (n_models, N_LEVELS)), 0).astype(
             np.float32
