@@ -2,7 +2,7 @@ r"""One tick of the controller: from an observation to commands. Live and in rep
 
 ::
 
-    observation -> offered load per cell -> forecaster -> planner -> guards -> commands
+    observation -> offered load per cell -> forecaster -> planner -> guards -> commands, with their counterfactual
                                          \-> outlook -/
 
 The core has no clock, socket or file: time comes in with ``tick``, reports with the observation.
@@ -22,6 +22,7 @@ from controller.forecast.samples import Forecaster
 from controller.localtime import LocalTime, local_time
 from hw.tables import Tables
 from hw.world import SYMBOL
+from policies.counterfactual import Counterfactual, Counterfactuals
 from policies.forecast import Forecast
 from policies.guards import Guards
 from policies.network import Network
@@ -52,6 +53,7 @@ class Commands:
     reason: NDArray[np.uint8]
     forecast: Forecast | None
     risk: NDArray[np.float64] | None = None  # price of missed traffic, for the guard loop [power_unit]
+    counterfactual: Counterfactual | None = None  # where the controller was asked for it
 
 
 class Controller:
@@ -69,8 +71,9 @@ class Controller:
         time_zone: str,
         allowance: Allowance,
         outlook: Outlook | None = None,
+        counterfactuals: Counterfactuals | None = None,
     ) -> None:
-        self.outlook = outlook
+        self.outlook, self._counterfactuals = outlook, counterfactuals
         self._network, self._tables = network, tables
         self._planner, self._guards, self._forecaster = planner, guards, forecaster
         self._tick_s, self._zone = tick_s, ZoneInfo(time_zone)
@@ -102,12 +105,16 @@ class Controller:
             forecast=forecast,
             allowance=self._allowance,
         )
-        decision = self._guards.apply(self._planner.plan(view), self._level, fresh, overloaded, local.day)
+        wanted = self._planner.plan(view)
+        decision = self._guards.apply(wanted, self._level, fresh, overloaded, local.day)
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
         self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
         self._level = decision.level
-        return Commands(decision.level, decision.reason, forecast, decision.risk)
+        weighed = None
+        if self._counterfactuals is not None:
+            weighed = self._counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
+        return Commands(decision.level, decision.reason, forecast, decision.risk, weighed)
 
     def _take_in(
         self, observation: Observation | None, local: LocalTime

@@ -30,7 +30,12 @@ class Reason(IntEnum):
     GUARD_LEVEL = 12
     GUARD_OVERLOAD = 13
     GUARD_UNCOVERED = 14
+    PLUGIN = 50
+    PLUGIN_REFUSED = 51
+    PLUGIN_FAILED = 52
 
+
+GUARD_REASONS = range(10, 30)  # a guard speaks
 
 REASON_WORDS = {
     Reason.FIXED: "fixed by the policy",
@@ -48,7 +53,15 @@ REASON_WORDS = {
     Reason.GUARD_LEVEL: "guard: level not allowed for this cell",
     Reason.GUARD_OVERLOAD: "guard: a cell of the group ran at its limit, so awake",
     Reason.GUARD_UNCOVERED: "guard: no candidate cell on air to carry its traffic, so awake",
+    Reason.PLUGIN: "chosen by a plug-in",
+    Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
+    Reason.PLUGIN_FAILED: "awake: the plug-in failed",
 }
+
+
+def words_by_code() -> list[str]:
+    """Words of every reason at the place of its code; empty where no reason has the code."""
+    return [REASON_WORDS.get(code, "") for code in range(max(Reason) + 1)]  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, slots=True)
