@@ -31,7 +31,9 @@ class Counterfactual(NamedTuple):
 
     wanted: NDArray[np.uint8]  # (n,) level that the planner asked for, before the guards
     level: NDArray[np.uint8]  # (n,) level chosen
-    deeper: NDArray[np.uint8]  # (n,) next deeper level that the cell may use; the chosen one where there is none
+    deeper: NDArray[
+        np.uint8
+    ]  # (n,) next deeper level that the cell may use; the chosen one where there is none
     guard: NDArray[np.uint8]  # (n,) reason code of the guard that decided, 0 none
     upper: Float32  # (n,) offered load not exceeded with probability ``UPPER`` [ratio of full rate]
     limit: Float32  # (n,) largest offered load that keeps its target at the chosen level, inf awake [ratio]
