@@ -75,7 +75,8 @@ class Controller:
     ) -> None:
         self.outlook, self._counterfactuals = outlook, counterfactuals
         self._network, self._tables = network, tables
-        self._planner, self._guards, self._forecaster = planner, guards, forecaster
+        self.planner = planner
+        self._guards, self._forecaster = guards, forecaster
         self._tick_s, self._zone = tick_s, ZoneInfo(time_zone)
         self._allowance = allowance
         self._level = np.full(network.n_cells, SYMBOL, np.uint8)
@@ -105,7 +106,7 @@ class Controller:
             forecast=forecast,
             allowance=self._allowance,
         )
-        wanted = self._planner.plan(view)
+        wanted = self.planner.plan(view)
         decision = self._guards.apply(wanted, self._level, fresh, overloaded, local.day)
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]

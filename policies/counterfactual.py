@@ -99,7 +99,8 @@ class Counterfactuals:
     def room(self, level: NDArray[np.uint8], forecast: Forecast | None) -> Float32:
         """Traffic that the candidates of each cell could take over, were the cell off air. (n,) [ratio]"""
         room = np.empty(self._network.n_cells, np.float32)
-        _rooms(*self._scene(level, forecast), room)
+        tables, _, *rest = self._scene(level, forecast)
+        _rooms(tables, *rest, room)
         return room
 
     def _scene(self, level: NDArray[np.uint8], forecast: Forecast | None) -> tuple[object, ...]:
@@ -232,6 +233,6 @@ def _weigh_all(tables, limit, reach, groups, group_of, level, belief, i, most, o
 
 
 @njit(cache=True)
-def _rooms(tables, limit, reach, groups, group_of, level, belief, room):  # type: ignore[no-untyped-def]
+def _rooms(tables, reach, groups, group_of, level, belief, room):  # type: ignore[no-untyped-def]
     for i in range(len(room)):
         room[i] = _room(tables, reach, groups, group_of, level, belief, i)

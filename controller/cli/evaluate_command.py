@@ -18,6 +18,7 @@ from rich.console import Console
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.guard_option import Guarded
 from controller.cli.model_option import ModelFile, read_model
+from controller.cli.policy_option import find_policies
 from controller.config import load_profile
 from controller.wholefile import write_text_whole
 
@@ -47,7 +48,8 @@ def evaluate(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Policy, may be repeated; none, symbol and oracle always run. Default: every one that applies.",
+            help="Policy, may be repeated; none, symbol and oracle always run. Default: every one that applies. "
+            "Also the name of an installed plug-in or the file of a policy network.",
             show_default=False,
         ),
     ] = None,
@@ -134,17 +136,15 @@ def _prepare(
     from controller.replay.planning import KNOWN
     from controller.replay.report import order_policies
 
-    unknown = [name for name in policies or () if name not in KNOWN]
-    if unknown:
-        raise typer.BadParameter(
-            f"{unknown[0]!r} is no policy; known: {', '.join(KNOWN)}", param_hint="--policy"
-        )
-    ordered = order_policies(policies, with_analysis=model is not None)
-    parsed = tuple(parse_gate(text, ordered, KNOWN) for text in gates)
+    names, foreign = find_policies(policies or ())
+    ordered = order_policies(names or None, with_analysis=model is not None, foreign=foreign)
+    parsed = tuple(parse_gate(text, ordered, (*KNOWN, *foreign)) for text in gates)
     settings, loaded = load_profile(profile), read_model(model)
     cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)))
     once = tuple(dict.fromkeys(seeds))
-    return Evaluation(cases, settings, ordered, once, draws, parsed, model=loaded, guard=guard)
+    return Evaluation(
+        cases, settings, ordered, once, draws, parsed, model=loaded, guard=guard, foreign=foreign
+    )
 
 
 def _cases(paths: list[Path], worlds: list[str | None]) -> list[Case]:

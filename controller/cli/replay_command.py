@@ -12,6 +12,7 @@ from rich.console import Console
 from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
 from controller.cli.guard_option import Guarded
 from controller.cli.model_option import ModelFile, read_model
+from controller.cli.policy_option import find_policies
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig, load_config, load_profile
 from controller.report.table import print_table
@@ -36,7 +37,8 @@ def replay(
         typer.Option(
             "--policy",
             help="Policy to replay, may be repeated; none, symbol and oracle always run. Default: every one that "
-            "applies (none, symbol, timer, threshold, logged, predictive, oracle).",
+            "applies (none, symbol, timer, threshold, logged, predictive, oracle). Also the name of an installed "
+            "plug-in or the file of a policy network, policy.onnx: see docs/policies.md.",
             show_default=False,
         ),
     ] = None,
@@ -123,16 +125,11 @@ def replay(
 
 def _prepare(settings: RunConfig) -> Replay:
     """Read what the settings name. Numba is imported from here on."""
-    from controller.replay.planning import KNOWN
     from controller.replay.report import Prices, Replay, order_policies
     from controller.replay.stage import Task
     from controller.worlds import world_for
 
-    unknown = [name for name in settings.policies or () if name not in KNOWN]
-    if unknown:
-        raise typer.BadParameter(
-            f"{unknown[0]!r} is no policy; known: {', '.join(KNOWN)}", param_hint="--policy"
-        )
+    names, foreign = find_policies(settings.policies or ())
     found = read_with_progress(
         Path(settings.trace or SAMPLE),
         settings.time_zone,
@@ -146,6 +143,7 @@ def _prepare(settings: RunConfig) -> Replay:
         settings.seed or 0,
         read_model(None if settings.model is None else Path(settings.model)),
         settings.guard,
+        foreign,
     )
     given = settings.prices
     prices = (
@@ -153,7 +151,7 @@ def _prepare(settings: RunConfig) -> Replay:
         if given is None
         else Prices(given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source)
     )
-    return Replay(task, order_policies(list(settings.policies) if settings.policies else None), prices)
+    return Replay(task, order_policies(names or None, foreign=foreign), prices)
 
 
 def _run(made: Replay, *, with_page: bool) -> bool:

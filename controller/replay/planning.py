@@ -12,14 +12,17 @@ from numpy.typing import NDArray
 from controller.forecast.outlook import Outlook, check_step
 from controller.forecast.runtime import StepForecaster
 from controller.forecast.samples import Forecaster
-from controller.replay.scene import Scene, make_clock
+from controller.replay.scene import Clock, Scene, make_clock, make_tables
 from controller.replay.true_inputs import TrueInputs
 from controller.tick import Commands, Controller, Observation
+from hw.tables import Tables
 from hw.telemetry import SimulatedPlant
 from hw.world import FULL, SYMBOL
 from policies.baselines import FixedPlanner, ThresholdPlanner, TimerPlanner
 from policies.counterfactual import UPPER, Counterfactuals
 from policies.guards import Guards
+from policies.network import Network
+from policies.plugin import CheckedPlanner, Faults, PolicyContext
 from policies.policy import Allowance, Planner
 from policies.predictive import PredictivePlanner
 from policies.profile import Profile
@@ -53,6 +56,7 @@ class Planned:
     expected: NDArray[np.float32] | None = None  # (n, T) median forecast of the tick
     upper: NDArray[np.float32] | None = None  # (n, T)
     model_cell_ticks: int = 0  # in which a model said how the load moves
+    faults: Faults | None = None  # of a policy that is not ours
 
 
 def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = False) -> Planner:
@@ -75,6 +79,51 @@ def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = Fal
         TRUE: predictive,
     }
     return makers[name]()
+
+
+def context_of(task: Task, network: Network, tables: Tables, clock: Clock) -> PolicyContext:
+    """What a policy that is not ours is built for."""
+    world = task.world.world
+    return PolicyContext(
+        network, tables, world.level_names, world.wake_s, task.profile, clock.per_tick, task.guard
+    )
+
+
+def check_foreign(task: Task, network: Network) -> None:
+    """Raise PolicyError or ModelError where a policy of the task cannot plan its network."""
+    clock = make_clock(task.trace, task.world)
+    for policy in task.foreign.values():
+        policy.planner(context_of(task, network, make_tables(task.world, clock), clock))
+
+
+def set_up(
+    name: str, task: Task, scene: Scene, profile: Profile, *, weigh: bool = False
+) -> tuple[Controller, SurgeGuard | None]:
+    """Controller and guard loop of a causal policy of a task; with ``weigh`` it tells counterfactuals.
+
+    Raises KeyError for a policy that does not decide tick by tick.
+    """
+    planner: Planner
+    if name in task.foreign:
+        planner = task.foreign[name].planner(context_of(task, scene.network, scene.tables, scene.clock))
+    elif name in CAUSAL + ANALYSIS:
+        planner = make_planner(name, scene, profile, guard=task.guard)
+    else:
+        raise KeyError(name)
+    service = task.world.evaluation.service
+    controller = make_controller(
+        planner,
+        scene,
+        profile,
+        Allowance(service.below_target_share, service.cell_below_target_share),
+        model=task.model if name == MODELLED else None,
+        true_inputs=name == TRUE,
+        wake_s=task.world.world.wake_s if weigh else None,
+    )
+    surge = None
+    if task.guard:
+        surge = SurgeGuard(scene.network, scene.tables, profile, sample_s=scene.clock.sample_s)
+    return controller, surge
 
 
 def make_controller(
@@ -203,6 +252,7 @@ def run_controller(
         expected if kept else None,
         upper if kept else None,
         used,
+        controller.planner.faults if isinstance(controller.planner, CheckedPlanner) else None,
     )
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.foreign import ForeignPolicy
 from controller.replay.scene import Scene, make_clock, make_network, make_scene
 from controller.worlds import EvaluatedWorld
 from policies.profile import Profile
@@ -41,6 +42,7 @@ class Task:
     guard: bool = (
         False  # whether policies run with the guard loop, and the oracle may wake cells in any minute
     )
+    foreign: Mapping[str, ForeignPolicy] = field(default_factory=dict)  # policies that are not ours, by name
 
 
 class Stage:
