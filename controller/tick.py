@@ -73,7 +73,7 @@ class Controller:
         outlook: Outlook | None = None,
         counterfactuals: Counterfactuals | None = None,
     ) -> None:
-        self.outlook, self._counterfactuals = outlook, counterfactuals
+        self.outlook, self.counterfactuals = outlook, counterfactuals
         self._network, self._tables = network, tables
         self.planner = planner
         self._guards, self._forecaster = guards, forecaster
@@ -113,8 +113,8 @@ class Controller:
         self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
         self._level = decision.level
         weighed = None
-        if self._counterfactuals is not None:
-            weighed = self._counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
+        if self.counterfactuals is not None:
+            weighed = self.counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
         return Commands(decision.level, decision.reason, forecast, decision.risk, weighed)
 
     def _take_in(

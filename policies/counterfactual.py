@@ -27,7 +27,7 @@ Float32 = NDArray[np.float32]
 
 
 class Counterfactual(NamedTuple):
-    """Beside the decision of one tick, 28 bytes a cell. n cells; NaN where nothing is forecast."""
+    """Beside the decision of one tick, 28 bytes a cell. n cells; NaN where a forecast is missing that it takes."""
 
     wanted: NDArray[np.uint8]  # (n,) level that the planner asked for, before the guards
     level: NDArray[np.uint8]  # (n,) level chosen
@@ -44,7 +44,7 @@ class Counterfactual(NamedTuple):
 
 
 class Weighed(NamedTuple):
-    """All levels of one cell, its neighbours as commanded. L levels, NaN where nothing is forecast."""
+    """All levels of one cell, its neighbours as commanded. L levels; NaN where a forecast is missing that it takes."""
 
     limit: NDArray[np.float64]  # (L,) [ratio]
     over: NDArray[np.float64]  # (L,) probability that a sample exceeds the limit
@@ -197,7 +197,8 @@ def _weigh(tables, limit, reach, groups, group_of, level, belief, i, candidate_l
     """Limit, probability and traffic beyond it, and expected power of cell i at ``candidate_level``."""
     mean, log_sd, model = belief.mean[i], belief.log_sd[i], groups.model[i]
     if np.isnan(mean):
-        return np.nan, np.nan, np.nan, np.nan
+        own = np.nan if tables.asleep[candidate_level] else np.float64(limit[model, candidate_level])
+        return own, np.nan, np.nan, np.nan
     if tables.asleep[candidate_level]:
         most = _room(tables, reach, groups, group_of, level, belief, i)
         power = draw(tables, model, candidate_level, np.float32(0), np.float32(0))

@@ -9,6 +9,7 @@ import typer
 
 from controller.cli.calibrate_command import calibrate
 from controller.cli.evaluate_command import evaluate
+from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
 from controller.cli.replay_command import replay
 from controller.cli.synth_command import synth
@@ -36,6 +37,7 @@ def _options(
 
 app.command("replay")(replay)
 app.command("evaluate")(evaluate)
+app.command("explain")(explain)
 app.command("calibrate")(calibrate)
 app.command("train")(train)
 app.command("forecast")(forecast)

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.console import errors_to_stderr, stage_bar
 from controller.cli.guard_option import Guarded
-from controller.cli.model_option import ModelFile, read_model
-from controller.cli.policy_option import find_policies
+from controller.cli.model_option import ModelFile
+from controller.cli.run_task import merged, read_task
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
-from controller.config import RunConfig, load_config, load_profile
+from controller.config import RunConfig
 from controller.report.table import print_table
 from controller.wholefile import whole_file
 
@@ -82,25 +82,21 @@ def replay(
       quietcell replay city --world 3gpp-cat2-set1 --policy predictive --json
     """
     with errors_to_stderr():
-        settings = load_config(config)
         made = _prepare(
-            settings.model_copy(
-                update={
-                    key: value
-                    for key, value in {
-                        "trace": None if trace is None else str(trace),
-                        "policies": tuple(policy) if policy else None,
-                        "world": world,
-                        "profile": profile,
-                        "model": None if model is None else str(model),
-                        "guard": guard or None,
-                        "seed": seed,
-                        "time_zone": time_zone,
-                        "assume_overlay": assume_overlay or None,
-                        "mapping": None if mapping is None else str(mapping),
-                    }.items()
-                    if value is not None
-                }
+            merged(
+                config,
+                {
+                    "trace": trace,
+                    "policies": tuple(policy) if policy else None,
+                    "world": world,
+                    "profile": profile,
+                    "model": model,
+                    "guard": guard or None,
+                    "seed": seed,
+                    "time_zone": time_zone,
+                    "assume_overlay": assume_overlay or None,
+                    "mapping": mapping,
+                },
             )
         )
         if out is not None:
@@ -126,32 +122,15 @@ def replay(
 def _prepare(settings: RunConfig) -> Replay:
     """Read what the settings name. Numba is imported from here on."""
     from controller.replay.report import Prices, Replay, order_policies
-    from controller.replay.stage import Task
-    from controller.worlds import world_for
 
-    names, foreign = find_policies(settings.policies or ())
-    found = read_with_progress(
-        Path(settings.trace or SAMPLE),
-        settings.time_zone,
-        settings.assume_overlay,
-        None if settings.mapping is None else Path(settings.mapping),
-    )
-    task = Task(
-        found,
-        world_for(settings.world, found),
-        load_profile(settings.profile),
-        settings.seed or 0,
-        read_model(None if settings.model is None else Path(settings.model)),
-        settings.guard,
-        foreign,
-    )
+    task, names = read_task(settings, settings.policies or ())
     given = settings.prices
     prices = (
         Prices()
         if given is None
         else Prices(given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source)
     )
-    return Replay(task, order_policies(names or None, foreign=foreign), prices)
+    return Replay(task, order_policies(names or None, foreign=task.foreign), prices)
 
 
 def _run(made: Replay, *, with_page: bool) -> bool:

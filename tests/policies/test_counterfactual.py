@@ -72,7 +72,7 @@ class Twin:
     def weigh(self, i: int, level: int) -> tuple[float, float, float]:
         """Limit, probability beyond it, expected power."""
         if not self.known[i]:
-            return np.nan, np.nan, np.nan
+            return np.nan if self.asleep[level] else self.limit(level), np.nan, np.nan
         if not self.asleep[level]:
             limit, power = self.limit(level), naive_power(self.tables, level, self.mean[i])
         else:
@@ -140,8 +140,11 @@ def test_without_a_forecast_nothing_is_claimed(small_network: Any, tables: Table
     level = np.full(N, SYMBOL, np.uint8)
     finder = Counterfactuals(network, tables, WAKE_S)
     found = finder.of(level, Decision(level, np.zeros(N, np.uint8)), None, TICK_S)
-    for name in ("upper", "limit", "deeper_limit", "saving", "deeper_saving"):
+    for name in ("upper", "saving", "deeper_saving"):
         assert np.isnan(getattr(found, name)).all(), name
+    assert np.isinf(found.limit).all()
+    assert (found.deeper_limit < 1).all(), "what a level on air bears needs no forecast"
+    assert np.isnan(finder.weigh(1, level, None).limit[tables.asleep]).all()
     assert np.isnan(finder.weigh(1, level, None).over).all()
     assert not finder.room(level, None).any()
 
