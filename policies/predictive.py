@@ -99,7 +99,7 @@ class PredictivePlanner:
         """What the guard loop does not foresee of the coming sample. (n,)"""
         if not self._watched:
             return np.zeros(self._network.n_cells)
-        return forecast.log_sd[:, 0] if forecast.now is None else forecast.now.next_sd()
+        return forecast.log_sd[:, 0].copy() if forecast.now is None else forecast.now.next_sd()
 
     def _learn_shortfall(self, view: View) -> None:
         """Count the traffic of each cell, and how much of it missed its target."""

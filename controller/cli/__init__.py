@@ -15,6 +15,7 @@ from controller.cli.replay_command import replay
 from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
 from controller.cli.train_command import train
+from controller.cli.warm_up_command import warm_up
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -41,6 +42,7 @@ app.command("explain")(explain)
 app.command("calibrate")(calibrate)
 app.command("train")(train)
 app.command("forecast")(forecast)
+app.command("warm-up")(warm_up)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 
