@@ -53,7 +53,7 @@ class Twin:
         if level <= SYMBOL:
             return np.inf
         t = self.tables
-        load = np.linspace(0, t.capacity[0, level], 200_001)
+        load = np.linspace(0, t.capacity[0, level], 20_001)
         kept = t.full_rate * (t.rate[0, level] - load) >= np.minimum(
             t.target, t.target_share * t.full_rate * (1 - load)
         )
