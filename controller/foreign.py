@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import copy
 import difflib
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
@@ -61,7 +62,8 @@ def find_policy(name: str, built_in: Sequence[str]) -> ForeignPolicy:
 
         path = Path(name.removeprefix(ONNX_PREFIX))
         network = load_network(path)
-        return ForeignPolicy(f"{ONNX_PREFIX}{path.stem}", network.source, network.planner)
+        name = ONNX_PREFIX + re.sub(r"[^\w-]", "_", path.stem)  # as gates can name it
+        return ForeignPolicy(name, network.source, network.planner)
     found = {(_distribution(one), one.value): one for one in entry_points(group=GROUP, name=name)}
     if not found:
         raise PolicyError(_unknown(name, built_in))

@@ -33,51 +33,38 @@ def start(n_cells: int) -> None:
     import numpy as np
 
     from controller.config import load_profile
-    from controller.forecast.samples import Forecaster
-    from controller.replay.scene import DAY_S
-    from controller.tick import Controller, Observation
+    from controller.replay.planning import make_controller, make_planner
+    from controller.replay.scene import Clock, Scene, make_tables
+    from controller.tick import Observation
     from controller.worlds import DEFAULT_WORLD, load_world
-    from hw.tables import pack
-    from policies.counterfactual import Counterfactuals
-    from policies.guards import Guards
     from policies.network import build_network
     from policies.policy import Allowance
-    from policies.predictive import PredictivePlanner
     from policies.surge import SurgeGuard
 
-    evaluated, profile = load_world(DEFAULT_WORLD), load_profile(None)
-    world, service = evaluated.world, evaluated.evaluation.service
-    sample_s = evaluated.evaluation.traffic_path.sample_s
-    tick_s = evaluated.evaluation.plan_interval_s
+    world, profile = load_world(DEFAULT_WORLD), load_profile(None)
+    service, sample_s = world.evaluation.service, world.evaluation.traffic_path.sample_s
+    per_tick = world.evaluation.plan_interval_s // sample_s
+    clock = Clock(sample_s, per_tick, per_tick, per_tick, np.datetime64("2025-03-03T00:00:00", "s"), "UTC")
     is_capacity = np.arange(n_cells) % 3 > 0
     candidate_start = np.concatenate([[0], np.cumsum(is_capacity)]).astype(np.int32)
     candidate = (np.flatnonzero(is_capacity) // 3 * 3).astype(np.int32)
-    network = build_network(world, np.zeros(n_cells, np.int32), is_capacity, candidate_start, candidate)
-    tables = pack(
-        world,
-        sample_s=sample_s,
-        target_mbit_s=service.target_mbit_s,
-        target_share=service.target_share_of_none,
-    )
-    per_tick = tick_s // sample_s
-    settings = profile.predictive.model_copy(update={"risk_price": profile.surge.risk_price})
-    controller = Controller(
-        network,
-        tables,
-        PredictivePlanner(network, tables, settings, samples_per_tick=per_tick, watched=True),
-        Guards(network, tables.asleep, profile.guards),
-        Forecaster(n_cells, profile.forecast, sample_s=sample_s, tick_s=tick_s),
-        tick_s=tick_s,
-        time_zone="UTC",
-        allowance=Allowance(service.below_target_share, service.cell_below_target_share),
-        counterfactuals=Counterfactuals(network, tables, world.wake_s),
-    )
-    surge = SurgeGuard(network, tables, profile, sample_s=sample_s)
-    now = np.datetime64(DAY_S, "s")
-    level = controller.tick(None, now).level
+    network = build_network(world.world, np.zeros(n_cells, np.int32), is_capacity, candidate_start, candidate)
+    number = np.arange(n_cells, dtype=np.int32)
     carried = np.full((n_cells, per_tick), 0.1, np.float32)
-    awake = np.zeros(carried.shape, np.bool_)
-    commands = controller.tick(Observation(carried, level, awake), now + np.timedelta64(tick_s, "s"))
+    scene = Scene(
+        number.astype(np.str_), number // 3, network, make_tables(world, clock), clock, carried, carried
+    )
+    controller = make_controller(
+        make_planner("predictive", scene, profile, guard=True),
+        scene,
+        profile,
+        Allowance(service.below_target_share, service.cell_below_target_share),
+        wake_s=world.world.wake_s,
+    )
+    surge = SurgeGuard(network, scene.tables, profile, sample_s=sample_s)
+    level = controller.tick(None, clock.tick_time(0)).level
+    observation = Observation(carried, level, np.zeros(carried.shape, np.bool_))
+    commands = controller.tick(observation, clock.tick_time(1))
     surge.begin(commands.level, commands.forecast, commands.risk)
     surge.watch(carried[:, -1])
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from controller.errors import PolicyError
+
 if TYPE_CHECKING:
     from controller.foreign import ForeignPolicy
 
@@ -21,6 +23,10 @@ def find_policies(given: Iterable[str]) -> tuple[list[str], dict[str, ForeignPol
             names.append(name)
             continue
         policy = find_policy(name, KNOWN)
+        if policy.name in foreign and foreign[policy.name].source != policy.source:
+            raise PolicyError(
+                f"{foreign[policy.name].source} and {policy.source} would both be called {policy.name}; rename a file"
+            )
         foreign[policy.name] = policy
         names.append(policy.name)
     return names, foreign

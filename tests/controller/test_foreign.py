@@ -209,3 +209,17 @@ def test_a_plug_in_replays_the_same_twice_and_leaves_others_alone(
     assert run("predictive").faults is None
     assert first.series is not None
     assert set(np.unique(np.concatenate(first.series.reason))) <= {*range(10, 30), Reason.PLUGIN}
+
+
+def test_plug_ins_are_evaluated_and_gated_like_ours(installed: Path, single_layer: Trace) -> None:
+    name = install_example(installed)
+    write_tidy(single_layer, installed / "city")
+    gate = f"{name}.energy_saved_vs_none >= 0.99"
+    result = call(
+        "evaluate", installed / "city", "--policy", name, "--json", "--gate", gate, "--bootstrap", 100
+    )
+    assert result.exit_code == 1, result.output
+    document = json.loads(result.stdout)
+    assert document["policies"] == ["none", "symbol", name, "oracle"]
+    assert document["summary"][0]["policies"][name]["energy_saved_vs_none"]["mean"] > 0
+    assert document["gates"][0]["held"] is False

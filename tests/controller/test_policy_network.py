@@ -16,7 +16,9 @@ from onnx import TensorProto, helper, numpy_helper
 from typer.testing import CliRunner
 
 from controller.cli import app
-from controller.errors import ModelError
+from controller.cli.policy_option import find_policies
+from controller.errors import ModelError, PolicyError
+from controller.evaluation.gates import parse_gate
 from controller.forecast.onnx_file import seal
 from controller.foreign import find_policy
 from controller.policy_network import load_network
@@ -243,3 +245,17 @@ def test_an_operator_outside_the_list_is_refused(tmp_path: Path) -> None:
         ModelError, match=r"it uses ai\.onnx:RandomNormal; operators that a policy network may use"
     ):
         load_network(path)
+
+
+def test_names_of_networks_are_those_that_gates_can_say(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        path = tmp_path / folder / "my policy.v2.onnx"
+        path.write_bytes(network_bytes(GOOD))
+        assert find_policy(str(path), KNOWN).name == "onnx:my_policy_v2"
+    gate = "onnx:my_policy_v2.limits_held == 1"
+    assert parse_gate(gate, ("onnx:my_policy_v2",), (*KNOWN, "onnx:my_policy_v2")).policy.startswith("onnx:")
+    paths = [str(tmp_path / folder / "my policy.v2.onnx") for folder in ("a", "b")]
+    with pytest.raises(PolicyError, match="would both be called onnx:my_policy_v2; rename a file"):
+        find_policies(paths)
+    assert find_policies(["predictive", paths[0], paths[0]])[0] == ["predictive", *["onnx:my_policy_v2"] * 2]
