@@ -7,16 +7,16 @@ may need there. Its own saving is less by what its traffic costs them. Uplink is
 
 from __future__ import annotations
 
-import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
-from policies.expected import tail_traffic, target_load
+from policies.expected import target_load
 from policies.forecast import Forecast
 from policies.network import Network
 from policies.policy import GUARD_REASONS, Decision
@@ -72,29 +72,41 @@ class Counterfactuals:
     ) -> Counterfactual:
         """The counterfactual of a guarded ``decision``; the planner ``wanted`` (n,)."""
         n = self._network.n_cells
-        limits, savings = np.empty((2, n), np.float32), np.empty((2, n), np.float32)
-        deeper = self._deeper[np.arange(n), decision.level]
-        _fill(*self._scene(decision.level, forecast), deeper, tick_s / 3600, limits, savings)
+        cells = np.arange(n)
+        deeper = self._deeper[cells, decision.level]
+        scene = self._scene(decision.level, forecast)
+        at = np.stack([np.full(n, SYMBOL, np.uint8), decision.level, deeper])
+        limits, powers = np.empty(at.shape, np.float32), np.empty(at.shape)
+        _bear(*scene, cells, at, limits, powers)
+        saving = ((powers[0] - powers[1:]) * tick_s / 3600).astype(np.float32)
         guarded = (decision.reason >= GUARD_REASONS.start) & (decision.reason < GUARD_REASONS.stop)
         return Counterfactual(
             wanted=wanted.copy(),
             level=decision.level.copy(),
             deeper=deeper,
             guard=np.where(guarded, decision.reason, 0).astype(np.uint8),
-            upper=_upper(n, forecast),
-            limit=limits[0],
-            deeper_limit=limits[1],
-            saving=savings[0],
-            deeper_saving=savings[1],
+            upper=scene[-1].upper,
+            limit=limits[1],
+            deeper_limit=limits[2],
+            saving=saving[0],
+            deeper_saving=saving[1],
             wake_s=self._wake_s[decision.level],
         )
 
     def weigh(self, cell: int, level: NDArray[np.uint8], forecast: Forecast | None) -> Weighed:
         """Every level of one cell, were all others at their ``level`` (n,)."""
         n_levels = len(self._tables.asleep)
-        found = Weighed(*(np.empty(n_levels) for _ in Weighed._fields))
-        _weigh_all(*self._scene(level, forecast), cell, *found)
-        return found
+        scene = self._scene(level, forecast)
+        limit, power = np.empty((n_levels, 1), np.float32), np.empty((n_levels, 1))
+        at = np.arange(n_levels, dtype=np.uint8)[:, None]
+        _bear(*scene, np.array([cell]), at, limit, power)
+        mean, log_sd = scene[-1].mean[cell], scene[-1].log_sd[cell]
+        with np.errstate(divide="ignore"):
+            away = (scene[-1].log_median[cell] - np.log(limit[:, 0].astype(np.float64))) / log_sd
+        awake = np.arange(n_levels) <= SYMBOL
+        over = np.where(awake, 0 * mean, ndtr(away))
+        beyond = np.where(awake, 0 * mean, mean * ndtr(away + log_sd))
+        return Weighed(limit[:, 0].astype(np.float64), over, beyond, power[:, 0])
 
     def room(self, level: NDArray[np.uint8], forecast: Forecast | None) -> Float32:
         """Traffic that the candidates of each cell could take over, were the cell off air. (n,) [ratio]"""
@@ -103,18 +115,18 @@ class Counterfactuals:
         _rooms(tables, *rest, room)
         return room
 
-    def _scene(self, level: NDArray[np.uint8], forecast: Forecast | None) -> tuple[object, ...]:
-        """What the kernels read."""
+    def _scene(self, level: NDArray[np.uint8], forecast: Forecast | None) -> tuple[Any, ...]:
+        """What the kernels read, the belief last."""
         n = self._network.n_cells
         if forecast is None:
             unknown = np.full(n, np.nan)
-            belief = Belief(np.full(n, np.nan, np.float32), unknown, unknown, unknown)
+            belief = Belief(unknown.astype(np.float32), unknown, unknown, unknown)
         else:
-            known = forecast.known
-            log_median = np.where(known, forecast.log_median[:, 0], np.nan)
-            log_sd = np.where(known, forecast.log_sd[:, 0], np.nan)
+            log_median = np.where(forecast.known, forecast.log_median[:, 0], np.nan)
+            log_sd = np.ascontiguousarray(forecast.log_sd[:, 0])
             mean = np.minimum(np.exp(log_median + 0.5 * log_sd**2), 1)
-            belief = Belief(_upper(n, forecast), log_median, log_sd, mean)
+            first = Forecast(forecast.log_median[:, :1], forecast.log_sd[:, :1], forecast.known)
+            belief = Belief(first.quantile(UPPER)[:, 0].copy(), log_median, log_sd, mean)
         return self._tables, self._limit, self._reach, self._network.groups, self._group_of, level, belief
 
 
@@ -125,12 +137,6 @@ class Belief(NamedTuple):
     log_median: NDArray[np.float64]  # (n,)
     log_sd: NDArray[np.float64]  # (n,)
     mean: NDArray[np.float64]  # (n,) [ratio]
-
-
-def _upper(n: int, forecast: Forecast | None) -> Float32:
-    if forecast is None:
-        return np.full(n, np.nan, np.float32)
-    return np.ascontiguousarray(forecast.quantile(UPPER)[:, 0])
 
 
 def _next_deeper(allowed: NDArray[np.bool_]) -> NDArray[np.uint8]:
@@ -154,7 +160,7 @@ def _common(groups, i, j):  # type: ignore[no-untyped-def]
     return False
 
 
-@njit(cache=True)
+@njit(inline="always")
 def _room(tables, reach, groups, group_of, level, belief, i):  # type: ignore[no-untyped-def]
     """Load that the candidates of cell i can take over with their upper quantiles. [ratio]"""
     room = 0.0
@@ -170,7 +176,7 @@ def _room(tables, reach, groups, group_of, level, belief, i):  # type: ignore[no
     return max(room, 0.0)
 
 
-@njit(cache=True)
+@njit(inline="always")
 def _taken_over(tables, groups, level, belief, i):  # type: ignore[no-untyped-def]
     """What the expected traffic of cell i costs the candidates that take it, by their room. [power_unit]"""
     total, cost = 0.0, 0.0
@@ -193,44 +199,25 @@ def _taken_over(tables, groups, level, belief, i):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
-def _weigh(tables, limit, reach, groups, group_of, level, belief, i, candidate_level):  # type: ignore[no-untyped-def]
-    """Limit, probability and traffic beyond it, and expected power of cell i at ``candidate_level``."""
-    mean, log_sd, model = belief.mean[i], belief.log_sd[i], groups.model[i]
-    if np.isnan(mean):
-        own = np.nan if tables.asleep[candidate_level] else np.float64(limit[model, candidate_level])
-        return own, np.nan, np.nan, np.nan
-    if tables.asleep[candidate_level]:
-        most = _room(tables, reach, groups, group_of, level, belief, i)
-        power = draw(tables, model, candidate_level, np.float32(0), np.float32(0))
-        power += _taken_over(tables, groups, level, belief, i)
-    else:
-        most = np.float64(limit[model, candidate_level])
-        power = np.float64(draw(tables, model, candidate_level, np.float32(mean), np.float32(0)))
-    if candidate_level <= SYMBOL:
-        return most, 0.0, 0.0, power
-    if most <= 0:
-        return 0.0, 1.0, mean, power
-    over = 0.5 * math.erfc((math.log(most) - belief.log_median[i]) / log_sd * 0.7071067811865476)
-    return most, over, tail_traffic(mean, log_sd, most), power
+def _bear(tables, limit, reach, groups, group_of, level, belief, cells, at, limits, powers):  # type: ignore[no-untyped-def]
+    """Limit and expected power of ``cells`` (k,) at each of their levels ``at`` (rows, k), into (rows, k).
 
-
-@njit(cache=True)
-def _fill(tables, limit, reach, groups, group_of, level, belief, deeper, hours, limits, savings):  # type: ignore[no-untyped-def]
-    """Limits and savings (2, n) of the chosen and the next deeper level of every cell."""
-    for i in range(len(level)):
-        awake = _weigh(tables, limit, reach, groups, group_of, level, belief, i, SYMBOL)[3]
-        for row in range(2):
-            at = level[i] if row == 0 else deeper[i]
-            most, _, _, power = _weigh(tables, limit, reach, groups, group_of, level, belief, i, np.int64(at))
-            limits[row, i], savings[row, i] = most, (awake - power) * hours
-
-
-@njit(cache=True)
-def _weigh_all(tables, limit, reach, groups, group_of, level, belief, i, most, over, beyond, power):  # type: ignore[no-untyped-def]
-    for at in range(len(most)):
-        most[at], over[at], beyond[at], power[at] = _weigh(
-            tables, limit, reach, groups, group_of, level, belief, i, at
-        )
+    One loop without calls: handing all these arrays to another function costs more than the work.
+    """
+    for k in range(len(cells)):
+        i = cells[k]
+        mean, model = belief.mean[i], groups.model[i]
+        for row in range(len(at)):
+            own = np.int64(at[row, k])
+            off = tables.asleep[own]
+            limits[row, k], powers[row, k] = np.nan if off else limit[model, own], np.nan
+            if np.isnan(mean):
+                continue
+            offered = np.float32(0) if off else np.float32(mean)
+            powers[row, k] = draw(tables, model, own, offered, np.float32(0))
+            if off:
+                powers[row, k] += _taken_over(tables, groups, level, belief, i)
+                limits[row, k] = _room(tables, reach, groups, group_of, level, belief, i)
 
 
 @njit(cache=True)
