@@ -38,6 +38,9 @@ class ForeignPolicy:
         """Its planner for a network, checked in every tick. Raises PolicyError, ModelError where it cannot be made."""
         try:
             planner = self.make(copy.deepcopy(context))
+            fits = callable(getattr(planner, "plan", None)) and isinstance(
+                getattr(planner, "needs_forecast", None), bool
+            )
         except ModelError:
             raise
         except (Exception, SystemExit) as error:
@@ -45,9 +48,7 @@ class ForeignPolicy:
                 f"policy {self.name!r} of {self.source}: its factory failed with {type(error).__name__}: {error}; "
                 "update or remove it, or choose another policy"
             ) from error
-        if not callable(getattr(planner, "plan", None)) or not isinstance(
-            getattr(planner, "needs_forecast", None), bool
-        ):
+        if not fits:
             raise PolicyError(
                 f"policy {self.name!r} of {self.source}: its factory gave a {type(planner).__name__}, not a planner "
                 "with plan(view) and needs_forecast = True or False; see docs/policies.md"

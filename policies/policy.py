@@ -53,7 +53,7 @@ REASON_WORDS = {
     Reason.GUARD_LEVEL: "guard: level not allowed for this cell",
     Reason.GUARD_OVERLOAD: "guard: a cell of the group ran at its limit, so awake",
     Reason.GUARD_UNCOVERED: "guard: no candidate cell on air to carry its traffic, so awake",
-    Reason.PLUGIN: "chosen by a plug-in",
+    Reason.PLUGIN: "chosen by a plug-in or a policy network",
     Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
     Reason.PLUGIN_FAILED: "awake: the plug-in failed",
 }
