@@ -4,7 +4,8 @@
 
     ValueError                  permanent: the same input fails again, somebody has to change it
       ConfigError               a YAML file cannot be used
-      ModelError                a forecast model cannot be used
+      ModelError                a forecast model or a policy network cannot be used
+      PolicyError               a policy is not known, or a plug-in cannot be used
       traces.errors.TraceError  a trace cannot be used
       hw.errors.WorldError      a hardware world cannot be used
 
@@ -22,7 +23,14 @@ class ConfigError(ValueError):
 
 
 class ModelError(ValueError):
-    """A forecast model that cannot be used.
+    """A forecast model or a policy network that cannot be used.
 
     The message names the file, what is wrong with it, the value and a remedy.
+    """
+
+
+class PolicyError(ValueError):
+    """A policy that is not known, or a plug-in that cannot be used.
+
+    The message names the policy, the distribution that brings it, what is wrong and a remedy.
     """

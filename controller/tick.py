@@ -2,7 +2,7 @@ r"""One tick of the controller: from an observation to commands. Live and in rep
 
 ::
 
-    observation -> offered load per cell -> forecaster -> planner -> guards -> commands
+    observation -> offered load per cell -> forecaster -> planner -> guards -> commands, with their counterfactual
                                          \-> outlook -/
 
 The core has no clock, socket or file: time comes in with ``tick``, reports with the observation.
@@ -23,6 +23,7 @@ from controller.forecast.samples import Forecaster
 from controller.localtime import LocalTime, local_time, utc_seconds
 from hw.tables import Tables
 from hw.world import SYMBOL
+from policies.counterfactual import Counterfactual, Counterfactuals
 from policies.forecast import Forecast
 from policies.guards import Facts, Guards, no_locks
 from policies.network import Network
@@ -54,6 +55,7 @@ class Commands:
     forecast: Forecast | None
     risk: NDArray[np.float64] | None = None  # price of missed traffic, for the guard loop [power_unit]
     alarm: NDArray[np.bool_] | None = None  # cells that are locked awake for flapping from now on
+    counterfactual: Counterfactual | None = None  # where the controller was asked for it
 
 
 class Controller:
@@ -72,10 +74,12 @@ class Controller:
         allowance: Allowance,
         outlook: Outlook | None = None,
         constraints: Constraints | None = None,
+        counterfactuals: Counterfactuals | None = None,
     ) -> None:
-        self.outlook, self.constraints = outlook, constraints
+        self.outlook, self.constraints, self.counterfactuals = outlook, constraints, counterfactuals
         self._network, self._tables = network, tables
-        self._planner, self._guards, self._forecaster = planner, guards, forecaster
+        self.planner = planner
+        self._guards, self._forecaster = guards, forecaster
         self._tick_s, self._zone = tick_s, ZoneInfo(time_zone)
         self._allowance = allowance
         self._level = np.full(network.n_cells, SYMBOL, np.uint8)
@@ -107,14 +111,16 @@ class Controller:
             forecast=forecast,
             allowance=self._allowance,
         )
-        decision = self._guards.apply(
-            self._planner.plan(view), self._facts(fresh, overloaded, local.day, now)
-        )
+        wanted = self.planner.plan(view)
+        decision = self._guards.apply(wanted, self._facts(fresh, overloaded, local.day, now))
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
         self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
         self._level = decision.level
-        return Commands(decision.level, decision.reason, forecast, decision.risk, decision.alarm)
+        weighed = None
+        if self.counterfactuals is not None:
+            weighed = self.counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
+        return Commands(decision.level, decision.reason, forecast, decision.risk, decision.alarm, weighed)
 
     def _existing(self, observation: Observation) -> Observation:
         """The observation without cells at a level that does not exist: nothing is known of those."""

@@ -41,7 +41,12 @@ class Reason(IntEnum):
     GUARD_EMERGENCY = 23
     GUARD_FLOOR = 24
     GUARD_UNHEARD = 25
+    PLUGIN = 50
+    PLUGIN_REFUSED = 51
+    PLUGIN_FAILED = 52
 
+
+GUARD_REASONS = range(10, 30)  # a guard speaks
 
 REASON_WORDS = {
     Reason.FIXED: "fixed by the policy",
@@ -70,7 +75,15 @@ REASON_WORDS = {
     Reason.GUARD_EMERGENCY: "guard: emergency lock, so awake",
     Reason.GUARD_FLOOR: "guard: too few cells of the site on air, so awake",
     Reason.GUARD_UNHEARD: "guard: nothing measured in the last tick, so no deeper",
+    Reason.PLUGIN: "chosen by a plug-in or a policy network",
+    Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
+    Reason.PLUGIN_FAILED: "awake: the plug-in failed",
 }
+
+
+def words_by_code() -> list[str]:
+    """Words of every reason at the place of its code; empty where no reason has the code."""
+    return [REASON_WORDS.get(code, "") for code in range(max(Reason) + 1)]  # type: ignore[call-overload]
 
 
 @dataclass(frozen=True, slots=True)

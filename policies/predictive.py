@@ -102,7 +102,7 @@ class PredictivePlanner:
         """What the guard loop does not foresee of the coming sample. (n,)"""
         if not self._watched:
             return np.zeros(self._network.n_cells)
-        return forecast.log_sd[:, 0] if forecast.now is None else forecast.now.next_sd()
+        return forecast.log_sd[:, 0].copy() if forecast.now is None else forecast.now.next_sd()
 
     def _risk_price(self, view: View) -> NDArray[np.float64]:
         """Price of missed traffic, per full-rate tick, in idle power. (n,)"""

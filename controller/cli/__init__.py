@@ -9,12 +9,14 @@ import typer
 
 from controller.cli.calibrate_command import calibrate
 from controller.cli.evaluate_command import evaluate
+from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
 from controller.cli.replay_command import replay
 from controller.cli.symbols_command import symbols
 from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
 from controller.cli.train_command import train
+from controller.cli.warm_up_command import warm_up
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -37,10 +39,12 @@ def _options(
 
 app.command("replay")(replay)
 app.command("evaluate")(evaluate)
+app.command("explain")(explain)
 app.command("calibrate")(calibrate)
 app.command("train")(train)
 app.command("forecast")(forecast)
 app.command("symbols")(symbols)
+app.command("warm-up")(warm_up)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 

@@ -19,7 +19,9 @@ from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress,
 from controller.cli.guard_option import Guarded
 from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile, read_model
-from controller.config import RunConfig, load_config, load_profile
+from controller.cli.policy_option import find_policies
+from controller.cli.run_task import merged
+from controller.config import RunConfig, load_profile
 from controller.wholefile import write_text_whole
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ def evaluate(
     policy: Annotated[
         list[str] | None,
         typer.Option(
-            help="Policy, may be repeated; none, symbol and oracle always run. Default: every one that applies.",
+            help="Policy, may be repeated; none, symbol and oracle always run. Default: every one that applies. "
+            "Also the name of an installed plug-in or the file of a policy network.",
             show_default=False,
         ),
     ] = None,
@@ -101,21 +104,23 @@ def evaluate(
       quietcell evaluate north south --world 3gpp-cat2-set1 --json
     """
     with errors_to_stderr():
-        settings = load_config(config)
-        given = {
-            "profile": profile,
-            "model": None if model is None else str(model),
-            "guard": guard or None,
-            "levers": check_levers(lever) or None,
-            "policies": tuple(policy) if policy else None,
-        }
+        settings = merged(
+            config,
+            {
+                "profile": profile,
+                "model": model,
+                "guard": guard or None,
+                "levers": check_levers(lever) or None,
+                "policies": tuple(policy) if policy else None,
+            },
+        )
         evaluation = _prepare(
             trace or [Path(settings.trace or SAMPLE)],
             world or [settings.world],
             seed or [settings.seed or 0],
             gate or [],
             bootstrap,
-            settings.model_copy(update={key: value for key, value in given.items() if value is not None}),
+            settings,
             str(config),
         )
         if out is not None:
@@ -150,20 +155,16 @@ def _prepare(
     from controller.replay.planning import KNOWN
     from controller.replay.report import order_policies
 
-    unknown = [name for name in settings.policies or () if name not in KNOWN]
-    if unknown:
-        raise typer.BadParameter(
-            f"{unknown[0]!r} is no policy; known: {', '.join(KNOWN)}", param_hint="--policy"
-        )
+    names, foreign = find_policies(settings.policies or ())
     model = None if settings.model is None else Path(settings.model)
-    ordered = order_policies(
-        list(settings.policies) if settings.policies else None, with_analysis=model is not None
-    )
-    parsed = tuple(parse_gate(text, ordered, KNOWN) for text in gates)
+    ordered = order_policies(names or None, with_analysis=model is not None, foreign=foreign)
+    parsed = tuple(parse_gate(text, ordered, (*KNOWN, *foreign)) for text in gates)
     profile, loaded = load_profile(settings.profile), read_model(model)
     cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)), settings, source)
     once = tuple(dict.fromkeys(seeds))
-    return Evaluation(cases, profile, ordered, once, draws, parsed, model=loaded, guard=settings.guard)
+    return Evaluation(
+        cases, profile, ordered, once, draws, parsed, model=loaded, guard=settings.guard, foreign=foreign
+    )
 
 
 def _cases(paths: list[Path], worlds: list[str | None], settings: RunConfig, source: str) -> list[Case]:

@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.console import Console
 
-from controller.cli.console import SAMPLE, errors_to_stderr, read_with_progress, stage_bar
+from controller.cli.console import errors_to_stderr, stage_bar
 from controller.cli.guard_option import Guarded
 from controller.cli.lever_option import Levers, check_levers
-from controller.cli.model_option import ModelFile, read_model
+from controller.cli.model_option import ModelFile
+from controller.cli.run_task import merged, read_task
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
-from controller.config import RunConfig, load_config, load_profile
+from controller.config import RunConfig
 from controller.report.table import print_table
 from controller.wholefile import whole_file
 
@@ -37,7 +38,8 @@ def replay(
         typer.Option(
             "--policy",
             help="Policy to replay, may be repeated; none, symbol and oracle always run. Default: every one that "
-            "applies (none, symbol, timer, threshold, logged, predictive, oracle).",
+            "applies (none, symbol, timer, threshold, logged, predictive, oracle). Also the name of an installed "
+            "plug-in or the file of a policy network, policy.onnx: see docs/policies.md.",
             show_default=False,
         ),
     ] = None,
@@ -86,26 +88,22 @@ def replay(
       quietcell replay city --world 3gpp-cat2-set1 --policy predictive --json
     """
     with errors_to_stderr():
-        settings = load_config(config)
         made = _prepare(
-            settings.model_copy(
-                update={
-                    key: value
-                    for key, value in {
-                        "trace": None if trace is None else str(trace),
-                        "policies": tuple(policy) if policy else None,
-                        "world": world,
-                        "profile": profile,
-                        "model": None if model is None else str(model),
-                        "guard": guard or None,
-                        "levers": check_levers(lever) or None,
-                        "seed": seed,
-                        "time_zone": time_zone,
-                        "assume_overlay": assume_overlay or None,
-                        "mapping": None if mapping is None else str(mapping),
-                    }.items()
-                    if value is not None
-                }
+            merged(
+                config,
+                {
+                    "trace": trace,
+                    "policies": tuple(policy) if policy else None,
+                    "world": world,
+                    "profile": profile,
+                    "model": model,
+                    "guard": guard or None,
+                    "levers": check_levers(lever) or None,
+                    "seed": seed,
+                    "time_zone": time_zone,
+                    "assume_overlay": assume_overlay or None,
+                    "mapping": mapping,
+                },
             ),
             str(config),
         )
@@ -131,40 +129,16 @@ def replay(
 
 def _prepare(settings: RunConfig, source: str) -> Replay:
     """Read what the settings name; ``source`` is where they came from. Numba is imported from here on."""
-    from controller.constraints import compile_constraints
-    from controller.replay.planning import KNOWN
     from controller.replay.report import Prices, Replay, order_policies
-    from controller.replay.stage import Task
-    from controller.worlds import world_for
 
-    unknown = [name for name in settings.policies or () if name not in KNOWN]
-    if unknown:
-        raise typer.BadParameter(
-            f"{unknown[0]!r} is no policy; known: {', '.join(KNOWN)}", param_hint="--policy"
-        )
-    found = read_with_progress(
-        Path(settings.trace or SAMPLE),
-        settings.time_zone,
-        settings.assume_overlay,
-        None if settings.mapping is None else Path(settings.mapping),
-    )
-    wanted = settings.constraints
-    task = Task(
-        found,
-        world_for(settings.world, found, settings.levers),
-        load_profile(settings.profile),
-        settings.seed or 0,
-        read_model(None if settings.model is None else Path(settings.model)),
-        settings.guard,
-        None if wanted is None else compile_constraints(wanted, found.cells, found.time_zone, source),
-    )
+    task, names = read_task(settings, settings.policies or (), source)
     given = settings.prices
     prices = (
         Prices()
         if given is None
         else Prices(given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source)
     )
-    return Replay(task, order_policies(list(settings.policies) if settings.policies else None), prices)
+    return Replay(task, order_policies(names or None, foreign=task.foreign), prices)
 
 
 def _run(made: Replay, *, with_page: bool) -> bool:

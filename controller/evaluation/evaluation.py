@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from controller.evaluation.bootstrap import CONFIDENCE
 from controller.evaluation.case import Case, report_of
 from controller.evaluation.gates import Gate, judge
+from controller.foreign import ForeignPolicy
 from controller.replay.planning import check_model
 from controller.replay.report import Replay
 from controller.replay.stage import Progress, Task
@@ -37,6 +38,7 @@ class Evaluation:
     gates: tuple[Gate, ...] = ()
     model: LoadedModel | None = None
     guard: bool = False
+    foreign: Mapping[str, ForeignPolicy] = field(default_factory=dict)
     runs: list[Report] = field(default_factory=list)  # one report of each replay, the last may be partial
     complete: bool = False
 
@@ -45,7 +47,16 @@ class Evaluation:
             check_model(self._task(case, 0))
 
     def _task(self, case: Case, seed: int) -> Task:
-        return Task(case.trace, case.world, self.profile, seed, self.model, self.guard, case.constraints)
+        return Task(
+            case.trace,
+            case.world,
+            self.profile,
+            seed,
+            self.model,
+            self.guard,
+            case.constraints,
+            self.foreign,
+        )
 
     @property
     def n_replays(self) -> int:

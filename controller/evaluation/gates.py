@@ -37,7 +37,7 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "<": operator.lt,
 }
 _PARTS = (
-    ("a policy", re.compile(r"[A-Za-z_][\w-]*")),
+    ("a policy", re.compile(r"[A-Za-z_][\w:-]*")),
     ("'.' between policy and figure", re.compile(r"\.")),
     ("a figure", re.compile(r"[A-Za-z_]\w*")),
     (f"one of {' '.join(OPERATORS)}", re.compile(r">=|<=|==|>|<")),

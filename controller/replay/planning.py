@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,13 +13,17 @@ from controller.constraints import Constraints
 from controller.forecast.outlook import Outlook, check_step
 from controller.forecast.runtime import StepForecaster
 from controller.forecast.samples import Forecaster
-from controller.replay.scene import Scene, make_clock
+from controller.replay.scene import Clock, Scene, make_clock, make_tables
 from controller.replay.true_inputs import TrueInputs
 from controller.tick import Commands, Controller, Observation
+from hw.tables import Tables
 from hw.telemetry import SimulatedPlant
 from hw.world import FULL, SYMBOL
 from policies.baselines import FixedPlanner, ThresholdPlanner, TimerPlanner
+from policies.counterfactual import UPPER, Counterfactuals
 from policies.guards import Guards
+from policies.network import Network
+from policies.plugin import CheckedPlanner, Faults, PolicyContext
 from policies.policy import Allowance, Planner
 from policies.predictive import PredictivePlanner
 from policies.profile import Profile
@@ -40,7 +44,7 @@ ALWAYS = ("none", "symbol", "oracle")
 POLICIES = ("none", "symbol", "timer", "threshold", "logged", "predictive", "oracle")
 ANALYSIS = (SEASONAL, TRUE)  # only where named, or where a model is evaluated
 KNOWN = (*POLICIES[:-1], *ANALYSIS, POLICIES[-1])
-MEDIAN, UPPER = 0.5, 0.95  # quantiles of the forecast that the page shows
+MEDIAN = 0.5  # of the forecast, which the page shows beside the upper quantile
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class Planned:
     upper: NDArray[np.float32] | None = None  # (n, T)
     alarms: int = 0  # times that the guards locked a cell awake for flapping
     model_cell_ticks: int = 0  # in which a model said how the load moves
+    faults: Faults | None = None  # of a policy that is not ours
 
 
 def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = False) -> Planner:
@@ -78,6 +83,59 @@ def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = Fal
     return makers[name]()
 
 
+def context_of(task: Task, network: Network, tables: Tables, clock: Clock) -> PolicyContext:
+    """What a policy that is not ours is built for."""
+    world = task.world.world
+    return PolicyContext(
+        network, tables, world.level_names, world.wake_s, task.profile, clock.per_tick, task.guard
+    )
+
+
+def check_foreign(task: Task, network: Network) -> None:
+    """Raise PolicyError or ModelError where a policy of the task cannot plan its network."""
+    clock = make_clock(task.trace, task.world)
+    for policy in task.foreign.values():
+        policy.planner(context_of(task, network, make_tables(task.world, clock), clock))
+
+
+def set_up(
+    name: str,
+    task: Task,
+    scene: Scene,
+    profile: Profile,
+    *,
+    constraints: Constraints | None = None,
+    weigh: bool = False,
+) -> tuple[Controller, SurgeGuard | None]:
+    """Controller and guard loop of a causal policy of a task; with ``weigh`` it tells counterfactuals.
+
+    ``constraints`` are those of the scene's cells.
+    Raises KeyError for a policy that does not decide tick by tick.
+    """
+    planner: Planner
+    if name in task.foreign:
+        planner = task.foreign[name].planner(context_of(task, scene.network, scene.tables, scene.clock))
+    elif name in CAUSAL + ANALYSIS:
+        planner = make_planner(name, scene, profile, guard=task.guard)
+    else:
+        raise KeyError(name)
+    service = task.world.evaluation.service
+    controller = make_controller(
+        planner,
+        scene,
+        profile,
+        Allowance(service.below_target_share, service.cell_below_target_share),
+        constraints=constraints,
+        model=task.model if name == MODELLED else None,
+        true_inputs=name == TRUE,
+        wake_s=task.world.world.wake_s if weigh else None,
+    )
+    surge = None
+    if task.guard:
+        surge = SurgeGuard(scene.network, scene.tables, profile, sample_s=scene.clock.sample_s)
+    return controller, surge
+
+
 def make_controller(
     planner: Planner,
     scene: Scene,
@@ -87,12 +145,14 @@ def make_controller(
     constraints: Constraints | None = None,
     model: LoadedModel | None = None,
     true_inputs: bool = False,
+    wake_s: NDArray[np.float32] | None = None,
 ) -> Controller:
     """The controller that would run live, around one planner.
 
     ``constraints`` are those of the scene's cells. ``model`` guides the forecaster from the end of its training on.
-    With ``true_inputs`` the forecaster reads what is to come, which nobody can live. Raises ModelError where the
-    step of the model does not fit the ticks.
+    With ``true_inputs`` the forecaster reads what is to come, which nobody can live. With ``wake_s`` (L,), the wake-up
+    times of the levels, it weighs each decision against its counterfactual. Raises ModelError where the step of the
+    model does not fit the ticks.
     """
     clock = scene.clock
     forecaster: Forecaster | None = None
@@ -118,6 +178,7 @@ def make_controller(
         allowance=allowance,
         outlook=outlook,
         constraints=constraints,
+        counterfactuals=(None if wake_s is None else Counterfactuals(scene.network, scene.tables, wake_s)),
     )
 
 
@@ -143,6 +204,35 @@ def make_outlook(model: LoadedModel, scene: Scene, profile: Profile) -> Outlook:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """One tick of a scene: what was commanded, and what came of it. n cells, s samples."""
+
+    index: int
+    commands: Commands
+    observation: Observation  # telemetry of the tick itself
+    awake: NDArray[np.bool_] | None  # (n, s) samples in which the guard loop had the cell at full
+
+
+def ticks_through(controller: Controller, scene: Scene, surge: SurgeGuard | None = None) -> Iterator[Tick]:
+    """Tick through a scene: the trace is the truth, the simulated plant serves it and reports.
+
+    With ``surge`` the plant is stepped sample by sample, and the guard loop watches each.
+    """
+    clock = scene.clock
+    per_step = clock.per_tick if surge is None else 1
+    plant = SimulatedPlant(scene.tables, scene.network.groups, scene.path, samples_per_tick=per_step)
+    observation = None
+    for tick in range(clock.n_ticks):
+        commands = controller.tick(observation, clock.tick_time(tick))
+        if surge is None:
+            observation = Observation(plant.step(commands.level), commands.level)
+        else:
+            n_samples = min(clock.per_tick, clock.n_samples - tick * clock.per_tick)
+            observation = _watched(plant, surge, commands, observation, n_samples)
+        yield Tick(tick, commands, observation, observation.awake)
+
+
 def run_controller(
     controller: Controller,
     scene: Scene,
@@ -151,33 +241,26 @@ def run_controller(
     keep_forecast: bool = False,
     progress: Callable[[float], None],
 ) -> Planned:
-    """Tick through a scene: the trace is the truth, the simulated plant serves it and reports.
-
-    With ``surge`` the plant is stepped sample by sample, and the guard loop watches each.
-    """
+    """Tick through a scene to its end and keep what was decided."""
     clock, n = scene.clock, scene.network.n_cells
-    per_step = clock.per_tick if surge is None else 1
-    plant = SimulatedPlant(scene.tables, scene.network.groups, scene.path, samples_per_tick=per_step)
     awake = np.zeros((n, 0 if surge is None else clock.n_samples), np.bool_)
     plan = np.empty((n, clock.n_ticks), np.uint8)
     reason = np.empty_like(plan)
     shape = plan.shape if keep_forecast else (0, 0)
     expected, upper = np.full(shape, np.nan, np.float32), np.full(shape, np.nan, np.float32)
-    observation, alarms = None, 0
-    for tick in range(clock.n_ticks):
-        commands = controller.tick(observation, clock.tick_time(tick))
-        plan[:, tick], reason[:, tick] = commands.level, commands.reason
+    alarms = 0
+    for tick in ticks_through(controller, scene, surge):
+        commands, at = tick.commands, tick.index
+        plan[:, at], reason[:, at] = commands.level, commands.reason
         alarms += 0 if commands.alarm is None else int(commands.alarm.sum())
         if keep_forecast and commands.forecast is not None:
-            expected[:, tick] = commands.forecast.quantile(MEDIAN)[:, 0]
-            upper[:, tick] = commands.forecast.quantile(UPPER)[:, 0]
-        if surge is None:
-            observation = Observation(plant.step(commands.level), commands.level)
-        else:
-            samples = slice(tick * clock.per_tick, min((tick + 1) * clock.per_tick, clock.n_samples))
-            observation = _watched(plant, surge, commands, observation, awake[:, samples])
-        if tick % 16 == 0:
-            progress(tick / clock.n_ticks)
+            expected[:, at] = commands.forecast.quantile(MEDIAN)[:, 0]
+            upper[:, at] = commands.forecast.quantile(UPPER)[:, 0]
+        if tick.awake is not None:
+            first = at * clock.per_tick
+            awake[:, first : first + tick.awake.shape[1]] = tick.awake
+        if at % 16 == 0:
+            progress(at / clock.n_ticks)
     kept = keep_forecast and expected.size > 0
     used = 0 if controller.outlook is None else controller.outlook.model_cell_ticks
     return Planned(
@@ -188,6 +271,7 @@ def run_controller(
         upper if kept else None,
         alarms,
         used,
+        controller.planner.faults if isinstance(controller.planner, CheckedPlanner) else None,
     )
 
 
@@ -196,17 +280,18 @@ def _watched(
     surge: SurgeGuard,
     commands: Commands,
     before: Observation | None,
-    awake: NDArray[np.bool_],
+    n_samples: int,
 ) -> Observation:
-    """One tick sample by sample; ``awake`` (n, samples) is filled. Each sample is decided on the one before."""
+    """One tick sample by sample. Each sample is decided on the one before."""
     surge.begin(commands.level, commands.forecast, commands.risk)
+    awake = np.zeros((len(commands.level), n_samples), np.bool_)
     carried = np.empty(awake.shape, np.float32)
     last = np.full(len(awake), np.nan, np.float32) if before is None else before.carried[:, -1]
     for t in range(awake.shape[1]):
         awake[:, t] = surge.watch(last)
         last = plant.step(np.where(awake[:, t], SYMBOL, commands.level).astype(np.uint8))[:, 0]
         carried[:, t] = last
-    return Observation(carried, commands.level, awake.copy())
+    return Observation(carried, commands.level, awake)
 
 
 def fixed_plan(level: int, scene: Scene) -> Planned:

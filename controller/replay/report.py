@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,7 +17,17 @@ from controller.replay.figures import (
     level_shares,
     service_figures,
 )
-from controller.replay.planning import ALWAYS, ANALYSIS, KNOWN, MODELLED, POLICIES, TRUE, check_model
+from controller.replay.notes import foreign_notes
+from controller.replay.planning import (
+    ALWAYS,
+    ANALYSIS,
+    KNOWN,
+    MODELLED,
+    POLICIES,
+    TRUE,
+    check_foreign,
+    check_model,
+)
 from controller.replay.run import PolicyRun, run_policy, why_not
 from controller.replay.scene import make_clock
 from controller.replay.series import kept_cells, page_data
@@ -53,6 +63,7 @@ class Replay:
     def __post_init__(self) -> None:
         check_model(self.task)
         self.stage = Stage(self.task)
+        check_foreign(self.task, self.stage.network)
 
     def run(self, progress: Progress = quiet, *, with_page: bool, with_curve: bool) -> None:
         """Run the policies in order, then the curve. Interrupted, it keeps what is done."""
@@ -123,7 +134,7 @@ class Replay:
             )
         if self.task.constraints is not None:
             notes.append(self.task.constraints.note())
-        return notes + self._forecast_notes()
+        return notes + self._forecast_notes() + foreign_notes(self.task, self.runs)
 
     def _forecast(self) -> dict[str, Any]:
         """What ``predictive`` forecasts with: the model from the end of its training on, or the seasonal filter."""
@@ -247,15 +258,17 @@ class Replay:
         return found
 
 
-def order_policies(wanted: list[str] | None, *, with_analysis: bool = False) -> tuple[str, ...]:
-    """The policies to run, in their fixed order, with those that are always computed.
+def order_policies(
+    wanted: list[str] | None, *, with_analysis: bool = False, foreign: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """The policies to run, in their fixed order, with those that are always computed; ``foreign`` before the oracle.
 
     ``with_analysis`` adds what ``predictive`` is compared with where a model is evaluated.
     """
     names = set(wanted or POLICIES) | set(ALWAYS)
     if with_analysis and MODELLED in names:
         names |= set(ANALYSIS)
-    return tuple(name for name in KNOWN if name in names)
+    return (*(name for name in KNOWN[:-1] if name in names), *foreign, KNOWN[-1])
 
 
 def energy_unit(world: World) -> str:
@@ -271,6 +284,3 @@ def energy_unit(world: World) -> str:
 
 def _curve_row(point: CurvePoint) -> dict[str, Any]:
     return {name: getattr(point, name) for name in CurvePoint.__slots__}
-
-
-Finish = Callable[[dict[str, Any]], None]

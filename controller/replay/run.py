@@ -12,24 +12,18 @@ from controller.replay.ceiling import find_ceiling
 from controller.replay.figures import Outcome, join
 from controller.replay.logged import logged_plan, why_not_logged
 from controller.replay.planning import (
-    ANALYSIS,
-    CAUSAL,
     FIXED,
-    MODELLED,
-    TRUE,
     Planned,
     fixed_plan,
-    make_controller,
-    make_planner,
     run_controller,
+    set_up,
 )
 from controller.replay.recording import Series, add_series
 from controller.replay.scene import Scene, make_tables
 from controller.replay.stage import Progress, Stage, Task, quiet
 from hw.plant import Figures
 from hw.tables import Tables
-from policies.policy import Allowance
-from policies.surge import SurgeGuard
+from policies.plugin import Faults
 
 
 @dataclass(slots=True)
@@ -44,6 +38,7 @@ class PolicyRun:
     guard: bool = False  # whether cells were woken between plans
     alarms: int = 0  # times that the guards locked a cell awake for flapping
     model_share: float = 0.0  # of the cell-ticks, those in which a model said how the load moves
+    faults: Faults | None = None  # of a policy that is not ours
 
 
 def why_not(name: str, task: Task) -> str | None:
@@ -59,7 +54,7 @@ def run_policy(
     ceiling = find_ceiling(stage, progress) if name == "oracle" else None
     parts: list[Figures] = []
     series: Series | None = None
-    used = alarms = 0
+    used, alarms, faults = 0, 0, Faults()
     for block, scene in stage.scenes():
         if ceiling is not None:
             planned = Planned(*ceiling.plans[block])
@@ -67,6 +62,8 @@ def run_policy(
             planned = _plan(name, stage, block, scene, keep is not None, progress)
         used += planned.model_cell_ticks
         alarms += planned.alarms
+        if planned.faults is not None:
+            faults.add(planned.faults)
         # the baselines rest in micro sleep only, also where levers are pulled
         tables = make_tables(stage.task.world.baseline, scene.clock) if name in FIXED else None
         figures = scene.execute(
@@ -78,6 +75,7 @@ def run_policy(
     run = PolicyRun(join(parts), time.perf_counter() - began, series)
     run.guard, run.alarms = planned.awake is not None, alarms
     run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
+    run.faults = faults if name in stage.task.foreign else None
     if ceiling is not None:
         run.bound, run.bound_gap = ceiling.bound, run.outcome.energy / ceiling.bound - 1
     return run
@@ -107,24 +105,7 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     if name == "logged":
         part = task.trace.select_cells(stage.blocks[block])
         return Planned(logged_plan(part, task.world.world, scene.clock.per_step))
-    if name not in CAUSAL + ANALYSIS:
-        raise KeyError(name)
-    planner = make_planner(name, scene, stage.profile, guard=task.guard)
-    service = task.world.evaluation.service
-    allowance = Allowance(service.below_target_share, service.cell_below_target_share)
-    model = task.model if name == MODELLED else None
-    controller = make_controller(
-        planner,
-        scene,
-        stage.profile,
-        allowance,
-        constraints=stage.constraints(block),
-        model=model,
-        true_inputs=name == TRUE,
-    )
-    surge = None
-    if task.guard:
-        surge = SurgeGuard(scene.network, scene.tables, stage.profile, sample_s=scene.clock.sample_s)
+    controller, surge = set_up(name, task, scene, stage.profile, constraints=stage.constraints(block))
     return run_controller(
         controller,
         scene,

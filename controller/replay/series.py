@@ -11,7 +11,7 @@ from controller.replay.scene import make_clock
 from controller.replay.stage import Stage, Task
 from controller.report.pagedata import CellDetail, CurvePoint, PageData, PolicySeries, WorstCell
 from hw.plant import BELOW, CHANGES, N_COLUMNS, OFFERED, UNSERVED
-from policies.policy import REASON_WORDS, Reason
+from policies.policy import words_by_code
 
 MAX_CELLS = 1000  # cells that the page can open
 N_WORST = 10
@@ -53,7 +53,7 @@ def page_data(task: Task, stage: Stage, runs: dict[str, PolicyRun], curve: list[
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,
         level_names=list(task.world.world.level_names),
-        reason_names=_by_code({int(reason): REASON_WORDS[reason] for reason in Reason}),
+        reason_names=words_by_code(),
         offered=offered_mean,
         policies=policies,
         curve=curve,

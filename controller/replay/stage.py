@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controller.constraints import Constraints
+from controller.foreign import ForeignPolicy
 from controller.replay.scene import Scene, make_clock, make_network, make_scene
 from controller.worlds import EvaluatedWorld
 from policies.profile import Profile
@@ -43,6 +44,7 @@ class Task:
         False  # whether policies run with the guard loop, and the oracle may wake cells in any minute
     )
     constraints: Constraints | None = None  # what the operator wants awake, for the cells of the trace
+    foreign: Mapping[str, ForeignPolicy] = field(default_factory=dict)  # policies that are not ours, by name
 
 
 class Stage:

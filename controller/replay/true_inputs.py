@@ -31,9 +31,11 @@ class TrueInputs(Forecaster):
     def forecast(self, slot: int, course: Course | None = None) -> Forecast:  # noqa: ARG002 - it knows better
         """The truth of the ticks that follow those asked for so far; a cell is known where the next is recorded."""
         at = np.minimum(self._tick + self._ahead, self._mean.shape[1] - 1)
-        known = self._known[:, at[0]]
+        known = self._known[:, at[0]].copy()
         self._tick += 1
-        return Forecast(np.nan_to_num(self._mean[:, at]), np.fmax(self._sd[:, at], LEAST_SD), known)
+        # contiguous as those of the filter, so that the kernels need not be compiled anew
+        mean, sd = (np.ascontiguousarray(values[:, at]) for values in (self._mean, self._sd))
+        return Forecast(np.nan_to_num(mean), np.fmax(sd, LEAST_SD), known)
 
 
 def log_moments(path: NDArray[np.float32], per_tick: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from hw.sharing import Groups
-from policies.joint import States, hamming, joint_states, relax_changes
+from policies.joint import States, hamming, joint_states, relax_changes, state_of
 from policies.network import Network
 
 ASLEEP = np.array([False, False, False, True, True])
@@ -115,3 +115,14 @@ def test_changed_cells_are_counted() -> None:
     assert hamming(levels, 0, 3, 3) == 2
     assert hamming(levels, 3, 6, 3) == 1
     assert hamming(levels, 0, 6, 3) == 3
+
+
+@pytest.mark.kernel
+def test_a_group_is_found_in_its_state_or_awake() -> None:
+    states = states_of(np.array([[1, 1, 1, 1, 0], [1, 1, 0, 1, 1]], bool), [2])
+    levels, count = levels_of_group(states, 0, 2), int(states.n_states[0])
+    members = np.array([2, 0], np.int32)
+    for wanted in product(range(5), repeat=2):
+        now = np.array([wanted[1], 9, wanted[0]], np.uint8)
+        where = [s for s in range(count) if tuple(levels[s]) == wanted]
+        assert state_of(levels.ravel(), count, members, now) == (where[0] if where else 0)

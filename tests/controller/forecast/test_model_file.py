@@ -17,7 +17,7 @@ import pytest
 from onnx import helper, numpy_helper
 
 from controller.errors import ModelError
-from controller.forecast import model_file, wire
+from controller.forecast import onnx_file, wire
 from controller.forecast.metadata import ModelInfo
 from controller.forecast.model_file import BATCH_CELLS, LoadedModel, check_smoke, load_bytes, load_model, seal
 
@@ -105,7 +105,7 @@ def test_a_huge_file_is_refused_unread(refusal: Refusal, tmp_path: Path) -> None
     with pytest.raises(ModelError, match="10737418240 bytes; at most 67108864"):
         load_model(path)
     assert time.perf_counter() - begin < 0.1
-    assert "at most 67108864" in refusal(bytes(model_file.MAX_FILE_BYTES + 1))
+    assert "at most 67108864" in refusal(bytes(onnx_file.MAX_FILE_BYTES + 1))
 
 
 def test_an_empty_or_cut_file_is_refused(models: Any, refusal: Refusal) -> None:
@@ -162,7 +162,7 @@ def test_a_model_that_takes_too_long_is_given_up(
         helper.make_node("ReduceMax", ["s1000"], ["peak"]),
         helper.make_node("Add", ["sum", "peak"], ["mid"]),
     ]
-    monkeypatch.setattr(model_file, "MAX_BATCH_S", 0.05)
+    monkeypatch.setattr(onnx_file, "MAX_BATCH_S", 0.05)
     assert "(a batch may take 0.05 s)" in refusal(
         models.sealed(lambda m: m.graph.initializer.append(big), [*nodes, *end])
     )

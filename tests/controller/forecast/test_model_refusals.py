@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
-from controller.forecast import model_file, wire
+from controller.forecast import onnx_file, wire
 from controller.forecast.layout import n_features
 from controller.forecast.metadata import QUANTILES
 from controller.forecast.model_file import seal
@@ -72,7 +72,7 @@ def _training(model: onnx.ModelProto) -> None:
 
 
 def _many_nodes(model: onnx.ModelProto) -> None:
-    model.graph.node.extend([helper.make_node("Abs", ["sum"], [""])] * (model_file.MAX_NODES + 1))
+    model.graph.node.extend([helper.make_node("Abs", ["sum"], [""])] * (onnx_file.MAX_NODES + 1))
 
 
 def _many_parts(model: onnx.ModelProto) -> None:

@@ -1,0 +1,44 @@
+"""The price of a sample with the guard loop, once more from its definition."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hw.tables import Tables
+from hw.world import SYMBOL
+from policies.expected import NODES, target_load, watched_price
+from tests.policies.naive_planner import naive_power, naive_tail
+
+
+@pytest.mark.kernel
+@given(
+    level=st.integers(SYMBOL, 4),
+    log_median=st.floats(-5, 0),
+    log_sd=st.floats(0.05, 0.8),
+    open_share=st.floats(0.1, 2),
+    risk=st.sampled_from([0.0, 50.0, 5000.0, 5e5]),
+)
+def test_in_each_sample_the_cheaper_of_staying_and_waking(
+    level: int, log_median: float, log_sd: float, open_share: float, risk: float, tables: Tables
+) -> None:
+    limit = target_load(tables)
+    found = watched_price(tables, limit, 0, level, log_median, log_sd, risk, open_share * log_sd)
+    if level <= SYMBOL:
+        mean = min(np.exp(log_median + log_sd**2 / 2), 1)
+        assert found == pytest.approx(naive_power(tables, level, mean), rel=1e-5)
+        return
+    open_sd = min(open_share * log_sd, log_sd)
+    seen_sd = np.sqrt(log_sd**2 - open_sd**2)
+    # weights that give the moments of a standard normal at these nodes
+    powers = np.vander(NODES, increasing=True).T
+    moments = [float(np.prod(range(k - 1, 0, -2))) if k % 2 == 0 else 0.0 for k in range(len(NODES))]
+    weights = np.linalg.solve(powers, moments)
+    expected = 0.0
+    for node, weight in zip(NODES, weights, strict=True):
+        mean = min(np.exp(log_median + seen_sd * node + open_sd**2 / 2), 1)
+        stay = naive_power(tables, level, mean) + risk * naive_tail(mean, open_sd, float(limit[0, level]))
+        expected += weight * min(stay, naive_power(tables, SYMBOL, mean))
+    assert found == pytest.approx(expected, rel=1e-4)
