@@ -143,7 +143,7 @@ class Controller:
             off[asleep] &= ~self._on_air(observation)[asleep]
         if off.any():
             weight = np.ones(n) if self._forecaster is None else self._forecaster.weight()
-            split_groups(self._network.groups, self._network.coupled, off, weight, offered)
+            split_groups(self._network.groups, self._network.coupled, self._tables.size, off, weight, offered)
         self._wake_left = np.maximum(self._wake_left - samples, 0)
         return offered
 
@@ -160,19 +160,20 @@ class Controller:
 
 
 @njit(cache=True)
-def split_groups(groups, coupled, off, weight, offered):  # type: ignore[no-untyped-def]
+def split_groups(groups, coupled, sizes, off, weight, offered):  # type: ignore[no-untyped-def]
     """Share what a group carried while cells were off air among all its cells, in place.
 
-    ``off`` (n, samples) where a cell is off air; ``weight`` (n,) proportions.
+    ``off`` (n, samples) where a cell is off air; ``weight`` (n,) proportions of the loads; ``sizes`` of the models.
     """
     for g in coupled:
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        whole = weight[members].sum()
+        size = sizes[groups.model[members]]
+        whole = (weight[members] * size).sum()
         for t in range(offered.shape[1]):
             if not off[members, t].any():
                 continue
             total = 0.0
-            for i in members:
-                total += offered[i, t]
+            for k in range(len(members)):
+                total += offered[members[k], t] * size[k]
             for i in members:
                 offered[i, t] = total * weight[i] / whole

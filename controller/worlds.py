@@ -14,7 +14,7 @@ from controller.errors import ConfigError
 from controller.strict_yaml import load_yaml
 from hw.calibration import Calibration, make_world
 from hw.compiling import compile_world
-from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec
+from hw.spec import EvaluationSpec, WorldSpec
 from hw.world import World
 from traces import Trace
 
@@ -24,8 +24,8 @@ DEFAULT_WORLD = "3gpp-cat1-set1"
 PEAK_SIGMAS = 3.0  # of the traffic inside a step: what a level seen at a step mean is taken to have carried
 
 
-class _WorldFile(RootModel[World3gppSpec | WorldEarthSpec]):
-    root: World3gppSpec | WorldEarthSpec = Field(discriminator="model")
+class _WorldFile(RootModel[WorldSpec]):
+    root: WorldSpec = Field(discriminator="model")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,12 +14,13 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from hw.sharing import local_candidates
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
-from policies.expected import Prices, price_tick, tail_traffic, target_load, watched_price
+from policies.bounds import CutGap
+from policies.coupled import plan_groups, reason_of
+from policies.expected import Prices, tail_traffic, target_load, watched_price
 from policies.forecast import Forecast
-from policies.joint import hamming, joint_states, relax_changes, state_of
+from policies.joint import joint_states
 from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
@@ -28,7 +29,7 @@ from policies.profile import PredictiveProfile
 LEAST_LEFT = 0.02
 UNJUDGED_DAYS = 2.0
 AT_LIMIT = 0.999  # of the limit; what is reported as carried never exceeds a level's capacity
-TINY = 1e-30  # risk that a factor of infinity still forbids
+TINY = 1e-30
 
 
 class PredictivePlanner:
@@ -56,6 +57,7 @@ class PredictivePlanner:
         self._ticks_seen = np.zeros(network.n_cells)
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
+        self.gap = CutGap(network, tables)
         self._single, self._coupled = np.flatnonzero(sizes == 1), np.flatnonzero(sizes > 1)
 
     def plan(self, view: View) -> Decision:
@@ -92,7 +94,11 @@ class PredictivePlanner:
         fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
         _plan_singles(*fixed, self._single, *belief, price, view.level, level, reason)
         if len(self._coupled):
-            _plan_groups(*fixed, self._coupled, *belief, price, view.level, level, reason)
+            planned = np.zeros(len(self._coupled))
+            plan_groups(*fixed, self._coupled, *belief, price, view.level, level, reason, planned)
+            if len(self.gap.parts):
+                of_parts = float(planned[np.isin(self._coupled, self.gap.parts)].sum())
+                self.gap.add(fixed, belief, price, view.level, of_parts)
         return Decision(level, reason, price.risk)
 
     def _open_sd(self, forecast: Forecast) -> NDArray[np.float64]:
@@ -111,86 +117,6 @@ class PredictivePlanner:
         if view.awake is not None:
             missed &= ~view.awake
         self._missed += np.where(missed, offered, 0).sum(1)
-
-
-@njit(cache=True)
-def _plan_group(  # type: ignore[no-untyped-def]
-    tables,
-    limit,
-    models,
-    matrix,
-    levels,
-    service_as,
-    radix,
-    stride,
-    spt,
-    mean,
-    log_sd,
-    risk,
-    surge,
-    off_air,
-    change,
-    now,
-):
-    """Best first state of a group, and the best if changes were free. ``mean`` (H, members)."""
-    horizon, n = mean.shape
-    n_states = len(service_as)
-    cost, tail = np.empty((horizon, n_states)), np.empty((horizon, n_states))
-    scratch = (np.empty(n), np.empty(n), np.zeros((n, n)))
-    for h in range(horizon):
-        price_tick(
-            tables,
-            limit,
-            models,
-            matrix,
-            levels,
-            service_as,
-            mean[h],
-            log_sd[h],
-            risk,
-            surge,
-            scratch,
-            cost[h],
-            tail[h],
-        )
-        for s in range(n_states):
-            if service_as[s] >= 0:
-                tail[h, s] = off_air * max(tail[h, s], TINY)
-    # a cell that leaves a level needs its wake-up time: part of the next tick is still served by that level
-    to_go = np.zeros(n_states)
-    for h in range(horizon - 1, 0, -1):
-        for s in range(n_states):
-            to_go[s] += cost[h, s] + tail[h, s] + _wake_tail(tables, levels, tail, h, s, n, spt)
-        relax_changes(to_go, radix, stride, change)
-    best, best_free, least, least_free = 0, 0, np.inf, np.inf
-    for s in range(n_states):
-        free = cost[0, s] + tail[0, s] + _wake_tail(tables, levels, tail, 0, s, n, spt) + to_go[s]
-        total = free + change * hamming(levels, s * n, now * n, n)
-        if total < least:
-            best, least = s, total
-        if free < least_free:
-            best_free, least_free = s, free
-    return best, best_free
-
-
-@njit(inline="always")
-def _wake_tail(tables, levels, tail, h, s, n, spt):  # type: ignore[no-untyped-def]
-    """Risk of being caught at this state into the next tick by the slowest wake-up of its cells."""
-    slowest = 0
-    for j in range(n):
-        slowest = max(slowest, tables.wake_samples[levels[s * n + j]])
-    if slowest == 0:
-        return 0.0  # a forbidden state has an infinite risk, of which no share is caught either
-    following = min(h + 1, len(tail) - 1)
-    return tail[following, s] * min(slowest / spt, 1.0)
-
-
-@njit(inline="always")
-def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
-    """Why ``chosen``, when ``free`` would be best if changes cost nothing."""
-    if chosen != free:
-        return Reason.CHANGE_NOT_WORTH
-    return Reason.DEEPEST if chosen == deepest else Reason.DEEPER_TOO_RISKY
 
 
 @njit(cache=True)
@@ -253,42 +179,4 @@ def _plan_singles(  # type: ignore[no-untyped-def]
             now[i],
             price.open_sd[i],
         )
-        reason[i] = _reason(level[i], free, levels[-1])
-
-
-@njit(parallel=True, cache=True)
-def _plan_groups(  # type: ignore[no-untyped-def]
-    tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason
-):
-    for at in prange(len(chosen)):
-        g = chosen[at]
-        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        n, count = len(members), states.n_states[g]
-        if not known[members].all():
-            continue
-        levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
-        spread = np.ascontiguousarray(log_sd[members].T)
-        mean = np.minimum(np.exp(log_median[members].T + 0.5 * spread * spread), 1.0).astype(np.float32)
-        best, free = _plan_group(
-            tables,
-            limit,
-            groups.model[members],
-            local_candidates(members, groups.candidate_start, groups.candidate),
-            levels,
-            states.service_as[states.state_start[g] : states.state_start[g] + count],
-            states.radix[states.cell_start[g] : states.cell_start[g] + n],
-            states.stride[states.cell_start[g] : states.cell_start[g] + n],
-            spt,
-            mean,
-            spread,
-            price.risk[members],
-            (price.surge_probability, price.surge_load),
-            price.off_air if price.ready[members].all() else np.inf,
-            price.change * price.power[members].mean(),
-            state_of(levels, count, members, now),
-        )
-        for j in range(n):
-            level[members[j]] = levels[best * n + j]
-            reason[members[j]] = _reason(
-                levels[best * n + j], levels[free * n + j], levels[(count - 1) * n + j]
-            )
+        reason[i] = reason_of(level[i], free, levels[-1])

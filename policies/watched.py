@@ -28,11 +28,11 @@ def _sample_alone(tables, models, path, ul_per_dl, t, per_step, own):  # type: i
             own[ENERGY, k, level] = draw(tables, models[k], level, offered, ul_per_dl[k, t // per_step])
             if level <= SYMBOL or tables.asleep[level]:
                 continue
-            own[UNSERVED, k, level] = max(offered - tables.capacity[models[k], level], np.float32(0))
-            slow = user_throughput(tables, models[k], level, offered, offered) < limit_throughput(
-                tables, offered
-            )
-            own[BELOW, k, level] = offered if slow else np.float32(0)
+            missed = max(offered - tables.capacity[models[k], level], np.float32(0))
+            limit = limit_throughput(tables, models[k], offered)
+            slow = user_throughput(tables, models[k], level, offered, offered) < limit
+            own[UNSERVED, k, level] = missed * tables.size[models[k]]
+            own[BELOW, k, level] = offered * tables.size[models[k]] if slow else 0.0
 
 
 @njit(cache=True)
@@ -139,7 +139,7 @@ def _parts(groups, states, g):  # type: ignore[no-untyped-def]
     return (
         members,
         groups.model[members],
-        local_candidates(members, groups.candidate_start, groups.candidate),
+        local_candidates(members, groups),
         states.levels[states.level_start[g] : states.level_start[g] + count * n],
         states.service_as[states.state_start[g] : states.state_start[g] + count],
         (states.radix[cells], states.stride[cells]),

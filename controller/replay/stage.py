@@ -56,7 +56,8 @@ class Stage:
         )
         # number groups by their first cell, as pack_groups expects
         numbered = np.unique(group, return_inverse=True)[1].astype(np.int32)
-        if task.model is not None:  # it looks at the other cells of a site
+        if task.model is not None or network.too_large:
+            # a model looks at the other cells of a site; a group is cut into the same parts only as a whole
             numbered = independent_groups(task.trace.cells)
         self.clock = make_clock(task.trace, task.world)
         max_cells = max(1, BLOCK_SAMPLES // self.clock.n_samples)
