@@ -52,6 +52,9 @@ class Commands:
     reason: NDArray[np.uint8]
     forecast: Forecast | None
     risk: NDArray[np.float64] | None = None  # price of missed traffic, for the guard loop [power_unit]
+    before: NDArray[np.uint8] | None = (
+        None  # (n,) level so far; policies/presteps.py says how to go from there
+    )
 
 
 class Controller:
@@ -106,8 +109,8 @@ class Controller:
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
         self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
-        self._level = decision.level
-        return Commands(decision.level, decision.reason, forecast, decision.risk)
+        before, self._level = self._level, decision.level
+        return Commands(decision.level, decision.reason, forecast, decision.risk, before)
 
     def _take_in(
         self, observation: Observation | None, local: LocalTime

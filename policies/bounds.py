@@ -13,9 +13,8 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from hw.tables import Tables
-from hw.world import LOAD_BINS
 from policies.coupled import cheapest_first
-from policies.coupled_price import price_alone
+from policies.coupled_price import floors, least_slope, price_alone
 from policies.joint import state_of
 from policies.network import Network
 
@@ -25,9 +24,12 @@ class CutGap:
 
     def __init__(self, network: Network, tables: Tables) -> None:
         starts = network.groups.group_start
-        lost = np.add.reduceat(network.cut[network.groups.member], starts[:-1]) > 0
+        cut = np.zeros(network.n_cells, np.bool_)
+        cut[network.beyond.source] = True
+        lost = np.add.reduceat(cut[network.groups.member], starts[:-1]) > 0
         self.parts = np.flatnonzero(lost & (np.diff(starts) > 1))
-        self._cut, self._slope = network.cut, least_slope(tables)
+        self._beyond, self._slope = network.beyond, least_slope(tables)
+        self._size = tables.size[network.groups.model]
         self.planned = self.bound = 0.0  # [power_unit x ticks]
 
     @property
@@ -38,49 +40,25 @@ class CutGap:
     def add(self, fixed, belief, price, now: NDArray[np.uint8], planned: float) -> None:  # type: ignore[no-untyped-def]
         """One more plan: ``planned`` is its price over all ``parts``."""
         bound = np.zeros(len(self.parts))
-        bound_parts(*fixed[:-1], self.parts, *belief, price, self._cut, self._slope, now, bound)
+        escape = self._escape(belief[0], belief[1])
+        bound_parts(*fixed[:-1], self.parts, *belief, price, escape, self._slope, now, bound)
         self.planned += planned
         self.bound += float(bound.sum())
 
-
-def least_slope(tables: Tables) -> float:
-    """Least power that any cell on air needs for more traffic. [power_unit per ratio of the world's full rate]"""
-    on_air = ~tables.asleep
-    on_air[0] = False
-    rise = np.diff(tables.power[:, on_air], axis=2).min(2) * LOAD_BINS
-    return float((rise / (tables.rate[:, on_air] * tables.size[:, None])).min())
-
-
-@njit(cache=True)
-def _floors(tables, models, levels, service_as, forbidden, mean, risk, off_air, slope, cut, alone, floor):  # type: ignore[no-untyped-def]
-    """As ``coupled_price._floors``, where traffic of cells that are ``cut`` may leave the part. ``floor`` (S,)"""
-    power, tail, least, held = alone
-    n, whole, cheapest = len(models), 0.0, np.inf
-    for k in range(n):
-        whole += mean[k] * tables.size[models[k]]
-        cheapest = min(cheapest, risk[k] / tables.size[models[k]])
-    for s in range(len(floor)):
-        floor[s] = np.inf
-        if forbidden[s] or (service_as[s] >= 0 and off_air == np.inf):
-            continue
-        base, together, half, escapes = 0.0, 0.0, np.inf, False
-        for k in range(n):
-            level = levels[s * n + k]
-            if tables.asleep[level]:
-                base += power[k, level] + min(slope, cheapest) * mean[k] * tables.size[models[k]]
-                escapes |= cut[k]
-                continue
-            base += power[k, level] + tail[k, level] if service_as[s] < 0 else least[k, level]
-            together += held[k, level] * tables.size[models[k]]
-            half = min(half, 0.5 * risk[k] * held[k, level])
-        if service_as[s] >= 0 and whole > together and not escapes:
-            base += off_air * min(half, cheapest * (whole - together))
-        floor[s] = base
+    def _escape(self, log_median: NDArray[np.float64], log_sd: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Most traffic that could land beyond the part of each cell. (n, H) [ratio of the world's full rate]"""
+        source, candidate, overlap = self._beyond
+        mean = np.minimum(np.exp(log_median + 0.5 * log_sd**2), 1.0)
+        reached = overlap[:, None] * (mean * self._size[:, None])[source]
+        room = ((1 - mean) * self._size[:, None])[candidate]
+        escape = np.zeros(mean.shape)
+        np.add.at(escape, source, np.minimum(reached, room))
+        return escape
 
 
 @njit(parallel=True, cache=True)
 def bound_parts(  # type: ignore[no-untyped-def]
-    tables, limit, groups, states, parts, log_median, log_sd, known, price, cut, slope, now, bound
+    tables, limit, groups, states, parts, log_median, log_sd, known, price, escape, slope, now, bound
 ):
     """What the plan of each part costs at least, into ``bound``; nothing where a cell is not known."""
     for at in prange(len(parts)):
@@ -96,14 +74,11 @@ def bound_parts(  # type: ignore[no-untyped-def]
         mean = np.minimum(np.exp(log_median[members].T + 0.5 * spread * spread), 1.0).astype(np.float32)
         off_air = price.off_air if price.ready[members].all() else np.inf
         surge = (price.surge_probability, price.surge_load)
-        risk, shape = price.risk[members], (n, len(tables.asleep))
-        cost = np.empty((len(mean), count))
+        risk = price.risk[members]
+        cost, alone = np.empty((len(mean), count)), np.empty((6, n, len(tables.asleep)))
         for h in range(len(mean)):
-            alone = (np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape))
-            price_alone(
-                tables, limit, groups.model[members], mean[h], spread[h], risk, surge, off_air, *alone
-            )
-            _floors(
+            price_alone(tables, limit, groups.model[members], mean[h], spread[h], risk, surge, off_air, alone)
+            floors(
                 tables,
                 groups.model[members],
                 levels,
@@ -113,7 +88,7 @@ def bound_parts(  # type: ignore[no-untyped-def]
                 risk,
                 off_air,
                 slope,
-                cut[members],
+                escape[members, h],
                 alone,
                 cost[h],
             )

@@ -46,7 +46,21 @@ def cheapest_first(cost, levels, shape, change, now):  # type: ignore[no-untyped
 
 @njit(parallel=True, cache=True)
 def plan_groups(  # type: ignore[no-untyped-def]
-    tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason, planned
+    tables,
+    limit,
+    groups,
+    states,
+    spt,
+    chosen,
+    log_median,
+    log_sd,
+    known,
+    price,
+    slope,
+    now,
+    level,
+    reason,
+    planned,
 ):
     """Levels and reasons of the cells of the ``chosen`` groups; a group of which a cell is not known stays awake.
 
@@ -76,6 +90,7 @@ def plan_groups(  # type: ignore[no-untyped-def]
             price.risk[members],
             (price.surge_probability, price.surge_load),
             price.off_air if price.ready[members].all() else np.inf,
+            slope,
             change,
         )
         shape = (states.radix[cells], states.stride[cells])

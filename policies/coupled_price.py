@@ -13,13 +13,22 @@ import numpy as np
 from numba import njit
 
 from hw.sharing import share_out
-from hw.tables import draw
-from hw.world import SYMBOL
+from hw.tables import Tables, draw
+from hw.world import LOAD_BINS, SYMBOL
 from policies.expected import tail_traffic
 
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
 TINY = 1e-30  # risk that a factor of infinity still forbids
+POWER, TAIL, LEAST, QUIET, STIRRED, HELD = range(6)  # planes of what each cell costs alone
 ROUNDING = 1e-6  # of a price: what is pruned is dearer by more than float32 can err
+
+
+def least_slope(tables: Tables) -> float:
+    """Least power that any cell on air needs for more traffic. [power_unit per ratio of the world's full rate]"""
+    on_air = ~tables.asleep
+    on_air[0] = False
+    rise = np.diff(tables.power[:, on_air], axis=2).min(2) * LOAD_BINS
+    return max(float((rise / (tables.rate[:, on_air] * tables.size[:, None])).min()), 0.0)
 
 
 @njit(inline="always")
@@ -31,26 +40,31 @@ def _reach(tables, limit, model, level):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def price_alone(tables, limit, models, mean, log_sd, risk, surge, off_air, power, tail, least, held):  # type: ignore[no-untyped-def]
-    """Each cell at each level, from its own traffic. Shapes (members, L).
+def price_alone(tables, limit, models, mean, log_sd, risk, surge, off_air, alone):  # type: ignore[no-untyped-def]
+    """Each cell at each level, from its own traffic, into the planes of ``alone`` (6, members, L).
 
-    Expected ``power`` and priced risk ``tail`` while all are on air; ``least``: what it costs at least while others
-    are off air; ``held``: the traffic up to which more than half of it may meet its target, not below its own.
+    Expected POWER and priced risk TAIL while all are on air. While others are off air: what the cell costs at LEAST;
+    the load that it can be QUIET at, without a surge reaching its limit, and what it costs beyond that (STIRRED); the
+    load that it can be HELD at with less than half of it at risk. Neither load is below its own.
     """
     for k in range(len(models)):
         for level in range(SYMBOL, len(tables.asleep)):
-            tail[k, level], held[k, level] = 0.0, 0.0
+            alone[:, k, level] = 0.0
             if tables.asleep[level]:
-                power[k, level] = draw(tables, models[k], level, np.float32(0), np.float32(0))
-                least[k, level] = power[k, level]
+                power = draw(tables, models[k], level, np.float32(0), np.float32(0))
+                alone[POWER, k, level], alone[LEAST, k, level] = power, power
                 continue
             reach = _reach(tables, limit, models[k], level)
-            power[k, level] = draw(tables, models[k], level, mean[k], np.float32(0))
-            least[k, level], held[k, level] = power[k, level], max(mean[k], reach)
+            power = draw(tables, models[k], level, mean[k], np.float32(0))
+            alone[POWER, k, level], alone[LEAST, k, level] = power, power
+            alone[HELD, k, level] = max(mean[k], reach)
+            alone[QUIET, k, level] = max(mean[k], reach - surge[1])
+            alone[STIRRED, k, level] = off_air * risk[k] * surge[0] * max(reach, mean[k] + surge[1])
             if level > SYMBOL:
-                tail[k, level] = risk[k] * tail_traffic(mean[k], log_sd[k], reach)
+                alone[TAIL, k, level] = risk[k] * tail_traffic(mean[k], log_sd[k], reach)
                 if mean[k] + surge[1] > reach:
-                    least[k, level] += off_air * risk[k] * surge[0] * (mean[k] + surge[1])
+                    alone[LEAST, k, level] += alone[STIRRED, k, level]
+                    alone[STIRRED, k, level] = 0.0
 
 
 @njit(cache=True)
@@ -83,13 +97,15 @@ def _price_shared(tables, limit, models, mean, deviation, risk, surge, levels, m
 
 
 @njit(cache=True)
-def _floors(tables, models, levels, service_as, forbidden, mean, risk, off_air, alone, floor):  # type: ignore[no-untyped-def]
+def floors(  # type: ignore[no-untyped-def]
+    tables, models, levels, service_as, forbidden, mean, risk, off_air, slope, escape, alone, floor
+):
     """What each state costs at least, exact where all cells are on air. ``floor`` (S,). Power rises with load.
 
-    If all together are offered more than those on air can hold, then one of these puts half of what it holds at
-    risk, or the excess stays unserved.
+    What cells off air would have carried needs at least ``slope`` more power [power_unit per ratio of the world's
+    rate], wherever it lands; up to ``escape`` (members,) of it may land beyond the group. If the others are left with
+    more than they can hold, one of these is at risk, or the excess stays unserved.
     """
-    power, tail, least, held = alone
     n, whole, cheapest, asleep = len(models), 0.0, np.inf, tables.asleep
     size = tables.size[models]
     for k in range(n):
@@ -99,18 +115,26 @@ def _floors(tables, models, levels, service_as, forbidden, mean, risk, off_air, 
         floor[s] = np.inf
         if forbidden[s] or (service_as[s] >= 0 and off_air == np.inf):
             continue
-        base, together, half = 0.0, 0.0, np.inf
+        base, held, quiet, half, stirred = 0.0, 0.0, 0.0, np.inf, np.inf
         for k in range(n):
             level = levels[s * n + k]
             if service_as[s] < 0:
-                base += power[k, level] + tail[k, level]
-                continue
-            base += least[k, level]
-            if not asleep[level]:
-                together += held[k, level] * size[k]
-                half = min(half, 0.5 * risk[k] * held[k, level])
-        if service_as[s] >= 0 and whole > together:
-            base += off_air * min(half, cheapest * (whole - together))
+                base += alone[POWER, k, level] + alone[TAIL, k, level]
+            elif asleep[level]:
+                base += alone[POWER, k, level] + min(slope, cheapest) * mean[k] * size[k]
+                held += escape[k]
+                quiet += escape[k]
+            else:
+                base += alone[LEAST, k, level]
+                held += alone[HELD, k, level] * size[k]
+                quiet += alone[QUIET, k, level] * size[k]
+                half = min(half, 0.5 * off_air * risk[k] * alone[HELD, k, level])
+                stirred = min(stirred, alone[STIRRED, k, level])
+        if service_as[s] >= 0 and whole > quiet:
+            at_risk = min(stirred, off_air * cheapest * (whole - quiet))
+            if whole > held:
+                at_risk = max(at_risk, min(half, off_air * cheapest * (whole - held)))
+            base += at_risk
         floor[s] = base
 
 
@@ -184,7 +208,7 @@ def _price_asleep(tables, levels, now, following, floor, power, served, late, ta
 
 @njit(cache=True)
 def price_horizon(  # type: ignore[no-untyped-def]
-    tables, limit, models, matrix, states, spt, mean, log_sd, risk, surge, off_air, change
+    tables, limit, models, matrix, states, spt, mean, log_sd, risk, surge, off_air, slope, change
 ):
     """Expected power and priced risk of every joint state of a group in every tick. (H, S)
 
@@ -194,9 +218,9 @@ def price_horizon(  # type: ignore[no-untyped-def]
     """
     levels, service_as, forbidden = states
     horizon, n = mean.shape
-    n_states, shape = len(service_as), (horizon, n, len(tables.asleep))
+    n_states = len(service_as)
     cost, floor, late = np.empty((horizon, n_states)), np.empty(n_states), np.empty(n_states)
-    power, own_tail, least, held = np.empty(shape), np.empty(shape), np.empty(shape), np.empty(shape)
+    alone, nothing = np.empty((horizon, 6, n, len(tables.asleep))), np.zeros(n)
     on_air, tail = np.full((horizon, n_states), np.nan), np.empty((horizon, n_states))
     scratch, own = (np.empty(n), np.empty(n), np.zeros((n, n))), np.empty(n, np.int64)
     deviation = mean * np.sqrt(np.expm1(log_sd * log_sd))
@@ -206,15 +230,13 @@ def price_horizon(  # type: ignore[no-untyped-def]
     for s in range(n_states):
         late[s] = _late(tables, levels[s * n : s * n + n], spt)
     for h in range(horizon):
-        price_alone(
-            tables, limit, models, mean[h], log_sd[h], risk, surge, off_air, power[h], own_tail[h], least[h],
-            held[h],
-        )  # fmt: skip
+        price_alone(tables, limit, models, mean[h], log_sd[h], risk, surge, off_air, alone[h])
     for h in range(horizon):
         soon = min(h + 1, horizon - 1)
-        alone = (power[h], own_tail[h], least[h], held[h])
-        _floors(tables, models, levels, service_as, forbidden, mean[h], risk, off_air, alone, floor)
-        best = _price_on_air(levels, service_as, own_tail[soon], late, floor, cost[h])
+        floors(
+            tables, models, levels, service_as, forbidden, mean[h], risk, off_air, slope, nothing, alone[h], floor
+        )  # fmt: skip
+        best = _price_on_air(levels, service_as, alone[soon, TAIL], late, floor, cost[h])
         _lowest(floor, stands, following, lowest)
         for _ in range(len(stands)):  # the most promising service first: it prunes most
             c = int(lowest.argmin())
@@ -234,7 +256,17 @@ def price_horizon(  # type: ignore[no-untyped-def]
                     tail[at, now] = off_air * max(risked, TINY)
             served = on_air[h, now] + tail[h, now]
             best = _price_asleep(
-                tables, levels, now, following, floor, power[h], served, late, tail[soon, now], best, cost[h]
+                tables,
+                levels,
+                now,
+                following,
+                floor,
+                alone[h, POWER],
+                served,
+                late,
+                tail[soon, now],
+                best,
+                cost[h],
             )
     return cost
 

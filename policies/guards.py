@@ -63,6 +63,7 @@ class Guards:
         partner = self._anywhere_in_group(held) & ~held & deeper
         wanted[partner], reason[partner] = level[partner], Reason.GUARD_BUDGET
         wake(self._uncovered(wanted), Reason.GUARD_UNCOVERED)
+        wake(self._network.legs_above(wanted, self._asleep), Reason.GUARD_ANCHOR)
         self._changes += (wanted != level) & (np.maximum(wanted, level) > SYMBOL)
         return Decision(wanted, reason, decision.risk)
 

@@ -18,6 +18,7 @@ from hw.tables import draw, limit_throughput, user_throughput
 from hw.world import SYMBOL
 
 ENERGY, UNSERVED, BELOW, N_SUMS = 0, 1, 2, 3  # behind them unserved and below for each wake-up time
+FORBIDDEN = 1e30  # energy of a joint state that is not allowed
 NO_WAKE = 1 << 40  # samples; longer than any wake-up
 
 
@@ -150,6 +151,14 @@ def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, cl
                     out[q, s, column] += shared[as_state, q, column]
 
 
+@njit(cache=True)
+def forbid(table, forbidden):  # type: ignore[no-untyped-def]
+    """Make forbidden states too dear for any plan. ``table`` (ticks, S, columns)"""
+    for s in range(len(forbidden)):
+        if forbidden[s]:
+            table[:, s, ENERGY] = FORBIDDEN
+
+
 @njit(parallel=True, cache=True)
 def price_states(tables, groups, states, path, ul_per_dl, clock, wakes, ticks, out):  # type: ignore[no-untyped-def]
     """Fill ``out``; group g, tick q, state s is row ``state_start[g] * ticks + q * n_states[g] + s``."""
@@ -170,3 +179,4 @@ def price_states(tables, groups, states, path, ul_per_dl, clock, wakes, ticks, o
             wakes,
             table,
         )
+        forbid(table, states.forbidden[states.state_start[g] : states.state_start[g] + count])

@@ -7,6 +7,7 @@ the same group. Most groups are single cells.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,17 @@ from policies.cutting import cut_groups, tie_strength
 MAX_JOINT_STATES = 2048  # a group with more joint levels is cut into parts
 
 
+class Beyond(NamedTuple):
+    """Ties between cells of different parts of a group that was cut. e ties."""
+
+    source: NDArray[np.int32]  # (e,) cell that may sleep
+    candidate: NDArray[np.int32]  # (e,) cell that could carry its traffic, were it not of another part
+    overlap: NDArray[np.float32]  # (e,) share of the traffic that it reaches [ratio]
+
+
+NOTHING_BEYOND = Beyond(np.zeros(0, np.int32), np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """Cells and groups. n cells, L levels of the world."""
@@ -28,7 +40,7 @@ class Network:
     allowed: NDArray[np.bool_]  # (n, L) levels that the cell may use
     is_capacity: NDArray[np.bool_]  # (n,)
     anchor: NDArray[np.int32]  # (n,) LTE cell under which a 5G leg is served, -1 none
-    cut: NDArray[np.bool_]  # (n,) cells that may sleep and have candidates beyond their group
+    beyond: Beyond  # candidates that cells which may sleep lost to a cut
     too_large: tuple[int, ...] = ()  # sizes of groups that were cut into parts
 
     @property
@@ -51,6 +63,17 @@ class Network:
         """Cells that form a group of their own."""
         alone = np.diff(self.groups.group_start) == 1
         return np.asarray(self.groups.member[self.groups.group_start[:-1][alone]])
+
+    def legs_above(self, level: NDArray[np.uint8], asleep: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """True for anchors off air that would rest deeper than a cell they anchor. (n,)
+
+        A leg that wakes finds its anchor on air, as a level is never slower to wake than a deeper one.
+        """
+        legs = np.flatnonzero(self.anchor >= 0)
+        anchors = self.anchor[legs]
+        found = np.zeros(self.n_cells, np.bool_)
+        found[anchors[asleep[level[anchors]] & (level[legs] < level[anchors])]] = True
+        return found
 
 
 def build_network(
@@ -91,7 +114,8 @@ def build_network(
     allowed &= ~world.asleep[None, :] | may_sleep[:, None]
     # candidates and anchors only couple cells where somebody may sleep
     coupled = np.asarray(allowed[:, world.asleep].any(1))
-    cut = coupled & (np.bincount(source[~keep], minlength=n) > 0)
+    lost = ~keep & coupled[source]
+    beyond = Beyond(source[lost].astype(np.int32), candidate[lost], reached[lost])
     keep &= coupled[source]
     legs = legs[coupled[anchors[legs]]]
     label = _groups(n, np.concatenate([source[keep], legs]), np.concatenate([candidate[keep], anchors[legs]]))
@@ -106,7 +130,7 @@ def build_network(
         member=member,
         overlap=np.ascontiguousarray(reached[keep], np.float32),
     )
-    return Network(groups, allowed, may_sleep, anchors, cut, sizes)
+    return Network(groups, allowed, may_sleep, anchors, beyond, sizes)
 
 
 def _beside_legs(may_sleep: NDArray[np.bool_], anchor: NDArray[np.int32]) -> NDArray[np.bool_]:

@@ -30,6 +30,7 @@ class Reason(IntEnum):
     GUARD_LEVEL = 12
     GUARD_OVERLOAD = 13
     GUARD_UNCOVERED = 14
+    GUARD_ANCHOR = 40
 
 
 REASON_WORDS = {
@@ -48,6 +49,7 @@ REASON_WORDS = {
     Reason.GUARD_LEVEL: "guard: level not allowed for this cell",
     Reason.GUARD_OVERLOAD: "guard: a cell of the group ran at its limit, so awake",
     Reason.GUARD_UNCOVERED: "guard: no candidate cell on air to carry its traffic, so awake",
+    Reason.GUARD_ANCHOR: "guard: anchor of a 5G cell that rests less deep, so awake",
 }
 
 

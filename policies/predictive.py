@@ -18,6 +18,7 @@ from hw.tables import Tables, draw
 from hw.world import SYMBOL
 from policies.bounds import CutGap
 from policies.coupled import plan_groups, reason_of
+from policies.coupled_price import least_slope
 from policies.expected import Prices, tail_traffic, target_load, watched_price
 from policies.forecast import Forecast
 from policies.joint import joint_states
@@ -57,7 +58,8 @@ class PredictivePlanner:
         self._ticks_seen = np.zeros(network.n_cells)
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
-        self.gap = CutGap(network, tables)
+        self._slope = least_slope(tables)
+        self.gap, self.planned = CutGap(network, tables), 0.0  # price of the last plan of coupled cells
         self._single, self._coupled = np.flatnonzero(sizes == 1), np.flatnonzero(sizes > 1)
 
     def plan(self, view: View) -> Decision:
@@ -82,7 +84,7 @@ class PredictivePlanner:
         ready = days >= s.off_air_after_h / 24
         price = Prices(
             power=idle_power,
-            risk=risk * idle_power,
+            risk=risk * idle_power * self._tables.size[self._model],
             change=s.change_price,
             off_air=s.off_air_caution,
             surge_probability=s.surge_probability,
@@ -94,8 +96,11 @@ class PredictivePlanner:
         fixed = (self._tables, self._limit, self._network.groups, self._states, self._samples_per_tick)
         _plan_singles(*fixed, self._single, *belief, price, view.level, level, reason)
         if len(self._coupled):
-            planned = np.zeros(len(self._coupled))
-            plan_groups(*fixed, self._coupled, *belief, price, view.level, level, reason, planned)
+            planned = np.zeros(len(self._coupled))  # [power_unit x ticks]
+            plan_groups(
+                *fixed, self._coupled, *belief, price, self._slope, view.level, level, reason, planned
+            )
+            self.planned = float(planned.sum())
             if len(self.gap.parts):
                 of_parts = float(planned[np.isin(self._coupled, self.gap.parts)].sum())
                 self.gap.add(fixed, belief, price, view.level, of_parts)

@@ -13,7 +13,7 @@ from numba import njit, prange
 from hw.sharing import local_candidates, share_out
 from hw.tables import draw, limit_throughput, user_throughput
 from hw.world import SYMBOL
-from policies.hindsight import BELOW, ENERGY, UNSERVED, shared_service, wake_clock_of
+from policies.hindsight import BELOW, ENERGY, UNSERVED, forbid, shared_service, wake_clock_of
 
 
 @njit(cache=True)
@@ -153,6 +153,7 @@ def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices,
     for g in prange(len(states.n_states)):
         members, models, matrix, levels, service_as, shape = _parts(groups, states, g)
         first, count = states.state_start[g] * ticks, len(service_as)
+        table = out[first : first + count * ticks].reshape(ticks, count, out.shape[1])
         _group(
             tables,
             models,
@@ -166,9 +167,10 @@ def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices,
             wakes,
             prices,
             np.zeros(0, np.uint16),
-            out[first : first + count * ticks].reshape(ticks, count, out.shape[1]),
+            table,
             np.zeros((0, 0), np.bool_),
         )
+        forbid(table, states.forbidden[states.state_start[g] : states.state_start[g] + count])
 
 
 @njit(parallel=True, cache=True)

@@ -52,6 +52,10 @@ class Planned:
     expected: NDArray[np.float32] | None = None  # (n, T) median forecast of the tick
     upper: NDArray[np.float32] | None = None  # (n, T)
     model_cell_ticks: int = 0  # in which a model said how the load moves
+    cut: tuple[float, float] = (
+        0.0,
+        0.0,
+    )  # price of the plans of cut groups, and what they cannot be better than
 
 
 def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = False) -> Planner:

@@ -29,6 +29,7 @@ from controller.replay.stage import Progress, Stage, Task, quiet
 from hw.plant import Figures
 from hw.tables import Tables
 from policies.policy import Allowance
+from policies.predictive import PredictivePlanner
 from policies.surge import SurgeGuard
 
 
@@ -43,6 +44,7 @@ class PolicyRun:
     bound_gap: float | None = None
     guard: bool = False  # whether cells were woken between plans
     model_share: float = 0.0  # of the cell-ticks, those in which a model said how the load moves
+    plan_gap: float | None = None  # price of the plans of cut groups over their bound, less 1
 
 
 def why_not(name: str, task: Task) -> str | None:
@@ -58,13 +60,14 @@ def run_policy(
     ceiling = find_ceiling(stage, progress) if name == "oracle" else None
     parts: list[Figures] = []
     series: Series | None = None
-    used = 0
+    used, planned_at, bound = 0, 0.0, 0.0
     for block, scene in stage.scenes():
         if ceiling is not None:
             planned = Planned(*ceiling.plans[block])
         else:
             planned = _plan(name, stage, block, scene, keep is not None, progress)
         used += planned.model_cell_ticks
+        planned_at, bound = planned_at + planned.cut[0], bound + planned.cut[1]
         figures = scene.execute(planned.plan, awake=planned.awake, energy_per_tick=keep is not None)
         if keep is not None:
             series = add_series(series, scene, planned, figures, keep[stage.blocks[block]])
@@ -72,6 +75,7 @@ def run_policy(
     run = PolicyRun(join(parts), time.perf_counter() - began, series)
     run.guard = planned.awake is not None
     run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
+    run.plan_gap = planned_at / bound - 1 if bound > 0 else None
     if ceiling is not None:
         run.bound, run.bound_gap = ceiling.bound, run.outcome.energy / ceiling.bound - 1
     return run
@@ -113,10 +117,13 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     surge = None
     if task.guard:
         surge = SurgeGuard(scene.network, scene.tables, stage.profile, sample_s=scene.clock.sample_s)
-    return run_controller(
+    planned = run_controller(
         controller,
         scene,
         surge=surge,
         keep_forecast=keep,
         progress=lambda s: progress(name, (block + s) / n_blocks),
     )
+    if isinstance(planner, PredictivePlanner):
+        planned.cut = (planner.gap.planned, planner.gap.bound)
+    return planned

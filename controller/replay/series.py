@@ -15,6 +15,7 @@ from policies.policy import REASON_WORDS, Reason
 
 MAX_CELLS = 1000  # cells that the page can open
 N_WORST = 10
+_WORDS = {int(reason): words for reason, words in REASON_WORDS.items()}  # numbers have gaps
 
 
 def kept_cells(n_cells: int) -> NDArray[np.bool_]:
@@ -53,7 +54,7 @@ def page_data(task: Task, stage: Stage, runs: dict[str, PolicyRun], curve: list[
         tick_s=clock.tick_s,
         time_zone=clock.time_zone,
         level_names=list(task.world.world.level_names),
-        reason_names=[REASON_WORDS[reason] for reason in Reason],
+        reason_names=[_WORDS.get(number, "") for number in range(max(Reason) + 1)],
         offered=offered_mean,
         policies=policies,
         curve=curve,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hw.plant import BELOW, CHANGES, UNSERVED, execute
 from hw.sharing import Groups
 from hw.world import SYMBOL
-from policies.network import Network
+from policies.network import NOTHING_BEYOND, Network
 from policies.price_tables import PriceTables, wake_times
 from tests.hw.random_cells import N_LEVELS, Case
 
@@ -65,7 +65,7 @@ def network_of(groups: Groups, allowed: NDArray[np.bool_], asleep: NDArray[np.bo
         allowed,
         allowed[:, asleep].any(1),
         np.full(len(allowed), -1, np.int32),
-        np.zeros(len(allowed), np.bool_),
+        NOTHING_BEYOND,
     )
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hw.sharing import Groups
 from policies.joint import States, hamming, joint_states, relax_changes
-from policies.network import Network
+from policies.network import NOTHING_BEYOND, Network
 
 ASLEEP = np.array([False, False, False, True, True])
 
@@ -28,7 +28,7 @@ def states_of(allowed: NDArray[np.bool_], sizes: list[int]) -> States:
         np.zeros(0, np.float32),
     )
     return joint_states(
-        Network(groups, allowed, allowed[:, ASLEEP].any(1), np.full(n, -1, np.int32), np.zeros(n, np.bool_)),
+        Network(groups, allowed, allowed[:, ASLEEP].any(1), np.full(n, -1, np.int32), NOTHING_BEYOND),
         ASLEEP,
     )
 

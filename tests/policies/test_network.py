@@ -125,7 +125,7 @@ def test_a_group_too_large_to_plan_is_cut(small_network: BuildNetwork, n_capacit
     together = [[0, 1, 2, 3]] if fits else [[0, 1, 2, coverage], [3]]
     assert groups_of(network) == [*together, [coverage + 1], [n - 2, n - 1]]
     assert network.allowed[:n_capacity, 5:].all(1).tolist() == [True, True, True, False][:n_capacity]
-    assert not network.cut.any()  # a cell that lost all its candidates never sleeps
+    assert not len(network.beyond.source)  # a cell that lost all its candidates never sleeps
     assert network.allowed[:, :5].all()
     assert network.allowed[n - 2, 5:].all()
 
