@@ -81,7 +81,7 @@ class Night:
 
     needs_forecast, level = False, SYMBOL
 
-    def plan(self, view: View) -> Decision:  # noqa: ARG002
+    def plan(self, view: View) -> Decision:
         return Decision(np.array([SYMBOL, self.level], np.uint8), np.zeros(2, np.uint8))
 
 
