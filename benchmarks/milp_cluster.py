@@ -10,6 +10,7 @@ from scipy.sparse import csr_array, lil_array
 from benchmarks.clusters import PROFILE, SPT, Clusters, belief, make_clusters
 from hw.sharing import local_candidates
 from hw.world import SYMBOL
+from policies.coupled import expected_loads
 from policies.coupled_price import least_slope, price_horizon
 from policies.expected import target_load
 from policies.forecast import Forecast
@@ -26,7 +27,9 @@ def priced_states(
     states = joint_states(network, tables.asleep)
     idle_power = tables.power[network.groups.model, SYMBOL, 0].astype(np.float64)
     risk = settings.risk_price * (1 + settings.caution) * idle_power * tables.size[network.groups.model]
-    mean = np.exp(forecast.log_median + 0.5 * forecast.log_sd**2).T
+    members = np.arange(network.n_cells)
+    open_sd = np.zeros(network.n_cells)  # no guard loop
+    mean, about = expected_loads(forecast.log_median, forecast.log_sd, open_sd, members)
     cost = price_horizon(
         tables,
         target_load(tables),
@@ -34,8 +37,8 @@ def priced_states(
         local_candidates(network.groups.member, network.groups),
         (states.levels, states.service_as, states.forbidden),
         SPT,
-        np.ascontiguousarray(np.minimum(mean, 1), np.float32),
-        np.ascontiguousarray(forecast.log_sd.T),
+        mean,
+        about,
         risk,
         (settings.surge_probability, settings.surge_load),
         settings.off_air_caution,

@@ -13,7 +13,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from hw.tables import Tables
-from policies.coupled import cheapest_first
+from policies.coupled import cheapest_first, expected_loads
 from policies.coupled_price import floors, least_slope, price_alone
 from policies.joint import state_of
 from policies.network import Network
@@ -70,14 +70,13 @@ def bound_parts(  # type: ignore[no-untyped-def]
         levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
         own = slice(states.state_start[g], states.state_start[g] + count)
         cells = slice(states.cell_start[g], states.cell_start[g] + n)
-        spread = np.ascontiguousarray(log_sd[members].T)
-        mean = np.minimum(np.exp(log_median[members].T + 0.5 * spread * spread), 1.0).astype(np.float32)
+        mean, belief = expected_loads(log_median, log_sd, price.open_sd, members)
         off_air = price.off_air if price.ready[members].all() else np.inf
         surge = (price.surge_probability, price.surge_load)
         risk = price.risk[members]
         cost, alone = np.empty((len(mean), count)), np.empty((6, n, len(tables.asleep)))
         for h in range(len(mean)):
-            price_alone(tables, limit, groups.model[members], mean[h], spread[h], risk, surge, off_air, alone)
+            price_alone(tables, limit, groups.model[members], mean[h], belief[h], risk, surge, off_air, alone)
             floors(
                 tables,
                 groups.model[members],

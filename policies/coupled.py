@@ -44,6 +44,19 @@ def cheapest_first(cost, levels, shape, change, now):  # type: ignore[no-untyped
     return best, best_free, least
 
 
+@njit(cache=True)
+def expected_loads(log_median, log_sd, open_sd, members):  # type: ignore[no-untyped-def]
+    """Mean load (H, members), and log median, log standard deviation and ``open_sd`` (H, 3, members)."""
+    belief = np.empty((log_sd.shape[1], 3, len(members)))
+    mean = np.empty((log_sd.shape[1], len(members)), np.float32)
+    for k in range(len(members)):
+        for h in range(len(mean)):
+            middle, spread = log_median[members[k], h], log_sd[members[k], h]
+            belief[h, 0, k], belief[h, 1, k], belief[h, 2, k] = middle, spread, open_sd[members[k]]
+            mean[h, k] = min(np.exp(middle + 0.5 * spread * spread), 1.0)
+    return mean, belief
+
+
 @njit(parallel=True, cache=True)
 def plan_groups(  # type: ignore[no-untyped-def]
     tables,
@@ -75,8 +88,7 @@ def plan_groups(  # type: ignore[no-untyped-def]
         levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
         own = slice(states.state_start[g], states.state_start[g] + count)
         cells = slice(states.cell_start[g], states.cell_start[g] + n)
-        spread = np.ascontiguousarray(log_sd[members].T)
-        mean = np.minimum(np.exp(log_median[members].T + 0.5 * spread * spread), 1.0).astype(np.float32)
+        mean, belief = expected_loads(log_median, log_sd, price.open_sd, members)
         change = price.change * price.power[members].mean()
         cost = price_horizon(
             tables,
@@ -86,7 +98,7 @@ def plan_groups(  # type: ignore[no-untyped-def]
             (levels, states.service_as[own], states.forbidden[own]),
             spt,
             mean,
-            spread,
+            belief,
             price.risk[members],
             (price.surge_probability, price.surge_load),
             price.off_air if price.ready[members].all() else np.inf,

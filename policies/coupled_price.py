@@ -15,7 +15,7 @@ from numba import njit
 from hw.sharing import share_out
 from hw.tables import Tables, draw
 from hw.world import LOAD_BINS, SYMBOL
-from policies.expected import tail_traffic
+from policies.expected import tail_traffic, watched_price
 
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
 TINY = 1e-30  # risk that a factor of infinity still forbids
@@ -40,8 +40,11 @@ def _reach(tables, limit, model, level):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def price_alone(tables, limit, models, mean, log_sd, risk, surge, off_air, alone):  # type: ignore[no-untyped-def]
+def price_alone(tables, limit, models, mean, belief, risk, surge, off_air, alone):  # type: ignore[no-untyped-def]
     """Each cell at each level, from its own traffic, into the planes of ``alone`` (6, members, L).
+
+    ``belief`` (3, members) is the log median, the log standard deviation, and what of the latter the guard loop does
+    not foresee, 0 without it: a level that it can leave at once is priced as of a cell of its own.
 
     Expected POWER and priced risk TAIL while all are on air. While others are off air: what the cell costs at LEAST;
     the load that it can be QUIET at, without a surge reaching its limit, and what it costs beyond that (STIRRED); the
@@ -61,7 +64,12 @@ def price_alone(tables, limit, models, mean, log_sd, risk, surge, off_air, alone
             alone[QUIET, k, level] = max(mean[k], reach - surge[1])
             alone[STIRRED, k, level] = off_air * risk[k] * surge[0] * max(reach, mean[k] + surge[1])
             if level > SYMBOL:
-                alone[TAIL, k, level] = risk[k] * tail_traffic(mean[k], log_sd[k], reach)
+                if belief[2, k] > 0 and tables.wake_samples[level] == 0:
+                    alone[POWER, k, level] = watched_price(
+                        tables, limit, models[k], level, belief[0, k], belief[1, k], risk[k], belief[2, k]
+                    )
+                else:
+                    alone[TAIL, k, level] = risk[k] * tail_traffic(mean[k], belief[1, k], reach)
                 if mean[k] + surge[1] > reach:
                     alone[LEAST, k, level] += alone[STIRRED, k, level]
                     alone[STIRRED, k, level] = 0.0
@@ -208,11 +216,12 @@ def _price_asleep(tables, levels, now, following, floor, power, served, late, ta
 
 @njit(cache=True)
 def price_horizon(  # type: ignore[no-untyped-def]
-    tables, limit, models, matrix, states, spt, mean, log_sd, risk, surge, off_air, slope, change
+    tables, limit, models, matrix, states, spt, mean, belief, risk, surge, off_air, slope, change
 ):
     """Expected power and priced risk of every joint state of a group in every tick. (H, S)
 
-    ``states`` holds its levels, ``service_as`` and ``forbidden``. A state from which going to the cheapest state of
+    ``states`` holds its levels, ``service_as`` and ``forbidden``; ``mean`` (H, members) and ``belief`` (H, 3, members)
+    say what is expected. A state from which going to the cheapest state of
     the tick and back, at ``change`` a cell, pays for sure may be infinitely dear. Waking takes time: part of the
     next tick is still served by the state that the group leaves.
     """
@@ -223,14 +232,14 @@ def price_horizon(  # type: ignore[no-untyped-def]
     alone, nothing = np.empty((horizon, 6, n, len(tables.asleep))), np.zeros(n)
     on_air, tail = np.full((horizon, n_states), np.nan), np.empty((horizon, n_states))
     scratch, own = (np.empty(n), np.empty(n), np.zeros((n, n))), np.empty(n, np.int64)
-    deviation = mean * np.sqrt(np.expm1(log_sd * log_sd))
+    deviation = mean * np.sqrt(np.expm1(belief[:, 1] * belief[:, 1]))
     following = np.empty(n_states, np.int64)
     stands = _by_service(service_as, following)
     lowest = np.empty(len(stands))
     for s in range(n_states):
         late[s] = _late(tables, levels[s * n : s * n + n], spt)
     for h in range(horizon):
-        price_alone(tables, limit, models, mean[h], log_sd[h], risk, surge, off_air, alone[h])
+        price_alone(tables, limit, models, mean[h], belief[h], risk, surge, off_air, alone[h])
     for h in range(horizon):
         soon = min(h + 1, horizon - 1)
         floors(

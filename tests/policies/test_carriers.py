@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from itertools import product
+from typing import Any
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from benchmarks.clusters import belief, make_clusters
 from benchmarks.milp_cluster import cheapest, priced_states
 from hw.sharing import local_candidates, share_out
+from hw.tables import Tables
 from hw.world import SYMBOL
+from policies.expected import target_load, watched_price
+from policies.forecast import Forecast
+from policies.policy import Allowance, View
+from policies.predictive import PredictivePlanner
+from policies.profile import Profile
 
 COVERAGE, MID, LARGE = 0, 1, 2
 DORMANT = 7
@@ -91,3 +102,45 @@ def test_parts_of_a_cut_group_are_those_that_share_their_candidates() -> None:
     assert [p.tolist() for p in parts] == [[3 * k, 3 * k + 1, 3 * k + 2] for k in range(5)]
     assert network.beyond.source.tolist() == [1, 2, 4, 5, 7, 8, 10, 11]
     assert network.is_capacity.tolist() == [False, True, True] * 5
+
+
+def cheapest_alone(
+    tables: Tables, levels: list[int], now: int, log_median: Any, log_sd: Any, prices: Any
+) -> float:
+    """Price of the best plan of a cell of its own that the guard loop watches, by trying all plans."""
+    risk, change = prices
+    limit = target_load(tables)
+    price = [
+        [watched_price(tables, limit, 0, lv, m, sd, risk, log_sd[0]) for lv in levels]
+        for m, sd in zip(log_median, log_sd, strict=True)
+    ]
+    return min(
+        sum(price[h][lv] for h, lv in enumerate(plan))
+        + change
+        * sum(levels[a] != b for a, b in zip(plan, [now, *(levels[lv] for lv in plan)], strict=False))
+        for plan in product(range(len(levels)), repeat=len(log_median))
+    )
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_while_all_are_on_air_a_watched_group_is_planned_as_its_cells_alone(
+    small_network: Any, tables: Tables, profile: Profile, seed: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    log_median = rng.normal(np.log(0.2), 1, (3, 3)).clip(-8, -0.05)
+    forecast = Forecast(log_median, rng.uniform(0.05, 0.6, (3, 3)), np.ones(3, bool))
+    level = rng.integers(1, 5, 3).astype(np.uint8)
+    unknown = np.full((3, 15), np.nan, np.float32)
+    view = View(0, 900, level, np.zeros(3, np.int64), unknown, forecast, Allowance(np.inf, 0.01))
+    settled = profile.predictive.model_copy(update={"caution": 0.0})
+    network = small_network(3, {1: (0, 2), 2: (0, 1)})  # measured for too short a time to leave the air
+    planner = PredictivePlanner(network, tables, settled, samples_per_tick=15, watched=True)
+    planner.plan(view)
+    idle = float(tables.power[0, SYMBOL, 0])
+    prices = settled.risk_price * idle, settled.change_price * idle
+    alone = sum(
+        cheapest_alone(tables, [1, 2, 3, 4], int(level[k]), log_median[k], forecast.log_sd[k], prices)
+        for k in range(3)
+    )
+    assert planner.planned == pytest.approx(alone, rel=1e-9)
