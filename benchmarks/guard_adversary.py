@@ -59,6 +59,7 @@ def make_patch(world: World, n_cells: int, rng: np.random.Generator) -> Patch:
     site = np.sort(rng.integers(0, max(1, n_cells // 5), n_cells))
     site = np.unique(site, return_inverse=True)[1].astype(np.int32)
     candidates: list[list[int]] = [[] for _ in range(n_cells)]
+    anchor = np.full(n_cells, -1, np.int32)
     at = 0
     while at < n_cells:
         size = min(int(rng.integers(1, 5)), n_cells - at)
@@ -69,11 +70,13 @@ def make_patch(world: World, n_cells: int, rng: np.random.Generator) -> Patch:
             )
         if size > 1 and rng.random() < 0.3:  # cells that cover each other, nobody below them
             candidates[at] = [at + 1]
+        if size > 2 and rng.random() < 0.4:  # a 5G leg and the LTE cell under which it is served
+            anchor[at + 1] = at + 2
         at += size
     start = np.concatenate([[0], np.cumsum([len(c) for c in candidates])]).astype(np.int32)
     flat = np.array([c for own in candidates for c in own], np.int32)
     capacity = np.diff(start) > 0
-    network = build_network(world, np.zeros(n_cells, np.int32), capacity, start, flat)
+    network = build_network(world, np.zeros(n_cells, np.int32), capacity, start, flat, anchor=anchor)
     allowed = network.allowed.copy()
     allowed[rng.random(n_cells) < 0.2, rng.integers(SYMBOL + 1, allowed.shape[1])] = False  # smaller radios
     return Patch(replace(network, allowed=allowed), world.asleep, site)

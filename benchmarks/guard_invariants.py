@@ -154,6 +154,9 @@ class Watcher:
         covered = np.isin(np.arange(len(result)), source[carries[candidate]])
         self._count("uncovered", ~on_air & ~covered)
         self._count("coverage", ~on_air & ~self.network.is_capacity)
+        legs = np.flatnonzero(self.network.anchor >= 0)
+        anchors = self.network.anchor[legs]
+        self._count("anchor", ~on_air[anchors] & (result[legs] < result[anchors]))
 
     def _after(
         self,
@@ -184,4 +187,4 @@ class Watcher:
         return alarm
 
 
-FLOOR_REASONS = (Reason.GUARD_FLOOR, Reason.GUARD_UNCOVERED)
+FLOOR_REASONS = (Reason.GUARD_FLOOR, Reason.GUARD_UNCOVERED, Reason.GUARD_ANCHOR)

@@ -49,7 +49,12 @@ def groups_of(n: int) -> Groups:
     """``n`` cells, each a group of its own."""
     number = np.arange(n + 1, dtype=np.int32)
     return Groups(
-        np.zeros(n, np.int32), np.zeros(n + 1, np.int32), np.zeros(0, np.int32), number, number[:-1]
+        np.zeros(n, np.int32),
+        np.zeros(n + 1, np.int32),
+        np.zeros(0, np.int32),
+        number,
+        number[:-1],
+        np.zeros(0, np.float32),
     )
 
 

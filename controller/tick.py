@@ -56,6 +56,9 @@ class Commands:
     risk: NDArray[np.float64] | None = None  # price of missed traffic, for the guard loop [power_unit]
     alarm: NDArray[np.bool_] | None = None  # cells that are locked awake for flapping from now on
     counterfactual: Counterfactual | None = None  # where the controller was asked for it
+    before: NDArray[np.uint8] | None = (
+        None  # (n,) level so far; policies/presteps.py says how to go from there
+    )
 
 
 class Controller:
@@ -116,11 +119,13 @@ class Controller:
         self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
         waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
         self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
-        self._level = decision.level
+        before, self._level = self._level, decision.level
         weighed = None
         if self.counterfactuals is not None:
             weighed = self.counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
-        return Commands(decision.level, decision.reason, forecast, decision.risk, decision.alarm, weighed)
+        return Commands(
+            decision.level, decision.reason, forecast, decision.risk, decision.alarm, weighed, before
+        )
 
     def _existing(self, observation: Observation) -> Observation:
         """The observation without cells at a level that does not exist: nothing is known of those."""
@@ -183,7 +188,7 @@ class Controller:
             off[asleep] &= ~self._on_air(observation)[asleep]
         if off.any():
             weight = np.ones(n) if self._forecaster is None else self._forecaster.weight()
-            split_groups(self._network.groups, self._network.coupled, off, weight, offered)
+            split_groups(self._network.groups, self._network.coupled, self._tables.size, off, weight, offered)
         self._wake_left = np.maximum(self._wake_left - samples, 0)
         return offered
 
@@ -200,19 +205,20 @@ class Controller:
 
 
 @njit(cache=True)
-def split_groups(groups, coupled, off, weight, offered):  # type: ignore[no-untyped-def]
+def split_groups(groups, coupled, sizes, off, weight, offered):  # type: ignore[no-untyped-def]
     """Share what a group carried while cells were off air among all its cells, in place.
 
-    ``off`` (n, samples) where a cell is off air; ``weight`` (n,) proportions.
+    ``off`` (n, samples) where a cell is off air; ``weight`` (n,) proportions of the loads; ``sizes`` of the models.
     """
     for g in coupled:
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        whole = weight[members].sum()
+        size = sizes[groups.model[members]]
+        whole = (weight[members] * size).sum()
         for t in range(offered.shape[1]):
             if not off[members, t].any():
                 continue
             total = 0.0
-            for i in members:
-                total += offered[i, t]
+            for k in range(len(members)):
+                total += offered[members[k], t] * size[k]
             for i in members:
                 offered[i, t] = total * weight[i] / whole

@@ -16,7 +16,7 @@ from controller.strict_yaml import load_yaml
 from controller.symbols.catalogue import load_frame, load_symbol_model
 from hw.calibration import Calibration, make_world
 from hw.compiling import compile_world
-from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec, WorldSpec
+from hw.spec import EvaluationSpec, World3gppSpec, WorldSpec
 from hw.symbols.levers import Lever, LeverSpec
 from hw.symbols.worlds import frame_name, pull_levers
 from hw.world import World
@@ -28,8 +28,8 @@ DEFAULT_WORLD = "3gpp-cat1-set1"
 PEAK_SIGMAS = 3.0  # of the traffic inside a step: what a level seen at a step mean is taken to have carried
 
 
-class _WorldFile(RootModel[World3gppSpec | WorldEarthSpec]):
-    root: World3gppSpec | WorldEarthSpec = Field(discriminator="model")
+class _WorldFile(RootModel[WorldSpec]):
+    root: WorldSpec = Field(discriminator="model")
 
 
 @dataclass(frozen=True, slots=True)

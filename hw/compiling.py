@@ -10,17 +10,19 @@ import numpy as np
 from hw.earth import EarthRadio, mean_power_w
 from hw.errors import WorldError
 from hw.radio import Radio, channel_rate_ratio, mean_power, ul_power
-from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec, WorldSpec
-from hw.world import LOAD_BINS, RF_CHANNEL, World
+from hw.spec import EvaluationSpec, World3gppSpec, WorldEarthSpec, WorldProductsSpec, WorldSpec
+from hw.world import LOAD_BINS, RF_CHANNEL, SYMBOL, World, depth
 
 LOAD = np.arange(LOAD_BINS + 1) / LOAD_BINS
 
 
 def compile_world(spec: WorldSpec, evaluation: EvaluationSpec) -> World:
-    """The world of ``spec``, with one model that serves every cell.
+    """The world of ``spec``, with one model that serves every cell, or one of each product.
 
     Raises WorldError where a TxRU ladder does not fall from the radio's own number.
     """
+    if isinstance(spec, WorldProductsSpec):
+        return _join_products(spec, evaluation)
     reference = spec.radio.txru if isinstance(spec, World3gppSpec) else spec.radio.n_trx
     ladder = (reference, *spec.txru_ladder)
     if any(deep >= shallow for shallow, deep in pairwise(ladder)):
@@ -55,6 +57,56 @@ def compile_world(spec: WorldSpec, evaluation: EvaluationSpec) -> World:
         watt_per_unit=watt,
         parameters=_echo(spec, evaluation),
     )
+
+
+def _join_products(spec: WorldProductsSpec, evaluation: EvaluationSpec) -> World:
+    """One model of each product; a level is there for all and used by the models that have it."""
+    alone = [
+        compile_world(
+            World3gppSpec.model_validate(
+                {
+                    "schema": spec.schema_name,
+                    "name": f"{spec.name}: {name}",
+                    "model": "3gpp",
+                    "radio": product.radio,
+                    "full_rate_mbit_s": product.full_rate_mbit_s,
+                    "txru_ladder": product.txru_ladder,
+                }
+            ),
+            evaluation,
+        )
+        for name, product in spec.products.items()
+    ]
+    names = tuple(sorted({name for world in alone for name in world.level_names}, key=depth))
+    # a level that a model lacks is never used; its row repeats symbol shutdown
+    at = np.array([[w.level_names.index(n) if n in w.level_names else SYMBOL for n in names] for w in alone])
+    has = np.array([[n in w.level_names for n in names] for w in alone])
+    first = has.argmax(0)
+    levels = [(alone[m], at[m, i]) for i, m in enumerate(first)]
+    largest = max(w.full_rate_mbit_s for w in alone)
+    return World(
+        name=spec.name,
+        level_names=names,
+        asleep=np.array([world.asleep[level] for world, level in levels]),
+        rate_ratio=_stack([w.rate_ratio for w in alone], at),
+        capacity_ratio=_stack([w.capacity_ratio for w in alone], at),
+        power=_stack([w.power for w in alone], at),
+        ul_power=_stack([w.ul_power for w in alone], at),
+        wake_s=np.array([world.wake_s[level] for world, level in levels], np.float32),
+        wake_energy=_stack([w.wake_energy for w in alone], at),
+        has_level=has,
+        full_rate_mbit_s=largest,
+        ul_per_dl=evaluation.ul_per_dl,
+        model_of_product={name: m for m, name in enumerate(spec.products)},
+        power_unit=alone[0].power_unit,
+        parameters=_echo(spec, evaluation) | {"full_rate_mbit_s": largest},
+        size=tuple(w.full_rate_mbit_s / largest for w in alone),
+    )
+
+
+def _stack(of_model: list[np.ndarray], at: np.ndarray) -> np.ndarray:
+    """Rows ``at`` (M, L) of arrays of one model each, as one contiguous array."""
+    return np.ascontiguousarray([array[0, rows] for array, rows in zip(of_model, at, strict=True)])
 
 
 def _rate(txru_share: float, evaluation: EvaluationSpec) -> float:

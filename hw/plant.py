@@ -24,7 +24,7 @@ OFFERED, UNSERVED, BELOW, LOST, CHANGES, WAKES, N_COLUMNS = 0, 1, 2, 3, 4, 5, 6
 
 @dataclass(frozen=True, slots=True)
 class Figures:
-    """What a plan did. n cells, D days, L levels; traffic in full-rate samples, energy in unit x samples."""
+    """What a plan did. n cells, D days, L levels; traffic in full-rate samples of the world."""
 
     table: NDArray[np.float64]  # (n, D, N_COLUMNS + 2 L)
     latency: NDArray[np.float32]  # (n, LATENCY_BINS) traffic by added latency
@@ -87,6 +87,10 @@ def execute(
     together = np.flatnonzero(sizes > 1)
     if len(together):
         _execute_groups(tables, groups, together, path, ul_per_dl, plan, clock, table, latency, energy_tick)
+    if (tables.size != 1).any():  # booked in full-rate samples of each cell
+        size = tables.size[groups.model]
+        table[:, :, : LOST + 1] *= size[:, None, None]
+        latency *= size[:, None].astype(np.float32)
     return Figures(table, latency, energy_tick, n_levels)
 
 
@@ -110,11 +114,11 @@ def count_changes(path, plan, awake, samples_per_tick, samples_per_day, table): 
 
 
 @njit(inline="always")
-def _account(tables, row, latency, throughput, own_offered, traffic):  # type: ignore[no-untyped-def]
+def _account(tables, model, row, latency, throughput, own_offered, traffic):  # type: ignore[no-untyped-def]
     """Book traffic of a cell that was offered ``own_offered`` and got ``throughput``."""
-    if throughput < limit_throughput(tables, own_offered):
+    if throughput < limit_throughput(tables, model, own_offered):
         row[BELOW] += traffic
-    lost_share, at = slowdown(tables, throughput, tables.full_rate * (1 - own_offered))
+    lost_share, at = slowdown(tables, throughput, tables.full_rate * tables.size[model] * (1 - own_offered))
     row[LOST] += traffic * lost_share
     latency[np.uint32(at)] += traffic
 
@@ -124,7 +128,7 @@ def _book_own(tables, model, level, load, offered, row, latency):  # type: ignor
     """Book the service of what a cell on air was offered itself."""
     row[UNSERVED] += max(offered - tables.capacity[model, level], np.float32(0))
     throughput = user_throughput(tables, model, level, load, offered)
-    _account(tables, row, latency, throughput, offered, offered)
+    _account(tables, model, row, latency, throughput, offered, offered)
 
 
 @njit(inline="always")
@@ -199,15 +203,17 @@ def _book_service(tables, models, offered, service_level, load, placed, k, row, 
     if not tables.asleep[level]:
         _book_own(tables, models[k], level, load[k], offered[k], row, latency)
         return
-    left = np.float64(offered[k])
+    left, model = np.float64(offered[k]), models[k]
     for c in range(len(offered)):
         if placed[k, c] > 0:
-            throughput = tables.full_rate * (tables.rate[models[c], service_level[c]] - load[c])
-            _account(tables, row, latency, throughput, offered[k], placed[k, c])
-            left -= placed[k, c]
+            free = tables.rate[models[c], service_level[c]] - load[c]
+            handed = placed[k, c] / tables.size[model]
+            throughput = tables.full_rate * tables.size[models[c]] * free
+            _account(tables, model, row, latency, throughput, offered[k], handed)
+            left -= handed
     if left > 1e-9:
         row[UNSERVED] += left
-        _account(tables, row, latency, 0.0, offered[k], left)
+        _account(tables, model, row, latency, 0.0, offered[k], left)
 
 
 @njit(cache=True)
@@ -260,7 +266,7 @@ def _group(tables, models, matrix, members, path, ul_per_dl, plan, clock, table,
 def _execute_groups(tables, groups, together, path, ul_per_dl, plan, clock, table, latency, energy_tick):  # type: ignore[no-untyped-def]
     for g in prange(len(together)):
         members = groups.member[groups.group_start[together[g]] : groups.group_start[together[g] + 1]]
-        matrix = local_candidates(members, groups.candidate_start, groups.candidate)
+        matrix = local_candidates(members, groups)
         _group(
             tables,
             groups.model[members],

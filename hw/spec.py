@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
+TxruLadder = tuple[Annotated[int, Field(gt=0)], ...]
 
 
 class Spec(BaseModel):
@@ -129,23 +130,58 @@ class _WorldSpec(Spec):
     # "schema" would shadow a method of pydantic's BaseModel, hence the alias
     schema_name: Annotated[Literal["quietcell.world/1"], Field(alias="schema")]
     name: Annotated[str, Field(min_length=1)]
-    full_rate_mbit_s: Positive
-    txru_ladder: tuple[Annotated[int, Field(gt=0)], ...]
     evaluation: EvaluationSpec | None = None  # in place of hw/catalogue/evaluation.yaml
 
 
-class World3gppSpec(_WorldSpec):
+class _OneRadioSpec(_WorldSpec):
+    full_rate_mbit_s: Positive
+    txru_ladder: TxruLadder
+
+
+class World3gppSpec(_OneRadioSpec):
     """A world in which every cell is one 3GPP reference radio."""
 
     model: Literal["3gpp"]
     radio: Radio3gppSpec
 
 
-class WorldEarthSpec(_WorldSpec):
+class WorldEarthSpec(_OneRadioSpec):
     """A world in which every cell is one EARTH base station."""
 
     model: Literal["earth"]
     radio: EarthSpec
 
 
-WorldSpec = World3gppSpec | WorldEarthSpec
+class ProductSpec(Spec):
+    """The radio of one product and what its full cell carries."""
+
+    radio: Radio3gppSpec
+    spectral_efficiency_bit_s_hz: Positive  # of a full cell over its bandwidth, pauses for uplink included
+    txru_ladder: TxruLadder
+
+    @property
+    def full_rate_mbit_s(self) -> float:
+        """Rate of a full cell. [Mbit/s]"""
+        return self.radio.bandwidth_mhz * self.spectral_efficiency_bit_s_hz
+
+
+class WorldProductsSpec(_WorldSpec):
+    """A world in which the cells of each product are a 3GPP radio of their own, all of one category."""
+
+    model: Literal["3gpp-products"]
+    products: Annotated[dict[str, ProductSpec], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _one_category(self) -> Self:
+        transitions = {
+            (p.radio.light_sleep, p.radio.light_transition_ms, p.radio.deep_transition_ms)
+            for p in self.products.values()
+        }
+        if len(transitions) > 1:
+            raise ValueError(
+                "products must be of one category of TR 38.864: powers of different categories have different units"
+            )
+        return self
+
+
+WorldSpec = World3gppSpec | WorldEarthSpec | WorldProductsSpec

@@ -28,10 +28,11 @@ class Tables(NamedTuple):
     ]  # (M,) at ``symbol`` without traffic and levers: the unit of prices [power_unit]
     wake_samples: NDArray[np.int32]  # (L,)
     wake_energy: NDArray[np.float32]  # (M, L) [power_unit x samples]
-    full_rate: float  # [Mbit/s]
+    full_rate: float  # of a cell of size 1 [Mbit/s]
     target: float  # [Mbit/s]
     target_share: float  # of the throughput under none [ratio]
     object_mbit: float  # size behind the latency figure [Mbit]
+    size: NDArray[np.float64]  # (M,) full rate of a model over ``full_rate`` [ratio]
 
 
 def pack(
@@ -51,6 +52,7 @@ def pack(
         target=float(target_mbit_s),
         target_share=float(target_share),
         object_mbit=float(object_mbit),
+        size=world.sizes(),
     )
 
 
@@ -72,13 +74,13 @@ def user_throughput(tables: Tables, model: int, level: int, carried: float, offe
     """Throughput of a user by processor sharing, 0 where the level is overloaded. [Mbit/s]"""
     if offered > tables.capacity[model, level]:
         return 0.0
-    return tables.full_rate * (tables.rate[model, level] - carried)
+    return tables.full_rate * tables.size[model] * (tables.rate[model, level] - carried)
 
 
 @njit(inline="always")
-def limit_throughput(tables: Tables, own_offered: float) -> float:
+def limit_throughput(tables: Tables, model: int, own_offered: float) -> Any:
     """Throughput below which traffic of a cell counts as below target. [Mbit/s]"""
-    return min(tables.target, tables.target_share * tables.full_rate * (1 - own_offered))
+    return min(tables.target, tables.target_share * tables.full_rate * tables.size[model] * (1 - own_offered))
 
 
 @njit(inline="always")

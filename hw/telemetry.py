@@ -62,7 +62,7 @@ def _serve(tables, groups, offered, level, service_level, wake_left, carried):  
 def _serve_group(tables, groups, members, offered, level, service_level, wake_left, carried):  # type: ignore[no-untyped-def]
     n = len(members)
     models = groups.model[members]
-    matrix = local_candidates(members, groups.candidate_start, groups.candidate)
+    matrix = local_candidates(members, groups)
     now, load, room, placed = np.empty(n, np.float32), np.empty(n), np.empty(n), np.zeros((n, n))
     for i in members:
         service_level[i], wake_left[i] = service_begin(

@@ -55,13 +55,14 @@ class World:
     wake_s: NDArray[np.float32]  # (L,) time from command to traffic, powered as the new level [s]
     wake_energy: NDArray[np.float32]  # (M, L) extra energy of sleeping and waking once [power_unit x s]
     has_level: NDArray[np.bool_]  # (M, L) the model can use the level
-    full_rate_mbit_s: float  # rate of a full cell [Mbit/s]
+    full_rate_mbit_s: float  # rate of a full cell of size 1 [Mbit/s]
     ul_per_dl: float  # uplink load as a share of downlink load where uplink is not recorded [ratio]
     model_of_product: dict[str, int]  # product or cell_id -> model; "" is the default
     power_unit: str  # "P1" (deep sleep) in 3GPP worlds, "W", or "<unit> per h"
     watt_per_unit: float | None = None  # None where W is not known
     price_power: NDArray[np.float32] | None = None  # (M,) see ``idle_power``; None: what an idle cell draws
     parameters: dict[str, Any] = field(default_factory=dict)  # echoed as world_parameters
+    size: tuple[float, ...] = ()  # (M,) full rate of each model over ``full_rate_mbit_s``; empty: all alike
 
     def __post_init__(self) -> None:
         n_levels = len(self.level_names)
@@ -87,6 +88,10 @@ class World:
     def idle_power(self) -> NDArray[np.float32]:
         """Power of an idle cell at ``symbol`` without levers, in which planners count prices. (M,) [power_unit]"""
         return self.power[:, SYMBOL, 0].copy() if self.price_power is None else self.price_power
+
+    def sizes(self) -> NDArray[np.float64]:
+        """Full rate of each model over that of the world. (M,) [ratio]"""
+        return np.array(self.size or (1.0,) * len(self.power))
 
     def models_of(self, product: NDArray[np.str_], cell_id: NDArray[np.str_]) -> NDArray[np.int32]:
         """Model of each cell, by its own identifier, else its product, else the default. (n_cells,)

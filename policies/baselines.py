@@ -67,7 +67,7 @@ class ThresholdPlanner:
     def __init__(self, network: Network, tables: Tables, settings: ThresholdProfile) -> None:
         self._network, self._settings = network, settings
         self._rate = tables.rate[network.groups.model]
-        self._asleep = tables.asleep
+        self._asleep, self._size = tables.asleep, tables.size
         self._off = _first_asleep(network, tables.asleep)
         on_air = network.allowed & ~tables.asleep[None, :]
         n_levels = on_air.shape[1]
@@ -103,6 +103,7 @@ class ThresholdPlanner:
         """Load of each cell's candidates if they took its traffic; 1 without candidates. (n,)"""
         groups = self._network.groups
         source = np.repeat(np.arange(len(offered)), np.diff(groups.candidate_start))
-        carried = np.bincount(source, offered[groups.candidate], len(offered)) + offered
-        room = np.bincount(source, rate[groups.candidate], len(offered))
+        size = self._size[groups.model]
+        carried = np.bincount(source, (offered * size)[groups.candidate], len(offered)) + offered * size
+        room = np.bincount(source, (rate * size)[groups.candidate], len(offered))
         return np.where(room > 0, carried / np.maximum(room, 1e-6), 1.0)

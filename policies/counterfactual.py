@@ -167,12 +167,14 @@ def _room(tables, reach, groups, group_of, level, belief, i):  # type: ignore[no
     for at in range(groups.candidate_start[i], groups.candidate_start[i + 1]):
         c = groups.candidate[at]
         if not tables.asleep[level[c]] and not np.isnan(belief.upper[c]):
-            room += max(reach[groups.model[c], level[c]] - belief.upper[c], 0.0)
+            size = tables.size[groups.model[c]] / tables.size[groups.model[i]]
+            room += size * max(reach[groups.model[c], level[c]] - belief.upper[c], 0.0)
     g = group_of[i]
     for m in range(groups.group_start[g], groups.group_start[g + 1]):
         j = groups.member[m]
         if j != i and tables.asleep[level[j]] and _common(groups, i, j):
-            room = room - belief.upper[j] if not np.isnan(belief.upper[j]) else 0.0
+            size = tables.size[groups.model[j]] / tables.size[groups.model[i]]
+            room = room - size * belief.upper[j] if not np.isnan(belief.upper[j]) else 0.0
     return max(room, 0.0)
 
 
@@ -189,7 +191,7 @@ def _taken_over(tables, groups, level, belief, i):  # type: ignore[no-untyped-de
                 continue
             room = max(tables.capacity[groups.model[c], level[c]] - own, 0.0)
             if turn == 0:
-                total += room
+                total += room * tables.size[groups.model[c]] / tables.size[groups.model[i]]
             elif whole > 0:
                 more = own + room * min(belief.mean[i] / whole, 1.0)
                 cost += draw(tables, groups.model[c], level[c], np.float32(more), np.float32(0)) - draw(

@@ -18,6 +18,7 @@ from hw.tables import draw, limit_throughput, user_throughput
 from hw.world import SYMBOL
 
 ENERGY, UNSERVED, BELOW, N_SUMS = 0, 1, 2, 3  # behind them unserved and below for each wake-up time
+FORBIDDEN = 1e30  # energy of a joint state that is not allowed
 NO_WAKE = 1 << 40  # samples; longer than any wake-up
 
 
@@ -60,8 +61,9 @@ def _price_level(tables, model, level, path, ul_per_dl, clock, wakes, wake_clock
         if level <= SYMBOL or asleep:
             continue
         missed = max(offered - capacity, np.float32(0))
-        slow = user_throughput(tables, model, level, offered, offered) < limit_throughput(tables, offered)
-        _add(row, wakes, wake_clock[t], missed, offered if slow else np.float32(0))
+        limit = limit_throughput(tables, model, offered)
+        slow = offered if user_throughput(tables, model, level, offered, offered) < limit else np.float32(0)
+        _add(row, wakes, wake_clock[t], missed * tables.size[model], slow * tables.size[model])
 
 
 @njit(inline="always")
@@ -77,23 +79,24 @@ def _add(row, wakes, at, missed, slow):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def shared_service(tables, models, offered, levels, load, placed):  # type: ignore[no-untyped-def]
-    """Unserved and below-target traffic of one sample of a group that shares traffic."""
+    """Unserved and below-target traffic of one sample of a group that shares traffic. [ratio of the world's rate]"""
     unserved, below = 0.0, 0.0
     for k in range(len(offered)):
         if np.isnan(offered[k]):
             continue
-        level = levels[k]
-        limit = limit_throughput(tables, offered[k])
+        level, size = levels[k], tables.size[models[k]]
+        limit = limit_throughput(tables, models[k], offered[k])
         if not tables.asleep[level]:
-            unserved += max(offered[k] - tables.capacity[models[k], level], np.float32(0))
+            unserved += max(offered[k] - tables.capacity[models[k], level], np.float32(0)) * size
             if user_throughput(tables, models[k], level, load[k], offered[k]) < limit:
-                below += offered[k]
+                below += offered[k] * size
             continue
-        left = np.float64(offered[k])
+        left = offered[k] * size
         for c in range(len(offered)):
             if placed[k, c] > 0:
                 left -= placed[k, c]
-                if tables.full_rate * (tables.rate[models[c], levels[c]] - load[c]) < limit:
+                free = tables.rate[models[c], levels[c]] - load[c]
+                if tables.full_rate * tables.size[models[c]] * free < limit:
                     below += placed[k, c]
         if left > 1e-9:
             unserved += left
@@ -148,6 +151,14 @@ def _price_group(tables, models, matrix, levels, service_as, path, ul_per_dl, cl
                     out[q, s, column] += shared[as_state, q, column]
 
 
+@njit(cache=True)
+def forbid(table, forbidden):  # type: ignore[no-untyped-def]
+    """Make forbidden states too dear for any plan. ``table`` (ticks, S, columns)"""
+    for s in range(len(forbidden)):
+        if forbidden[s]:
+            table[:, s, ENERGY] = FORBIDDEN
+
+
 @njit(parallel=True, cache=True)
 def price_states(tables, groups, states, path, ul_per_dl, clock, wakes, ticks, out):  # type: ignore[no-untyped-def]
     """Fill ``out``; group g, tick q, state s is row ``state_start[g] * ticks + q * n_states[g] + s``."""
@@ -159,7 +170,7 @@ def price_states(tables, groups, states, path, ul_per_dl, clock, wakes, ticks, o
         _price_group(
             tables,
             groups.model[members],
-            local_candidates(members, groups.candidate_start, groups.candidate),
+            local_candidates(members, groups),
             states.levels[states.level_start[g] : states.level_start[g] + count * n],
             states.service_as[states.state_start[g] : states.state_start[g] + count],
             path[members],
@@ -168,3 +179,4 @@ def price_states(tables, groups, states, path, ul_per_dl, clock, wakes, ticks, o
             wakes,
             table,
         )
+        forbid(table, states.forbidden[states.state_start[g] : states.state_start[g] + count])

@@ -30,6 +30,7 @@ class States(NamedTuple):
     stride: NDArray[np.int32]
     state_start: NDArray[np.int64]  # (g + 1,) offset of a group's states in arrays with one entry per state
     service_as: NDArray[np.int32]  # (all states,)
+    forbidden: NDArray[np.bool_]  # (all states,) an anchor would rest deeper than a leg of its
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class _Pattern:
     radix: tuple[int, ...]
     stride: tuple[int, ...]
     service_as: NDArray[np.int32]
+    forbidden: NDArray[np.bool_]
 
 
 def joint_states(network: Network, asleep: NDArray[np.bool_]) -> States:
@@ -51,10 +53,12 @@ def joint_states(network: Network, asleep: NDArray[np.bool_]) -> States:
     known: dict[bytes, _Pattern] = {}
     patterns: list[_Pattern] = []
     for k in range(network.n_groups):
-        rows = allowed[member[start[k] : start[k + 1]]]
-        key = rows.tobytes()
+        members = member[start[k] : start[k + 1]]
+        rows = allowed[members]
+        anchor = _local(network.anchor, members)
+        key = rows.tobytes() + anchor.tobytes()
         if key not in known:
-            known[key] = _enumerate(rows, asleep)
+            known[key] = _enumerate(rows, asleep, anchor)
         patterns.append(known[key])
     counts = np.array([len(p.levels) for p in patterns], np.int64)
     sizes = np.array([p.levels.size for p in patterns], np.int64)
@@ -68,10 +72,17 @@ def joint_states(network: Network, asleep: NDArray[np.bool_]) -> States:
         stride=np.concatenate([np.array(p.stride, np.int32) for p in patterns]),
         state_start=np.concatenate([[0], np.cumsum(counts)]),
         service_as=np.concatenate([p.service_as for p in patterns]),
+        forbidden=np.concatenate([p.forbidden for p in patterns]),
     )
 
 
-def _enumerate(allowed: NDArray[np.bool_], asleep: NDArray[np.bool_]) -> _Pattern:
+def _local(anchor: NDArray[np.int32], members: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Place of each member's anchor among the members, -1 where it is none of them. (members,)"""
+    same = anchor[members][:, None] == members[None, :]
+    return np.where(same.any(1), same.argmax(1), -1).astype(np.int32)
+
+
+def _enumerate(allowed: NDArray[np.bool_], asleep: NDArray[np.bool_], anchor: NDArray[np.int32]) -> _Pattern:
     choices = [np.flatnonzero(row) for row in allowed]
     radix = tuple(len(c) for c in choices)
     stride = tuple(int(np.prod(radix[j + 1 :], dtype=np.int64)) for j in range(len(radix)))
@@ -80,7 +91,11 @@ def _enumerate(allowed: NDArray[np.bool_], asleep: NDArray[np.bool_]) -> _Patter
     steps = np.array(list(product(*(range(r) for r in radix))), np.int64)
     service_as = (np.minimum(steps, first_off) * np.array(stride)).sum(1)
     service_as[~asleep[levels].any(1)] = -1
-    return _Pattern(levels, radix, stride, service_as.astype(np.int32))
+    forbidden = np.zeros(len(levels), np.bool_)
+    for leg in np.flatnonzero(anchor >= 0):
+        of_anchor = levels[:, anchor[leg]]
+        forbidden |= asleep[of_anchor] & (levels[:, leg] < of_anchor)
+    return _Pattern(levels, radix, stride, service_as.astype(np.int32), forbidden)
 
 
 @njit(inline="always")
@@ -100,15 +115,14 @@ def relax_changes(cost, radix, stride, price):  # type: ignore[no-untyped-def]
     The charge is a sum over cells, so one pass along each cell's levels is exact.
     """
     for j in range(len(radix)):
-        for s in range(len(cost)):
-            if (s // stride[j]) % radix[j] != 0:
-                continue
-            least = cost[s]
-            for level in range(1, radix[j]):
-                least = min(least, cost[s + level * stride[j]])
-            for level in range(radix[j]):
-                at = s + level * stride[j]
-                cost[at] = min(cost[at], least + price)
+        step, block = stride[j], stride[j] * radix[j]
+        for first in range(0, len(cost), block):
+            for s in range(first, first + step):
+                least = cost[s]
+                for at in range(s + step, s + block, step):
+                    least = min(least, cost[at])
+                for at in range(s, s + block, step):
+                    cost[at] = min(cost[at], least + price)
 
 
 @njit(inline="always")

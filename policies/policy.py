@@ -41,6 +41,7 @@ class Reason(IntEnum):
     GUARD_EMERGENCY = 23
     GUARD_FLOOR = 24
     GUARD_UNHEARD = 25
+    GUARD_ANCHOR = 26
     PLUGIN = 50
     PLUGIN_REFUSED = 51
     PLUGIN_FAILED = 52
@@ -75,6 +76,7 @@ REASON_WORDS = {
     Reason.GUARD_EMERGENCY: "guard: emergency lock, so awake",
     Reason.GUARD_FLOOR: "guard: too few cells of the site on air, so awake",
     Reason.GUARD_UNHEARD: "guard: nothing measured in the last tick, so no deeper",
+    Reason.GUARD_ANCHOR: "guard: anchor of a 5G cell that rests less deep, so awake",
     Reason.PLUGIN: "chosen by a plug-in or a policy network",
     Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
     Reason.PLUGIN_FAILED: "awake: the plug-in failed",

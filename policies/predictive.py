@@ -15,21 +15,15 @@ from numba import njit, prange
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-from hw.sharing import local_candidates
 from hw.tables import Tables, draw
 from hw.world import SYMBOL
+from policies.bounds import CutGap
 from policies.coming_tick import parts_of
-from policies.expected import (
-    USUAL_EPSILON,
-    Prices,
-    margin,
-    price_tick,
-    tail_traffic,
-    target_load,
-    watched_price,
-)
+from policies.coupled import plan_groups, reason_of
+from policies.coupled_price import least_slope
+from policies.expected import USUAL_EPSILON, Prices, margin, tail_traffic, target_load, watched_price
 from policies.forecast import Forecast
-from policies.joint import hamming, joint_states, relax_changes, state_of
+from policies.joint import joint_states
 from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
@@ -37,7 +31,6 @@ from policies.shortfall import Shortfall
 
 NEAR, FAR = 8, 4  # ticks priced one by one, and how many later ones are priced together
 USUAL_SD = 0.3  # of the log load around its slow level, for which risk prices are set
-TINY = 1e-30  # risk that a factor of infinity still forbids
 
 
 class PredictivePlanner:
@@ -64,6 +57,8 @@ class PredictivePlanner:
         self._shortfall = Shortfall(network, self._limit)
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
+        self._slope = least_slope(tables)
+        self.gap, self.planned = CutGap(network, tables), 0.0  # price of the last plan of coupled cells
         self._single, self._coupled = np.flatnonzero(sizes == 1), np.flatnonzero(sizes > 1)
 
     def plan(self, view: View) -> Decision:
@@ -81,7 +76,7 @@ class PredictivePlanner:
         ready = days >= s.off_air_after_h / 24
         price = Prices(
             power=idle_power,
-            risk=risk * idle_power,
+            risk=risk * idle_power * self._tables.size[self._model],
             least_margin=float(ndtri(1 - s.epsilon)),
             change=s.change_price,
             off_air=s.off_air_caution,
@@ -95,7 +90,14 @@ class PredictivePlanner:
         soon = parts_of(forecast, self._samples_per_tick)
         _plan_singles(*fixed, self._single, *belief, soon, price, view.level, level, reason)
         if len(self._coupled):
-            _plan_groups(*fixed, self._coupled, *belief, price, view.level, level, reason)
+            planned = np.zeros(len(self._coupled))  # [power_unit x ticks]
+            plan_groups(
+                *fixed, self._coupled, *belief, price, self._slope, view.level, level, reason, planned
+            )
+            self.planned = float(planned.sum())
+            if len(self.gap.parts):
+                of_parts = float(planned[np.isin(self._coupled, self.gap.parts)].sum())
+                self.gap.add(fixed, belief, price, view.level, of_parts)
         return Decision(level, reason, price.risk)
 
     def _open_sd(self, forecast: Forecast) -> NDArray[np.float64]:
@@ -114,86 +116,6 @@ class PredictivePlanner:
         now = None if view.forecast is None else view.forecast.now
         # the wider the load spreads within minutes, the more traffic a given price lets through
         return np.asarray(risk if now is None else risk * np.sqrt(now.noise_variance) / USUAL_SD)
-
-
-@njit(cache=True)
-def _plan_group(  # type: ignore[no-untyped-def]
-    tables,
-    limit,
-    models,
-    matrix,
-    levels,
-    service_as,
-    radix,
-    stride,
-    spt,
-    mean,
-    log_sd,
-    risk,
-    surge,
-    off_air,
-    change,
-    now,
-):
-    """Best first state of a group, and the best if changes were free. ``mean`` (H, members)."""
-    horizon, n = mean.shape
-    n_states = len(service_as)
-    cost, tail = np.empty((horizon, n_states)), np.empty((horizon, n_states))
-    scratch = (np.empty(n), np.empty(n), np.zeros((n, n)))
-    for h in range(horizon):
-        price_tick(
-            tables,
-            limit,
-            models,
-            matrix,
-            levels,
-            service_as,
-            mean[h],
-            log_sd[h],
-            risk,
-            surge,
-            scratch,
-            cost[h],
-            tail[h],
-        )
-        for s in range(n_states):
-            if service_as[s] >= 0:
-                tail[h, s] = off_air * max(tail[h, s], TINY)
-    # a cell that leaves a level needs its wake-up time: part of the next tick is still served by that level
-    to_go = np.zeros(n_states)
-    for h in range(horizon - 1, 0, -1):
-        for s in range(n_states):
-            to_go[s] += cost[h, s] + tail[h, s] + _wake_tail(tables, levels, tail, h, s, n, spt)
-        relax_changes(to_go, radix, stride, change)
-    best, best_free, least, least_free = 0, 0, np.inf, np.inf
-    for s in range(n_states):
-        free = cost[0, s] + tail[0, s] + _wake_tail(tables, levels, tail, 0, s, n, spt) + to_go[s]
-        total = free + change * hamming(levels, s * n, now * n, n)
-        if total < least:
-            best, least = s, total
-        if free < least_free:
-            best_free, least_free = s, free
-    return best, best_free
-
-
-@njit(inline="always")
-def _wake_tail(tables, levels, tail, h, s, n, spt):  # type: ignore[no-untyped-def]
-    """Risk of being caught at this state into the next tick by the slowest wake-up of its cells."""
-    slowest = 0
-    for j in range(n):
-        slowest = max(slowest, tables.wake_samples[levels[s * n + j]])
-    if slowest == 0:
-        return 0.0  # a forbidden state has an infinite risk, of which no share is caught either
-    following = min(h + 1, len(tail) - 1)
-    return tail[following, s] * min(slowest / spt, 1.0)
-
-
-@njit(inline="always")
-def _reason(chosen, free, deepest):  # type: ignore[no-untyped-def]
-    """Why ``chosen``, when ``free`` would be best if changes cost nothing."""
-    if chosen != free:
-        return Reason.CHANGE_NOT_WORTH
-    return Reason.DEEPEST if chosen == deepest else Reason.DEEPER_TOO_RISKY
 
 
 @njit(cache=True)
@@ -294,42 +216,4 @@ def _plan_singles(  # type: ignore[no-untyped-def]
             now[i],
             price.open_sd[i],
         )
-        reason[i] = _reason(level[i], free, levels[-1])
-
-
-@njit(parallel=True, cache=True)
-def _plan_groups(  # type: ignore[no-untyped-def]
-    tables, limit, groups, states, spt, chosen, log_median, log_sd, known, price, now, level, reason
-):
-    for at in prange(len(chosen)):
-        g = chosen[at]
-        members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        n, count = len(members), states.n_states[g]
-        if not known[members].all():
-            continue
-        levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
-        spread = np.ascontiguousarray(log_sd[members].T)
-        mean = np.minimum(np.exp(log_median[members].T + 0.5 * spread * spread), 1.0).astype(np.float32)
-        best, free = _plan_group(
-            tables,
-            limit,
-            groups.model[members],
-            local_candidates(members, groups.candidate_start, groups.candidate),
-            levels,
-            states.service_as[states.state_start[g] : states.state_start[g] + count],
-            states.radix[states.cell_start[g] : states.cell_start[g] + n],
-            states.stride[states.cell_start[g] : states.cell_start[g] + n],
-            spt,
-            mean,
-            spread,
-            price.risk[members],
-            (price.surge_probability, price.surge_load),
-            price.off_air if price.ready[members].all() else np.inf,
-            price.change * price.power[members].mean(),
-            state_of(levels, count, members, now),
-        )
-        for j in range(n):
-            level[members[j]] = levels[best * n + j]
-            reason[members[j]] = _reason(
-                levels[best * n + j], levels[free * n + j], levels[(count - 1) * n + j]
-            )
+        reason[i] = reason_of(level[i], free, levels[-1])

@@ -103,7 +103,9 @@ def _follow(now, carried):  # type: ignore[no-untyped-def]
 def _member_risk(tables, limit, model, level, at, spread):  # type: ignore[no-untyped-def]
     """Traffic of the coming sample expected beyond the target at ``level``, its margin, and the expected load."""
     mean = min(math.exp(at + 0.5 * spread * spread), 1.0)
-    reach = limit[model, level] if level > SYMBOL else 1 - tables.target / tables.full_rate
+    reach = (
+        limit[model, level] if level > SYMBOL else 1 - tables.target / (tables.full_rate * tables.size[model])
+    )
     return tail_traffic(mean, spread, reach), margin(at, spread, reach), mean
 
 

@@ -13,7 +13,7 @@ from numba import njit, prange
 from hw.sharing import local_candidates, share_out
 from hw.tables import draw, limit_throughput, user_throughput
 from hw.world import SYMBOL
-from policies.hindsight import BELOW, ENERGY, UNSERVED, shared_service, wake_clock_of
+from policies.hindsight import BELOW, ENERGY, UNSERVED, forbid, shared_service, wake_clock_of
 
 
 @njit(cache=True)
@@ -28,11 +28,11 @@ def _sample_alone(tables, models, path, ul_per_dl, t, per_step, own):  # type: i
             own[ENERGY, k, level] = draw(tables, models[k], level, offered, ul_per_dl[k, t // per_step])
             if level <= SYMBOL or tables.asleep[level]:
                 continue
-            own[UNSERVED, k, level] = max(offered - tables.capacity[models[k], level], np.float32(0))
-            slow = user_throughput(tables, models[k], level, offered, offered) < limit_throughput(
-                tables, offered
-            )
-            own[BELOW, k, level] = offered if slow else np.float32(0)
+            missed = max(offered - tables.capacity[models[k], level], np.float32(0))
+            limit = limit_throughput(tables, models[k], offered)
+            slow = user_throughput(tables, models[k], level, offered, offered) < limit
+            own[UNSERVED, k, level] = missed * tables.size[models[k]]
+            own[BELOW, k, level] = offered * tables.size[models[k]] if slow else 0.0
 
 
 @njit(cache=True)
@@ -139,7 +139,7 @@ def _parts(groups, states, g):  # type: ignore[no-untyped-def]
     return (
         members,
         groups.model[members],
-        local_candidates(members, groups.candidate_start, groups.candidate),
+        local_candidates(members, groups),
         states.levels[states.level_start[g] : states.level_start[g] + count * n],
         states.service_as[states.state_start[g] : states.state_start[g] + count],
         (states.radix[cells], states.stride[cells]),
@@ -153,6 +153,7 @@ def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices,
     for g in prange(len(states.n_states)):
         members, models, matrix, levels, service_as, shape = _parts(groups, states, g)
         first, count = states.state_start[g] * ticks, len(service_as)
+        table = out[first : first + count * ticks].reshape(ticks, count, out.shape[1])
         _group(
             tables,
             models,
@@ -166,9 +167,10 @@ def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices,
             wakes,
             prices,
             np.zeros(0, np.uint16),
-            out[first : first + count * ticks].reshape(ticks, count, out.shape[1]),
+            table,
             np.zeros((0, 0), np.bool_),
         )
+        forbid(table, states.forbidden[states.state_start[g] : states.state_start[g] + count])
 
 
 @njit(parallel=True, cache=True)

@@ -17,7 +17,9 @@ CELL_NUMBERS = {  # column -> (lowest, highest) accepted value
     "latitude_deg": (-90.0, 90.0),
     "longitude_deg": (-180.0, 180.0),
 }
-CELL_COLUMNS = (CELL_ID, *CELL_TEXTS, *CELL_NUMBERS, "role", "candidates", "time_zone")
+CELL_COLUMNS = (
+    CELL_ID, *CELL_TEXTS, *CELL_NUMBERS, "role", "candidates", "overlap", "anchor", "time_zone"
+)  # fmt: skip
 
 _RATIOS = (LOAD, "ul_prb_ratio")
 _AMOUNTS = ("dl_volume_bit", "ul_volume_bit", "active_users")

@@ -15,13 +15,15 @@ from traces.trace import Cells
 def independent_groups(cells: Cells) -> NDArray[np.int32]:
     """Number of the group of each cell, shape (n_cells,), counted from 0 by the group's first cell.
 
-    Two cells are in one group if they share a site or if one is a candidate of the other, also across others.
+    Two cells are in one group if they share a site, or if one is a candidate or the anchor of the other, also across
+    others.
     """
     n = len(cells)
     of_candidate = np.repeat(np.arange(n), np.diff(cells.candidate_start))
     _, first_of_site, site = np.unique(cells.site_id, return_index=True, return_inverse=True)
-    rows = np.concatenate([of_candidate, np.arange(n)])
-    columns = np.concatenate([cells.candidate, first_of_site[site]])
+    legs = np.flatnonzero(cells.anchor >= 0)
+    rows = np.concatenate([of_candidate, np.arange(n), legs])
+    columns = np.concatenate([cells.candidate, first_of_site[site], cells.anchor[legs]])
     _, label = connected_components(
         coo_array((np.ones(len(rows)), (rows, columns)), shape=(n, n)), directed=False
     )

@@ -41,6 +41,10 @@ class Cells:
     longitude_deg: NDArray[np.float64]  # NaN unknown [degree]
     candidate_start: NDArray[np.int32]  # (n_cells + 1,): candidates of i are candidate[start[i]:start[i + 1]]
     candidate: NDArray[np.int32]  # (n_candidates,) indices of cells
+    candidate_overlap: (
+        Float32  # (n_candidates,) share of the cell's traffic that the candidate reaches [ratio]
+    )
+    anchor: NDArray[np.int32]  # index of the LTE cell that anchors a non-standalone 5G cell, -1 none
 
     def __len__(self) -> int:
         return len(self.cell_id)
@@ -59,6 +63,8 @@ class Cells:
         new_of_old = np.full(len(self), -1, np.int32)
         new_of_old[index] = np.arange(len(index), dtype=np.int32)
         kept = [new_of_old[self.candidates_of(i)] for i in index]
+        rows = [slice(self.candidate_start[i], self.candidate_start[i + 1]) for i in index]
+        shares = [self.candidate_overlap[row][k >= 0] for row, k in zip(rows, kept, strict=True)]
         kept = [k[k >= 0] for k in kept]
         flat = np.concatenate(kept) if kept else np.zeros(0, np.int32)
         start = np.concatenate([[0], np.cumsum([len(k) for k in kept])]).astype(np.int32)
@@ -66,7 +72,13 @@ class Cells:
             f.name: getattr(self, f.name)[index] for f in fields(self) if not f.name.startswith("candidate")
         }
         rest["is_capacity"] = rest["is_capacity"] & (np.diff(start) > 0)
-        return Cells(**rest, candidate_start=start, candidate=flat.astype(np.int32))
+        rest["anchor"] = np.where(rest["anchor"] >= 0, new_of_old[rest["anchor"]], np.int32(-1))
+        return Cells(
+            **rest,
+            candidate_start=start,
+            candidate=flat.astype(np.int32),
+            candidate_overlap=np.concatenate(shares) if shares else np.zeros(0, np.float32),
+        )
 
 
 def make_cells(cell_id: Any, candidates: Mapping[int, Any] | None = None, **known: Any) -> Cells:
@@ -77,7 +89,8 @@ def make_cells(cell_id: Any, candidates: Mapping[int, Any] | None = None, **know
     cell_id : identifiers, shape (n_cells,); must be unique.
     candidates : for a cell index, the indices of the cells that can carry its traffic.
     known : any further column of ``Cells``. Default: ``site_id`` = ``cell_id``; a cell is a capacity cell
-        if it has candidates and ``is_capacity`` does not deny it.
+        if it has candidates and ``is_capacity`` does not deny it. ``candidate_overlap`` is a mapping like
+        ``candidates``, with a share for each of them.
 
     Raises TraceError for duplicate identifiers, candidates that do not exist and a cell that is its own candidate.
     """
@@ -88,7 +101,14 @@ def make_cells(cell_id: Any, candidates: Mapping[int, Any] | None = None, **know
         raise TraceError(
             f"cells: cell_id {unique[counts > 1][0]!r} appears more than once; keep one row per cell"
         )
-    lists = [np.unique(np.asarray((candidates or {}).get(i, ()), np.int32)) for i in range(n)]
+    named = [np.asarray((candidates or {}).get(i, ()), np.int32) for i in range(n)]
+    sorted_out = [np.unique(own, return_index=True) for own in named]
+    lists = [own for own, _ in sorted_out]
+    overlaps: Mapping[int, Any] = known.get("candidate_overlap", {})
+    shares = [
+        np.asarray(overlaps.get(i, np.ones(len(named[i]))), np.float32)[first]
+        for i, (_, first) in enumerate(sorted_out)
+    ]
     for i, own in enumerate(lists):
         if i in own:
             raise TraceError(
@@ -115,6 +135,8 @@ def make_cells(cell_id: Any, candidates: Mapping[int, Any] | None = None, **know
         longitude_deg=np.asarray(known.get("longitude_deg", np.full(n, np.nan)), np.float64),
         candidate_start=start,
         candidate=np.concatenate(lists).astype(np.int32) if n else np.zeros(0, np.int32),
+        candidate_overlap=np.concatenate(shares) if n else np.zeros(0, np.float32),
+        anchor=np.asarray(known.get("anchor", np.full(n, -1)), np.int32),
     )
 
 

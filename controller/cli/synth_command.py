@@ -39,6 +39,12 @@ def synth(
             help="Carriers per sector, 1 to 3. The first covers; the others add capacity and may sleep."
         ),
     ] = 3,
+    low_band: Annotated[
+        bool,
+        typer.Option(
+            "--low-band", help="700 MHz covers, 2.6 and 3.5 GHz add capacity; replay it in world three-layer."
+        ),
+    ] = False,
     sectors: Annotated[int, typer.Option(help="Sectors per site, 1 to 6.")] = 3,
     step_s: Annotated[int, typer.Option(help="Step in s; it divides an hour: 300, 900, 3600.")] = 900,
     seed: Annotated[int, typer.Option(help="Same seed and options, same network.")] = 0,
@@ -70,6 +76,7 @@ def synth(
         "n_sites": sites,
         "days": days,
         "layers": layers,
+        "low_band": low_band,
         "sectors": sectors,
         "step_s": step_s,
         "seed": seed,

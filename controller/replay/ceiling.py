@@ -55,6 +55,7 @@ def _price(stage: Stage, progress: Progress) -> tuple[PriceTables, Budgets]:
         priced.add(scene.tables, scene.network, scene.path, scene.ul_per_dl, stage.clock.per_tick)
         groups = scene.network.groups
         of_cell = np.asarray(np.nansum(scene.path, axis=1, dtype=np.float64))
+        of_cell *= scene.tables.size[groups.model]
         offered.append(np.add.reduceat(of_cell[groups.member], groups.group_start[:-1]))
         samples += float(np.isfinite(scene.path).sum())
         progress("oracle", 0.5 * (block + 1) / len(stage.blocks))

@@ -59,6 +59,7 @@ class Planned:
     alarms: int = 0  # times that the guards locked a cell awake for flapping
     model_cell_ticks: int = 0  # in which a model said how the load moves
     faults: Faults | None = None  # of a policy that is not ours
+    cut: tuple[float, float] = (0.0, 0.0)  # price of the plans of cut groups, and their bound
 
 
 def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = False) -> Planner:

@@ -127,7 +127,10 @@ class Replay:
         notes = []
         if self.stage.network.too_large:
             sizes = ", ".join(str(s) for s in self.stage.network.too_large)
-            notes.append(f"Groups of {sizes} cells are too large to plan jointly; their cells stay on air.")
+            notes.append(
+                f"Groups of {sizes} cells are too large to plan jointly. They are cut into parts, and a cell that "
+                "sleeps hands over to candidates of its own part only."
+            )
         if not self.task.trace.cells.is_capacity.any():
             notes.append(
                 "No overlap between cells is known, so every cell is a coverage cell and stays on air."
@@ -184,6 +187,8 @@ class Replay:
         }
         if none.table.shape[1] > AFTER_DAYS:
             entry["after_48h"] = self._after(name, run.outcome, none, clock.per_day)
+        if run.plan_gap is not None:
+            entry["plan_gap"] = run.plan_gap
         if run.bound is not None:
             entry["bound_gap"] = run.bound_gap
             entry["bound_energy"] = run.bound * hours

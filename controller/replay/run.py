@@ -24,6 +24,7 @@ from controller.replay.stage import Progress, Stage, Task, quiet
 from hw.plant import Figures
 from hw.tables import Tables
 from policies.plugin import Faults
+from policies.predictive import PredictivePlanner
 
 
 @dataclass(slots=True)
@@ -39,6 +40,7 @@ class PolicyRun:
     alarms: int = 0  # times that the guards locked a cell awake for flapping
     model_share: float = 0.0  # of the cell-ticks, those in which a model said how the load moves
     faults: Faults | None = None  # of a policy that is not ours
+    plan_gap: float | None = None  # price of the plans of cut groups over their bound, less 1
 
 
 def why_not(name: str, task: Task) -> str | None:
@@ -54,13 +56,14 @@ def run_policy(
     ceiling = find_ceiling(stage, progress) if name == "oracle" else None
     parts: list[Figures] = []
     series: Series | None = None
-    used, alarms, faults = 0, 0, Faults()
+    used, alarms, faults, planned_at, bound = 0, 0, Faults(), 0.0, 0.0
     for block, scene in stage.scenes():
         if ceiling is not None:
             planned = Planned(*ceiling.plans[block])
         else:
             planned = _plan(name, stage, block, scene, keep is not None, progress)
         used += planned.model_cell_ticks
+        planned_at, bound = planned_at + planned.cut[0], bound + planned.cut[1]
         alarms += planned.alarms
         if planned.faults is not None:
             faults.add(planned.faults)
@@ -76,6 +79,7 @@ def run_policy(
     run.guard, run.alarms = planned.awake is not None, alarms
     run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
     run.faults = faults if name in stage.task.foreign else None
+    run.plan_gap = planned_at / bound - 1 if bound > 0 else None
     if ceiling is not None:
         run.bound, run.bound_gap = ceiling.bound, run.outcome.energy / ceiling.bound - 1
     return run
@@ -106,10 +110,13 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
         part = task.trace.select_cells(stage.blocks[block])
         return Planned(logged_plan(part, task.world.world, scene.clock.per_step))
     controller, surge = set_up(name, task, scene, stage.profile, constraints=stage.constraints(block))
-    return run_controller(
+    planned = run_controller(
         controller,
         scene,
         surge=surge,
         keep_forecast=keep,
         progress=lambda s: progress(name, (block + s) / n_blocks),
     )
+    if isinstance(controller.planner, PredictivePlanner):
+        planned.cut = (controller.planner.gap.planned, controller.planner.gap.bound)
+    return planned

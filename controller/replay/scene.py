@@ -121,7 +121,15 @@ def make_network(trace: Trace, world: EvaluatedWorld) -> Network:
     """Arrays of the cells, allowed levels and groups of a trace in a world."""
     cells = trace.cells
     model = world.world.models_of(cells.product, cells.cell_id)
-    return build_network(world.world, model, cells.is_capacity, cells.candidate_start, cells.candidate)
+    return build_network(
+        world.world,
+        model,
+        cells.is_capacity,
+        cells.candidate_start,
+        cells.candidate,
+        overlap=cells.candidate_overlap,
+        anchor=cells.anchor,
+    )
 
 
 def make_tables(world: EvaluatedWorld, clock: Clock, target_mbit_s: float | None = None) -> Tables:

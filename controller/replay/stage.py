@@ -60,8 +60,9 @@ class Stage:
         )
         # number groups by their first cell, as pack_groups expects
         numbered = np.unique(group, return_inverse=True)[1].astype(np.int32)
-        # a model looks at the other cells of a site, some guards count them
-        if task.model is not None or self.profile.guards.counts_sites:
+        # a model looks at the other cells of a site, some guards count them, and a group is cut into the same parts
+        # only as a whole
+        if task.model is not None or self.profile.guards.counts_sites or network.too_large:
             numbered = independent_groups(task.trace.cells)
         self.clock = make_clock(task.trace, task.world)
         max_cells = max(1, BLOCK_SAMPLES // self.clock.n_samples)

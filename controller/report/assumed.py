@@ -86,7 +86,12 @@ def _power(report: Report) -> Iterator[str]:
         yield f"World {world}."
     yield from _pulled(report)
     rate, uplink = _parameter(report, "full_rate_mbit_s"), _parameter(report, "ul_per_dl")
-    if rate is not None:
+    if _parameter(report, "products") is not None:
+        yield (
+            f"The largest cells carry {number(rate)} Mbit/s when full, each product its own bandwidth times its "
+            "spectral efficiency; offered traffic is the recorded load times that."
+        )
+    elif rate is not None:
         yield f"A full cell carries {number(rate)} Mbit/s; offered traffic is the recorded load times that."
     if uplink is not None:
         yield f"Uplink load is {uplink:g} of downlink load where it is not recorded."

@@ -6,8 +6,9 @@ A decision passes three stages, in this order; docs/guards.md says what each gua
             the cell, for the last two its whole group, is awake
     holds   unheard, hysteresis, dwell, budget, cluster
             no cell of the group goes deeper than it is; what wakes still wakes
-    floors  floor, uncovered
-            cells off air are woken until enough of a site, and a candidate of each cell off air, are on air
+    floors  floor, uncovered, anchor
+            cells off air are woken until enough of a site, a candidate of each cell off air and the anchor of each cell
+            that rests less deep are on air
 
 Each stage only makes levels shallower, and what a guard asked for stays true when levels get shallower still: a capped
 cell stays awake, a held group stays at or above where it is, a woken cell leaves nobody uncovered. So one pass is

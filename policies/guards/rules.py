@@ -97,6 +97,11 @@ def _uncovered(wanted: Levels, now: Situation) -> Cells:
     return np.asarray(terms.asleep[wanted] & ~covered)
 
 
+def _anchor(wanted: Levels, now: Situation) -> Cells:
+    """Anchors that would rest deeper than a 5G cell they anchor."""
+    return now.terms.network.legs_above(wanted, now.terms.asleep)
+
+
 CAPS = (
     Guard("level", Reason.GUARD_LEVEL, _level),
     Guard("emergency", Reason.GUARD_EMERGENCY, _emergency),
@@ -118,4 +123,5 @@ HOLDS = (
 FLOORS = (
     Guard("floor", Reason.GUARD_FLOOR, _floor),
     Guard("uncovered", Reason.GUARD_UNCOVERED, _uncovered),
+    Guard("anchor", Reason.GUARD_ANCHOR, _anchor),
 )

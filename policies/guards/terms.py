@@ -16,7 +16,7 @@ from policies.profile import GuardProfile
 class Terms:
     """A network as the guards see it. n cells, L levels, c candidate pairs."""
 
-    allowed: NDArray[np.bool_]  # (n, L)
+    network: Network
     asleep: NDArray[np.bool_]  # (L,) levels off air
     source: NDArray[np.intp]  # (c,) the cell of each pair
     candidate: NDArray[np.int32]  # (c,) its candidate
@@ -29,7 +29,7 @@ class Terms:
         """Whether each cell may use ``level`` (n,); a level that does not exist it may not."""
         n_levels = len(self.asleep)
         known = np.minimum(level, n_levels - 1)
-        return np.asarray(self.allowed[np.arange(len(level)), known] & (level < n_levels))
+        return np.asarray(self.network.allowed[np.arange(len(level)), known] & (level < n_levels))
 
     def anywhere_in_group(self, cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """True for every cell of a group in which ``cells`` holds somewhere. (n,)"""
@@ -46,7 +46,7 @@ def make_terms(
     group_of = np.empty(network.n_cells, np.intp)
     group_of[groups.member] = np.repeat(np.arange(network.n_groups), np.diff(groups.group_start))
     return Terms(
-        allowed=network.allowed,
+        network=network,
         asleep=asleep,
         source=np.repeat(np.arange(network.n_cells), np.diff(groups.candidate_start)),
         candidate=groups.candidate,

@@ -310,7 +310,9 @@ def test_what_a_group_with_cells_off_air_carried_is_shared_out(
     if unknown is not None:
         carried[unknown, 1] = np.nan
     offered = carried.copy()
-    split_groups(network.groups, network.coupled, np.arange(3) < off_until[:, None], weight, offered)
+    split_groups(
+        network.groups, network.coupled, np.ones(1), np.arange(3) < off_until[:, None], weight, offered
+    )
     for members in ([0, 1, 2], [3, 4], [5]):
         share = weight[members] / weight[members].sum()
         for t in range(3):

@@ -22,7 +22,7 @@ class Cell:
     """One cell while a plan is carried out."""
 
     model: int
-    candidates: list[int]
+    candidates: dict[int, float]  # with the share of its traffic that each reaches
     commanded: int = SYMBOL
     serving: int = SYMBOL
     wake_left: int = 0
@@ -75,7 +75,10 @@ def naive_execute(
     n_levels = len(tables.asleep)
     start = groups.candidate_start
     cells = [
-        Cell(int(groups.model[i]), [int(c) for c in groups.candidate[start[i] : start[i + 1]]])
+        Cell(
+            int(groups.model[i]),
+            {int(groups.candidate[c]): float(groups.overlap[c]) for c in range(start[i], start[i + 1])},
+        )
         for i in range(n)
     ]
     days = math.ceil(samples / samples_per_day)
@@ -114,6 +117,9 @@ def naive_execute(
                 if cell.wake_left == 0:
                     cell.serving = cell.commanded
     out.table = np.array([[book.row(n_levels) for book in days_of] for days_of in books])
+    size = tables.size[groups.model]  # so far in full-rate samples of each cell
+    out.table[:, :, :4] *= size[:, None, None]
+    out.latency *= size[:, None]
     return out
 
 
@@ -143,15 +149,29 @@ def _land(
     for i, cell in enumerate(cells):
         if math.isnan(offered[i]) or not tables.asleep[levels[i]]:
             continue
-        total = sum(room[c] for c in cell.candidates)
-        if total <= 0:
-            continue
-        moved = min(offered[i], total)
-        handed[i] = {c: moved * room[c] / total for c in cell.candidates if room[c] > 0}
+        size = [float(tables.size[other.model]) for other in cells]
+        asked = offered[i] * size[i]
+        handed[i] = _by_room({c: room[c] * size[c] for c in cell.candidates}, cell.candidates, asked)
         for c, traffic in handed[i].items():
-            load[c] += traffic
-            room[c] -= traffic
+            load[c] += traffic / size[c]
+            room[c] -= traffic / size[c]
+            handed[i][c] = traffic / size[i]
     return load, handed
+
+
+def _by_room(room: dict[int, float], overlap: dict[int, float], asked: float) -> dict[int, float]:
+    """Share ``asked`` out by room; whoever reaches less than its part takes that, and the others share the rest."""
+    capped: dict[int, float] = {}
+    while True:
+        free = {c: r for c, r in room.items() if c not in capped and r > 0}
+        left, total = asked - sum(capped.values()), sum(free.values())
+        parts = {c: min(left, total) * r / total for c, r in free.items()} if total > 0 else {}
+        over = {
+            c: overlap[c] * asked for c, part in parts.items() if overlap[c] < 1 and part > overlap[c] * asked
+        }
+        if not over:
+            return capped | parts
+        capped |= over
 
 
 def _draw(tables: Tables, model: int, level: int, offered: float, ul_per_dl: float) -> float:
@@ -188,23 +208,27 @@ def _serve(
     latency: NDArray[np.float64],
 ) -> None:
     """Book the service of the traffic offered to cell i: pieces of it and the throughput each gets."""
+
+    def full_rate(c: int) -> float:
+        return tables.full_rate * float(tables.size[cells[c].model])
+
     level = cells[i].serving
     if not tables.asleep[level]:
         capacity = float(tables.capacity[cells[i].model, level])
         rate = float(tables.rate[cells[i].model, level])
         book.unserved += max(offered - capacity, 0.0)
-        throughput = 0.0 if offered > capacity else tables.full_rate * (rate - load[i])
+        throughput = 0.0 if offered > capacity else full_rate(i) * (rate - load[i])
         pieces = [(offered, throughput)]
     else:
         pieces = [
-            (traffic, tables.full_rate * (float(tables.rate[cells[c].model, cells[c].serving]) - load[c]))
+            (traffic, full_rate(c) * (float(tables.rate[cells[c].model, cells[c].serving]) - load[c]))
             for c, traffic in handed.items()
         ]
         left = offered - sum(handed.values())
         if left > 1e-9:
             book.unserved += left
             pieces.append((left, 0.0))
-    alone = tables.full_rate * (1 - offered)
+    alone = full_rate(i) * (1 - offered)
     for traffic, throughput in pieces:
         if throughput < min(tables.target, tables.target_share * alone):
             book.below += traffic

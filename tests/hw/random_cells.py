@@ -55,6 +55,7 @@ def random_tables(rng: np.random.Generator, n_models: int = 2, *, wake_energy: b
         target=float(rng.choice([25.0, 300.0])),
         target_share=0.8,
         object_mbit=1.0,
+        size=np.array([1.0, 0.25][:n_models]),
     )
 
 
@@ -75,6 +76,7 @@ def random_groups(rng: np.random.Generator, sizes: list[int], n_models: int = 2)
         candidate=np.array([c for i in range(n) for c in candidates[i]], np.int32),
         group_start=np.cumsum([0, *sizes]).astype(np.int32),
         member=np.array(member, np.int32),
+        overlap=np.array([rng.choice([1.0, 1.0, 0.4]) for i in range(n) for _ in candidates[i]], np.float32),
     )
 
 

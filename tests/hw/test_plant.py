@@ -77,8 +77,9 @@ def test_the_plant_does_what_its_twin_does(
 def test_traffic_is_conserved(seed: int, sizes: list[int]) -> None:
     case = random_case(seed, sizes, ticks=4, per_tick=3)
     table = run(case, per_tick=3).table
-    carried = np.nansum(naive_execute(*case, samples_per_tick=3, samples_per_day=1000).carried)
-    assert table[:, :, OFFERED].sum() == pytest.approx(np.nansum(case.path, dtype=float), rel=1e-5)
+    size = case.tables.size[case.groups.model][:, None]
+    carried = np.nansum(naive_execute(*case, samples_per_tick=3, samples_per_day=1000).carried * size)
+    assert table[:, :, OFFERED].sum() == pytest.approx(np.nansum(case.path * size, dtype=float), rel=1e-5)
     assert table[:, :, OFFERED].sum() == pytest.approx(carried + table[:, :, UNSERVED].sum(), rel=1e-5)
     scored = table[:, :, N_COLUMNS : N_COLUMNS + 6].sum()
     assert scored == np.isfinite(case.path).sum()
@@ -109,6 +110,7 @@ def test_a_part_of_a_network_does_what_it_does_within_the_whole() -> None:
         np.array([c for own in candidates for c in own], np.int32),
         np.array([0, 2, 6], np.int32),
         np.arange(6, dtype=np.int32),
+        np.concatenate([case.groups.overlap[starts[i] : starts[i + 1]] for i in members]),
     )
     alone = run(
         case._replace(
@@ -141,6 +143,7 @@ def alone(
         np.zeros(0, np.int32),
         np.array([0, 1], np.int32),
         np.zeros(1, np.int32),
+        np.zeros(0, np.float32),
     )
     return run(
         Case(
@@ -163,6 +166,7 @@ def trio(tables: Tables, path: list[list[float]], plan: list[list[int]], *, per_
         np.array([1, 2], np.int32),
         np.array([0, 3], np.int32),
         np.arange(3, dtype=np.int32),
+        np.ones(2, np.float32),
     )
     case = Case(
         tables,
@@ -325,7 +329,7 @@ def test_a_day_ends_inside_a_tick(tables: Tables) -> None:
 
 
 def test_uplink_adds_its_load(tables: Tables) -> None:
-    groups = Groups(*(np.array(x, np.int32) for x in ([0], [0, 0], [], [0, 1], [0])))
+    groups = Groups(*(np.array(x, np.int32) for x in ([0], [0, 0], [], [0, 1], [0])), np.zeros(0, np.float32))
     path, plan = np.array([[0.4, 0.4]], np.float32), np.array([[SYMBOL]], np.uint8)
     for ul_per_dl, ul_load in (([[0.5]], (0.2, 0.2)), ([[0.5, 9.0]], (0.2, 1.0))):
         case = Case(tables, groups, path, np.array(ul_per_dl, np.float32), plan)
@@ -354,7 +358,7 @@ def test_added_latency_of_one_object(tables: Tables) -> None:
     ],
 )
 def test_a_plan_that_does_not_fit_is_refused(tables: Tables, change: dict[str, Any], complaint: str) -> None:
-    groups = Groups(*(np.array(x, np.int32) for x in ([0], [0, 0], [], [0, 1], [0])))
+    groups = Groups(*(np.array(x, np.int32) for x in ([0], [0, 0], [], [0, 1], [0])), np.zeros(0, np.float32))
     path, plan = np.zeros((1, 4), np.float32), np.ones((1, 2), np.uint8)
     case = Case(tables, groups, path, np.zeros((1, 1), np.float32), plan)._replace(**change)
     with pytest.raises(ValueError, match=complaint):

@@ -43,7 +43,8 @@ def test_what_is_reported_was_offered_and_served(
     for first, end in zip(groups.group_start[:-1], groups.group_start[1:], strict=True):
         members = groups.member[first:end]
         served = (booked[members, OFFERED] - booked[members, UNSERVED]).sum()
-        assert np.nansum(carried[members], dtype=float) == pytest.approx(served, rel=1e-4, abs=1e-5)
+        size = case.tables.size[groups.model[members]][:, None]
+        assert np.nansum(carried[members] * size, dtype=float) == pytest.approx(served, rel=1e-4, abs=1e-5)
 
 
 def test_a_cell_off_air_reports_nothing_carried(tables: Tables) -> None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hw.plant import BELOW, CHANGES, UNSERVED, execute
 from hw.sharing import Groups
 from hw.world import SYMBOL
-from policies.network import Network
+from policies.network import NOTHING_BEYOND, Network
 from policies.price_tables import PriceTables, wake_times
 from tests.hw.random_cells import N_LEVELS, Case
 
@@ -43,6 +43,7 @@ def plant_totals(case: Case, plans: NDArray[np.uint8]) -> NDArray[np.float64]:
         candidate=(groups.candidate + n * np.arange(count)[:, None]).ravel().astype(np.int32),
         group_start=(n * np.arange(count + 1)).astype(np.int32),
         member=(groups.member + n * np.arange(count)[:, None]).ravel().astype(np.int32),
+        overlap=np.tile(groups.overlap, count),
     )
     figures = execute(
         case.tables,
@@ -59,7 +60,13 @@ def plant_totals(case: Case, plans: NDArray[np.uint8]) -> NDArray[np.float64]:
 
 def network_of(groups: Groups, allowed: NDArray[np.bool_], asleep: NDArray[np.bool_]) -> Network:
     """The network that a planner sees."""
-    return Network(groups, allowed, allowed[:, asleep].any(1))
+    return Network(
+        groups,
+        allowed,
+        allowed[:, asleep].any(1),
+        np.full(len(allowed), -1, np.int32),
+        NOTHING_BEYOND,
+    )
 
 
 def of_group(case: Case, g: int) -> Case:
@@ -76,6 +83,7 @@ def of_group(case: Case, g: int) -> Case:
             np.array([c for own in candidates for c in own], np.int32),
             np.array([0, len(members)], np.int32),
             np.arange(len(members), dtype=np.int32),
+            np.concatenate([groups.overlap[start[i] : start[i + 1]] for i in members]),
         ),
         path=case.path[members],
         ul_per_dl=case.ul_per_dl[members],

@@ -107,6 +107,8 @@ class Twin:
         for k, level in enumerate(state):
             if asleep[k] or (level == SYMBOL and not handed[:, k].any()):
                 continue
+            if self._over(k, level, mean, sd, handed[:, k]) > self.options.epsilon:
+                return np.inf, np.inf
             below += risk[k] * self._below(k, level, mean, sd, handed[:, k], any(asleep))
         return power, below * (self.options.off_air_caution if any(asleep) else 1)
 
@@ -114,17 +116,26 @@ class Twin:
         self, k: int, level: int, mean: np.ndarray, sd: np.ndarray, handed: np.ndarray, shared: bool
     ) -> float:
         """Expected traffic below target of a cell on air with what others hand it."""
-        reach = 1 - self.tables.target / self.tables.full_rate if level == SYMBOL else self.limit[level]
-        deviation = mean * np.sqrt(np.exp(sd**2) - 1)
-        share = handed * deviation / mean
-        total = mean[k] + handed.sum()
-        variance = deviation[k] ** 2 + (share**2 + 2 * CORRELATION * share * deviation[k]).sum()
-        missed = naive_tail(total, float(np.sqrt(np.log(1 + variance / total**2))), reach)
+        reach = self._reach(level)
+        total, spread = self._carried(k, mean, sd, handed)
+        missed = naive_tail(total, spread, reach)
         surged = total + self.options.surge_load
         if shared and surged > reach:
             missed += self.options.surge_probability * surged
         return missed
 
-    def _over(self, level: int, mean: float, sd: float) -> float:
-        """Probability that a log-normal load is above what the level carries on target."""
-        return 1 - NormalDist(np.log(mean) - sd * sd / 2, sd).cdf(np.log(self.limit[level]))
+    def _carried(self, k: int, mean: np.ndarray, sd: np.ndarray, handed: np.ndarray) -> tuple[float, float]:
+        """Mean of what a cell carries with what others hand it, and its log standard deviation."""
+        deviation = mean * np.sqrt(np.exp(sd**2) - 1)
+        share = handed * deviation / mean
+        total = mean[k] + handed.sum()
+        variance = deviation[k] ** 2 + (share**2 + 2 * CORRELATION * share * deviation[k]).sum()
+        return float(total), float(np.sqrt(np.log(1 + variance / total**2)))
+
+    def _reach(self, level: int) -> float:
+        return 1 - self.tables.target / self.tables.full_rate if level == SYMBOL else float(self.limit[level])
+
+    def _over(self, k: int, level: int, mean: np.ndarray, sd: np.ndarray, handed: np.ndarray) -> float:
+        """Probability that what a cell carries, as a log-normal load, is above what its level serves on target."""
+        total, spread = self._carried(k, mean, sd, handed)
+        return 1 - NormalDist(np.log(total) - spread**2 / 2, spread).cdf(np.log(self._reach(level)))

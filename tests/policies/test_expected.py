@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,12 +22,19 @@ from tests.policies.naive_planner import naive_power, naive_tail
     log_sd=st.floats(0.05, 0.8),
     open_share=st.floats(0.1, 2),
     risk=st.sampled_from([0.0, 50.0, 5000.0, 5e5]),
+    epsilon=st.sampled_from([0.003, 0.03, 0.4]),
 )
-def test_in_each_sample_the_cheaper_of_staying_and_waking(
-    level: int, log_median: float, log_sd: float, open_share: float, risk: float, tables: Tables
+def test_in_each_sample_the_cheaper_of_staying_and_waking_unless_staying_is_barred(
+    level: int,
+    log_median: float,
+    log_sd: float,
+    open_share: float,
+    risk: float,
+    epsilon: float,
+    tables: Tables,
 ) -> None:
-    limit = target_load(tables)
-    found = watched_price(tables, limit, 0, level, log_median, log_sd, risk, open_share * log_sd)
+    limit, least = target_load(tables), NormalDist().inv_cdf(1 - epsilon)
+    found = watched_price(tables, limit, 0, level, log_median, log_sd, risk, least, open_share * log_sd)
     if level <= SYMBOL:
         mean = min(np.exp(log_median + log_sd**2 / 2), 1)
         assert found == pytest.approx(naive_power(tables, level, mean), rel=1e-5)
@@ -39,6 +48,8 @@ def test_in_each_sample_the_cheaper_of_staying_and_waking(
     expected = 0.0
     for node, weight in zip(NODES, weights, strict=True):
         mean = min(np.exp(log_median + seen_sd * node + open_sd**2 / 2), 1)
+        awake = naive_power(tables, SYMBOL, mean)
         stay = naive_power(tables, level, mean) + risk * naive_tail(mean, open_sd, float(limit[0, level]))
-        expected += weight * min(stay, naive_power(tables, SYMBOL, mean))
+        likely = 1 - NormalDist(log_median + seen_sd * node, open_sd).cdf(np.log(limit[0, level]))
+        expected += weight * (awake if likely > epsilon else min(stay, awake))
     assert found == pytest.approx(expected, rel=1e-4)

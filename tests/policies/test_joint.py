@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from hw.sharing import Groups
 from policies.joint import States, hamming, joint_states, relax_changes, state_of
-from policies.network import Network
+from policies.network import NOTHING_BEYOND, Network
 
 ASLEEP = np.array([False, False, False, True, True])
 
@@ -25,8 +25,12 @@ def states_of(allowed: NDArray[np.bool_], sizes: list[int]) -> States:
         np.zeros(0, np.int32),
         np.cumsum([0, *sizes]).astype(np.int32),
         np.arange(n, dtype=np.int32),
+        np.zeros(0, np.float32),
     )
-    return joint_states(Network(groups, allowed, allowed[:, ASLEEP].any(1)), ASLEEP)
+    return joint_states(
+        Network(groups, allowed, allowed[:, ASLEEP].any(1), np.full(n, -1, np.int32), NOTHING_BEYOND),
+        ASLEEP,
+    )
 
 
 def levels_of_group(states: States, g: int, n: int) -> NDArray[np.uint8]:

@@ -112,7 +112,7 @@ def test_a_level_that_the_hardware_lacks_is_not_allowed(world: EvaluatedWorld) -
 
 
 @pytest.mark.parametrize("n_capacity", [3, 4])
-def test_a_group_too_large_to_plan_stays_on_air(small_network: BuildNetwork, n_capacity: int) -> None:
+def test_a_group_too_large_to_plan_is_cut(small_network: BuildNetwork, n_capacity: int) -> None:
     # 6 levels of each capacity cell and 4 of the coverage cell; beside it a small group and a single cell
     n = n_capacity + 4
     coverage = n_capacity
@@ -121,9 +121,11 @@ def test_a_group_too_large_to_plan_stays_on_air(small_network: BuildNetwork, n_c
     fits = 6**n_capacity * 4 <= MAX_JOINT_STATES
     assert fits == (n_capacity == 3)
     assert network.too_large == (() if fits else (n_capacity + 1,))
-    together = [list(range(n_capacity + 1))] if fits else [[i] for i in range(n_capacity + 1)]
+    # the last capacity cell finds no room beside the coverage cell, so it stays on air
+    together = [[0, 1, 2, 3]] if fits else [[0, 1, 2, coverage], [3]]
     assert groups_of(network) == [*together, [coverage + 1], [n - 2, n - 1]]
-    assert network.allowed[:n_capacity, 5:].all() == fits
+    assert network.allowed[:n_capacity, 5:].all(1).tolist() == [True, True, True, False][:n_capacity]
+    assert not len(network.beyond.source)  # a cell that lost all its candidates never sleeps
     assert network.allowed[:, :5].all()
     assert network.allowed[n - 2, 5:].all()
 

@@ -115,7 +115,8 @@ def test_with_nothing_to_spend_the_oracle_stays_awake() -> None:
 def test_the_oracle_sleeps_through_an_idle_night_and_wakes_in_time(tables: Tables) -> None:
     # cell 0 may leave the air, cell 1 carries its traffic; idle, idle, idle, then too busy for one cell
     quiet, busy = [0.05] * 45, [0.7] * 15
-    groups = Groups(*(np.array(x, np.int32) for x in ([0, 0], [0, 1, 1], [1], [0, 2], [0, 1])))
+    parts = ([0, 0], [0, 1, 1], [1], [0, 2], [0, 1])
+    groups = Groups(*(np.array(x, np.int32) for x in parts), np.ones(1, np.float32))
     allowed = np.array([[1, 1, 0, 0, 0, 1, 1], [1, 1, 0, 0, 0, 0, 0]], bool)
     network = network_of(groups, allowed, tables.asleep)
     path = np.array([quiet + busy] * 2, np.float32)

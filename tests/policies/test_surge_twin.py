@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -14,8 +15,8 @@ from hw.world import SYMBOL
 from policies.expected import target_load
 from policies.forecast import Forecast, Now
 from policies.kalman import FLOOR, MEASURED_VARIANCE
-from policies.predictive import AT_LIMIT
 from policies.profile import Profile
+from policies.shortfall import AT_LIMIT
 from policies.surge import SurgeGuard
 from tests.policies.naive_planner import naive_power, naive_tail
 
@@ -52,12 +53,18 @@ class Twin:
     """What ``SurgeGuard`` does in one tick."""
 
     def __init__(
-        self, tables: Tables, hold: int, level: np.ndarray, forecast: Forecast, risk: np.ndarray
+        self,
+        tables: Tables,
+        hold: int,
+        level: np.ndarray,
+        forecast: Forecast,
+        risk: np.ndarray,
+        epsilon: float,
     ) -> None:
         assert forecast.now is not None
         self.t, self.hold, self.level, self.known, self.risk = tables, hold, level, forecast.known, risk
         self.cells = [Cell(forecast.now, i) for i in range(N)]
-        self.limit = target_load(tables)[0]
+        self.limit, self.epsilon = target_load(tables)[0], epsilon
         self.before, self.left, self.first = [False] * N, [0] * N, True
 
     def watch(self, carried: np.ndarray) -> list[bool]:
@@ -71,8 +78,8 @@ class Twin:
                 continue
             wake = self.left[members[0]] > 0 or self.must(members, carried)
             if not wake:
-                saving, price = self.balance(members, carried)
-                wake = price > saving
+                saving, price, likely = self.balance(members, carried)
+                wake = price > saving or likely > self.epsilon
             for i in members:
                 if wake and not self.before[members[0]]:
                     self.left[i] = self.hold
@@ -93,10 +100,10 @@ class Twin:
                 return True
         return False
 
-    def balance(self, members: list[int], carried: np.ndarray) -> tuple[float, float]:
-        """What the levels save, and the price of the risk of staying."""
+    def balance(self, members: list[int], carried: np.ndarray) -> tuple[float, float, float]:
+        """What the levels save, the price of the risk of staying, and its largest probability."""
         off = any(self.t.asleep[self.level[i]] for i in members)
-        saving = price = 0.0
+        saving = price = likely = 0.0
         for i in members:
             level = int(self.level[i])
             if self.t.asleep[level]:
@@ -111,8 +118,9 @@ class Twin:
             mean = min(np.exp(at + sd**2 / 2), 1.0)
             reach = self.limit[level] if level > SYMBOL else 1 - self.t.target / self.t.full_rate
             price += self.risk[i] * naive_tail(mean, sd, float(reach))
+            likely = max(likely, 1 - NormalDist(at, sd).cdf(float(np.log(reach))))
             saving += naive_power(self.t, SYMBOL, mean) - naive_power(self.t, level, mean)
-        return saving, price
+        return saving, price, likely
 
 
 @pytest.mark.kernel
@@ -120,9 +128,16 @@ class Twin:
     seed=st.integers(0, 10_000),
     level=st.lists(st.integers(SYMBOL, 6), min_size=N, max_size=N),
     price=st.sampled_from([0.1, 1.0, 90.0, 1e4]),
+    epsilon=st.sampled_from([0.003, 0.03, 0.4]),
 )
 def test_the_guard_loop_wakes_as_its_twin_does(
-    seed: int, level: list[int], price: float, small_network: Any, tables: Tables, profile: Profile
+    seed: int,
+    level: list[int],
+    price: float,
+    epsilon: float,
+    small_network: Any,
+    tables: Tables,
+    profile: Profile,
 ) -> None:
     network = small_network(N, CANDIDATES)
     rng = np.random.default_rng(seed)
@@ -139,8 +154,9 @@ def test_the_guard_loop_wakes_as_its_twin_does(
     forecast = Forecast(now.level[:, None], np.full((N, 1), 0.3), rng.random(N) > 0.2, now)
     risk = price * some(50, 100)
     surge = profile.surge.model_copy(update={"hold_s": int(rng.integers(1, 4)) * 60})
-    twin = Twin(tables, surge.hold_s // 60, chosen, forecast, risk)
-    guard = SurgeGuard(network, tables, profile.model_copy(update={"surge": surge}), sample_s=60)
+    twin = Twin(tables, surge.hold_s // 60, chosen, forecast, risk, epsilon)
+    settings = profile.model_copy(update={"surge": surge}).with_epsilon(epsilon)
+    guard = SurgeGuard(network, tables, settings, sample_s=60)
     guard.begin(chosen, forecast, risk)
     for _ in range(8):
         carried = rng.lognormal(-2, 0.8, N).clip(0, 1).astype(np.float32)

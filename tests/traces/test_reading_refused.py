@@ -67,6 +67,28 @@ def test_only_bad_rows_leave_an_empty_trace_with_reasons(tmp_path: Path) -> None
             ["a,", "b,a;x"],
             r"cells\.csv, line 3: candidate 'x' of 'b' is not in the table",
         ),
+        (
+            "cell_id,candidates,overlap",
+            ["a,b,0.5;0.5", "b,,"],
+            r"cells\.csv, line 2: overlap is '0.5;0.5'; .* the 1 cand",
+        ),
+        (
+            "cell_id,candidates,overlap",
+            ["a,b,half", "b,,"],
+            r"cells\.csv, line 2: overlap is 'half'; give one number",
+        ),
+        (
+            "cell_id,candidates,overlap",
+            ["a,b,1.5", "b,,"],
+            r"cells\.csv, line 2: overlap is '1.5'; .* up to 1",
+        ),
+        ("cell_id,anchor", ["a,", "b,x"], r"cells\.csv, line 3: anchor 'x' of 'b' is not in the table"),
+        ("cell_id,anchor", ["a,", "b,b"], r"cells\.csv, line 3: anchor 'b' of 'b' has an anchor itself"),
+        (
+            "cell_id,anchor",
+            ["a,b", "b,c", "c,"],
+            r"cells\.csv, line 2: anchor 'b' of 'a' has an anchor itself",
+        ),
         ("cell_id", ["a", "a"], r"cells\.csv, line 3: cell_id 'a' is there already, in line 2; keep"),
         ("cell_id,site_id", ["a,s", ",s"], r"cells\.csv, line 3: cell_id is empty"),
         ("cell_id,role", ["a,booster"], r"cells\.csv, line 2: role 'booster' is not known; write coverage"),

@@ -123,6 +123,24 @@ def test_capacity_cells_have_the_other_layers_of_their_sector_as_candidates(laye
         assert cells.is_capacity[i] == (i != group)
 
 
+def test_a_low_band_covers_and_carries_less() -> None:
+    trace = generate(SynthSpec(n_sites=6, days=2, step_s=1800, low_band=True, seed=5))
+    cells = trace.cells
+    assert cells.product[:3].tolist() == ["coverage-700", "capacity-2600-32t", "capacity-3500-64t"]
+    assert cells.bandwidth_mhz[:3].tolist() == [10, 100, 100]
+    assert cells.is_capacity[:3].tolist() == [False, True, True]
+    load = np.nanmean(trace.dl_prb_ratio.reshape(-1, 3, trace.n_steps), axis=(0, 2))
+    assert load[0] == pytest.approx(1.2 * load[1:].mean(), rel=0.15)  # some users know only the low band
+    assert trace.dl_volume_bit is not None
+    volume = np.nansum(trace.dl_volume_bit.reshape(-1, 3, trace.n_steps), axis=(0, 2))
+    assert volume[0] < 0.06 * volume.sum()
+
+
+def test_a_low_band_has_no_logged_operator() -> None:
+    with pytest.raises(ValidationError, match="low_band goes without logged_share"):
+        changed(SMALL, low_band=True, logged_share=0.5)
+
+
 def test_overlap_reaches_the_coverage_layer_of_a_neighbour() -> None:
     spec = changed(SMALL, n_sites=19, layers=2, neighbour_overlap=1.0, days=1)
     cells = generate(spec).cells

@@ -62,6 +62,8 @@ def traces(draw: st.DrawFn) -> Trace:
         bandwidth_mhz=rng.choice([np.nan, 20, 100], n),
         txru=rng.choice([0, 8, 64], n),
         is_capacity=rng.random(n) < 0.5,
+        candidate_overlap={i: rng.choice([0.25, 1.0], len(own)) for i, own in candidates.items()},
+        anchor=np.where(np.arange(n) > n // 2, rng.integers(-1, n // 2 + 1, n), -1),
         latitude_deg=rng.uniform(-90, 90, n),
         longitude_deg=np.full(n, np.nan),
     )

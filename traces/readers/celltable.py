@@ -47,6 +47,10 @@ def read_cell_table(table: Table, names: Mapping[str, str] | None = None) -> Cel
     known: dict[str, Any] = {**texts}
     known |= {column: _numbers(batch, column, source[column]) for column in CELL_NUMBERS if column in source}
     candidates = _candidates(batch, source["candidates"], cell_id) if "candidates" in source else {}
+    if "overlap" in source:
+        known["candidate_overlap"] = _overlaps(batch, source["overlap"], candidates)
+    if "anchor" in source:
+        known["anchor"] = _anchors(batch, source["anchor"], cell_id)
     notes = unread_note(table, source.values())
     if "role" in source:
         known["is_capacity"], more = _is_capacity(batch, source["role"], candidates)
@@ -111,6 +115,40 @@ def _candidates(batch: Batch, name: str, cell_id: list[str]) -> dict[int, list[i
         if named:
             found[row] = [index[part] for part in named]
     return found
+
+
+def _overlaps(batch: Batch, name: str, candidates: Mapping[int, list[int]]) -> dict[int, list[float]]:
+    """Share of each cell's traffic that each of its candidates reaches; an empty field means all of it."""
+    found = {}
+    for row, value in enumerate(batch.columns[name].to_pylist()):
+        own = value.split(";") if isinstance(value, str) else value
+        if own in (None, [], [""]):
+            continue
+        named = len(candidates.get(row, ()))
+        try:
+            shares = [float(part) for part in (own if isinstance(own, list) else [own])]
+        except (TypeError, ValueError):
+            shares = []
+        if len(shares) != named or not all(0 < share <= 1 for share in shares):
+            raise TraceError(
+                f"{batch.table.name}, {batch.place(row)}: {name} is {value!r}; give one number above 0 and up to 1 "
+                f"for each of the {named} candidates, in their order, or leave it empty"
+            )
+        found[row] = shares
+    return found
+
+
+def _anchors(batch: Batch, name: str, cell_id: list[str]) -> NDArray[np.int32]:
+    """Index of the cell that anchors each cell, -1 where the field is empty."""
+    index = {cell: i for i, cell in enumerate(cell_id)}
+    named = _texts(batch, name)
+    for row, anchor in enumerate(named):
+        where = f"{batch.table.name}, {batch.place(row)}: {name} {anchor!r} of {cell_id[row]!r}"
+        if anchor and anchor not in index:
+            raise TraceError(f"{where} is not in the table; add the cell or leave {name} empty")
+        if anchor and (anchor == cell_id[row] or named[index[anchor]]):
+            raise TraceError(f"{where} has an anchor itself; an anchor is an LTE cell that stands alone")
+    return np.array([index[anchor] if anchor else -1 for anchor in named], np.int32)
 
 
 def _is_capacity(

@@ -39,6 +39,18 @@ CARRIERS = (
     Carrier("n79", "upper-64t", 100, 64, 1000),
 )
 
+# Products of the world three-layer: 10 MHz x 7.5 bit/s/Hz, 100 MHz x 8.5 and 100 MHz x 10.
+LOW_BAND_CARRIERS = (
+    Carrier("n28", "coverage-700", 10, 4, 75),
+    Carrier("n41", "capacity-2600-32t", 100, 32, 850),
+    Carrier("n78", "capacity-3500-64t", 100, 64, 1000),
+)
+
+
+def carriers_of(spec: SynthSpec) -> tuple[Carrier, ...]:
+    """The layers of each sector, the coverage layer first."""
+    return (LOW_BAND_CARRIERS if spec.low_band else CARRIERS)[: spec.layers]
+
 
 def area_of(spec: SynthSpec, site: int) -> AreaType:
     """Area type of one site, drawn from the mix."""
@@ -68,11 +80,11 @@ def make_layout(spec: SynthSpec, areas: list[AreaType]) -> Cells:
         name = f"S{site:05d}"
         east_km, north_km = _position_km(spec, site)
         for sector in range(spec.sectors):
-            ids += [f"{name}-{sector + 1}-{carrier.label}" for carrier in CARRIERS[: spec.layers]]
+            ids += [f"{name}-{sector + 1}-{carrier.label}" for carrier in carriers_of(spec)]
         site_ids += [name] * per_site
         latitude += [round(north_km / KM_PER_DEGREE, 6)] * per_site
         longitude += [round(east_km / KM_PER_DEGREE, 6)] * per_site
-    carriers = [*CARRIERS[: spec.layers]] * (spec.sectors * spec.n_sites)
+    carriers = [*carriers_of(spec)] * (spec.sectors * spec.n_sites)
     return make_cells(
         ids,
         candidates=_candidates(spec),

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from traces.synth.clock import Clock
 from traces.synth.demand import correlated_noise
-from traces.synth.layout import CARRIERS
+from traces.synth.layout import carriers_of
 from traces.synth.saving import Night, has_saving, no_saving, plan_night
 from traces.synth.spec import SynthSpec, site_random
 
@@ -43,7 +43,7 @@ class Counters:
 
 def rates_mbit_s(spec: SynthSpec) -> Float64:
     """Rate of a full cell of each layer. (layers,) [Mbit/s]"""
-    return np.array([c.rate_mbit_s for c in CARRIERS[: spec.layers]])
+    return np.array([c.rate_mbit_s for c in carriers_of(spec)])
 
 
 def split_over_layers(spec: SynthSpec, site: int, demand: Float64) -> Float64:
@@ -58,6 +58,8 @@ def split_over_layers(spec: SynthSpec, site: int, demand: Float64) -> Float64:
     shape = (spec.sectors, spec.layers, spec.n_steps)
     rates = rates_mbit_s(spec)
     stuck = random.beta(*COVERAGE_ONLY, (spec.sectors, 1))
+    if spec.low_band:  # a share of what the small layer carries, not of the whole sector
+        stuck *= rates[0] / rates.sum()
     weight = np.log(rates)[:, None] + SPLIT_SIGMA * random.standard_normal((spec.sectors, spec.layers, 1))
     rows = (spec.sectors * spec.layers, spec.n_steps)
     noise = correlated_noise(random, rows, SPLIT_NOISE_SIGMA, SPLIT_TAU_S, spec.step_s)

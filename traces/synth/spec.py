@@ -50,6 +50,7 @@ class SynthSpec(BaseModel):
     first_site: int = Field(default=0, ge=0)  # a partition of a large network starts here
     sectors: int = Field(default=3, ge=1, le=6)
     layers: int = Field(default=3, ge=1, le=3)  # 1: coverage cells only
+    low_band: bool = False  # 700 MHz covers, 2.6 and 3.5 GHz add capacity
     days: int = Field(default=7, ge=1, le=3660)
     step_s: int = Field(default=900, ge=60, le=3600)
     start: dt.date = dt.date(2025, 3, 3)  # the first step begins at local midnight of this day
@@ -87,6 +88,10 @@ class SynthSpec(BaseModel):
     def _consistent(self) -> Self:
         if not sum(self.area_mix.values()) > 0:
             raise ValueError("area_mix needs at least one area type with a weight above 0")
+        if self.low_band and self.logged_share > 0:
+            raise ValueError(
+                "low_band goes without logged_share: the operator's night rule knows like layers only"
+            )
         sites = range(self.first_site, self.first_site + self.n_sites)
         for event in self.events:
             if event.site not in sites or event.start_h >= self.days * 24:

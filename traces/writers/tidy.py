@@ -52,6 +52,11 @@ def _cell_table(cells: Cells) -> Any:
     columns["role"] = ["capacity" if capacity else "coverage" for capacity in cells.is_capacity.tolist()]
     candidates = [[names[j] for j in cells.candidates_of(i)] for i in range(len(cells))]
     columns["candidates"] = pa.array(candidates, pa.list_(pa.string()))
+    if (cells.candidate_overlap < 1).any():
+        shares = np.split(cells.candidate_overlap, cells.candidate_start[1:-1])
+        columns["overlap"] = pa.array([own.tolist() for own in shares], pa.list_(pa.float32()))
+    if (cells.anchor >= 0).any():
+        columns["anchor"] = [names[i] if i >= 0 else "" for i in cells.anchor.tolist()]
     return pa.table(columns)
 
 

@@ -100,6 +100,7 @@ class NaiveGuards:
         hold(self._beyond_share(wanted, level), Reason.GUARD_CLUSTER)
         wake(self._below_floor(wanted, level), Reason.GUARD_FLOOR)
         wake(self._uncovered(wanted, level), Reason.GUARD_UNCOVERED)
+        wake(self._above_legs(wanted), Reason.GUARD_ANCHOR)
         return wanted, reason, self._close(level, wanted, capped, now)
 
     def _may(self, i: int, level: int) -> bool:
@@ -155,6 +156,11 @@ class NaiveGuards:
         carries = [not self.asleep[w] and not self.asleep[now] for w, now in zip(wanted, level, strict=True)]
         off = [i for i in self.cells if self.asleep[wanted[i]]]
         return [i for i in off if not any(carries[c] for c in self.candidates[i])]
+
+    def _above_legs(self, wanted: list[int]) -> list[int]:
+        anchor = self.network.anchor.tolist()
+        above = {a for leg, a in enumerate(anchor) if a >= 0 and wanted[leg] < wanted[a]}
+        return [a for a in above if self.asleep[wanted[a]]]
 
     def _close(self, level: list[int], wanted: list[int], capped: list[int], now: int) -> list[bool]:
         alarms = []
