@@ -150,7 +150,7 @@ def main() -> None:
     arguments = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    arguments.add_argument("--sites", type=int, default=60, help="sites of nine cells")
+    arguments.add_argument("--sites", type=int, default=150, help="sites of nine cells")
     arguments.add_argument("--days", type=int, default=365)
     given = arguments.parse_args()
     print_gaps()

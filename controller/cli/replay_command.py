@@ -46,8 +46,9 @@ def replay(
     world: Annotated[
         str | None,
         typer.Option(
-            help="Hardware: a name such as 3gpp-cat1-set1 (default), 3gpp-cat2-set1 or earth-macro, `calibrated` to "
-            "fit the trace's own measured energy, or a world or calibration file.",
+            help="Hardware: a name such as 3gpp-cat1-set1 (default), 3gpp-cat2-set1, three-layer (for "
+            "`traces synth --low-band`) or earth-macro, `calibrated` to fit the trace's own measured energy, or a "
+            "world or calibration file.",
             show_default=False,
         ),
     ] = None,
