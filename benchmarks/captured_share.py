@@ -4,25 +4,36 @@
 
 Needs QUIETCELL_DATA. The peer is the oracle, which knows all traffic and may wake cells on air in any minute, in the
 same run and under the same limits. The first rows are of the ITU network in world 3gpp-cat1-set1 at the default
-sigma and seed 0. ``*_low_sigma`` has half of the noise inside the steps. ``limits_held_*``: the profile on other
-networks and sigmas; their conditions name what of the limits was spent. ``--quick``: every eighth cell of ITU alone.
+sigma and seed 0. ``*_low_sigma`` has half of the noise inside the steps. Then the shortfall in parts
+(benchmarks/shortfall.py), the profiles with intervals, and whether the profile holds its limits on other networks, at
+other sigmas and with gentle and steep loss of rate; conditions name what of the limits was spent.
+``--quick``: every eighth cell of ITU alone, without other networks.
 """
 
 from __future__ import annotations
 
 import argparse
+from contextlib import nullcontext
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from benchmarks.replay_savings import figures_of
 from benchmarks.rows import data_folder, print_row
+from benchmarks.shortfall import print_shortfall
+from controller.config import load_profile, profile_names
+from controller.evaluation.case import Case
+from controller.evaluation.evaluation import Evaluation
+from controller.replay.stage import quiet
+from controller.worlds import load_world
 from traces import Trace
 from traces.reading import read_trace
 from traces.sample import sample_path
 
 WORLD = "3gpp-cat1-set1"
 SIGMAS = {"low": 0.15, "default": None, "high": 0.45}
+LOSSES_DB = {"gentle": 1.5, "steep": 6.0}  # per halving of the TxRU
 BARS = {
     "captured_share": (">=", 0.90),
     "captured_share_beyond_symbol": (">=", 0.76),
@@ -32,9 +43,10 @@ BARS = {
 }
 LOW_SIGMA_BAR = (">=", 0.95)
 SPENT = ("unserved_share", "below_target_share", "level_changes_per_cell_day", "emergency_wakes_per_cell_day")
+DRAWS = 1000  # of the bootstrap
 
 
-def spent(found: dict[str, float]) -> str:
+def spent(found: dict[str, Any]) -> str:
     """What was spent of the limits, in words."""
     return ", ".join(f"{key} {found[key]:.3g}" for key in SPENT)
 
@@ -52,6 +64,30 @@ def print_itu(itu: Trace, which: str) -> None:
     print_row("captured_share_beyond_symbol_low_sigma", beyond, "ratio", about)
 
 
+def print_profiles(itu: Trace, which: str) -> None:
+    """Each profile, with the interval over groups of cells and days: the curve of saving against service."""
+    for name in profile_names():
+        case = Case(itu, load_world(WORLD))
+        policies = ("none", "symbol", "predictive", "oracle")
+        evaluation = Evaluation([case], load_profile(name), policies, (0,), DRAWS, guard=True)
+        evaluation.run(lambda _: nullcontext(quiet))
+        found = evaluation.document()["summary"][0]["policies"]["predictive"]
+        means = {key: found[key]["mean"] for key in SPENT}
+        for figure in ("captured_share", "captured_share_beyond_symbol", "ee_gain_vs_none"):
+            low, high = found[figure].get("low"), found[figure].get("high")
+            about = f"{which}, {WORLD}, guard on; {spent(means)}; limits held {found['limits_held']}"
+            about += f"; 95 % [{low:.3f}, {high:.3f}]" if low is not None and high is not None else ""
+            print_row(f"{figure}_{name}", found[figure]["mean"], "ratio", about)
+
+
+def print_held(suffix: str, trace: Trace, sigma: float | None, loss_db: float | None = None) -> None:
+    """Gain and limits of the unchanged profile."""
+    found = figures_of(trace, WORLD, 0, sigma, ceiling=False, guard=True, loss_db=loss_db)
+    about = f"{WORLD}, guard on; {spent(found)}"
+    print_row(f"ee_gain_vs_none_{suffix}", found["ee_gain_vs_none"], "ratio", about)
+    print_row(f"limits_held_{suffix}", float(found["limits_held"]), "0 or 1", about, bar=("==", 1.0))
+
+
 def main() -> None:
     """Print all rows."""
     arguments = argparse.ArgumentParser(description=__doc__)
@@ -59,18 +95,19 @@ def main() -> None:
     quick = arguments.parse_args().quick
     data = data_folder()
     itu = read_trace(data / "itu5g_energy")
+    which = "every eighth cell of ITU" if quick else "ITU"
+    itu = itu.select_cells(np.arange(0, itu.n_cells, 8)) if quick else itu
+    print_itu(itu, which)
+    print_shortfall(itu, WORLD, which)
+    print_profiles(itu, which)
     if quick:
-        print_itu(itu.select_cells(np.arange(0, itu.n_cells, 8)), "every eighth cell of ITU")
         return
-    print_itu(itu, "ITU")
     others = {"br": data / "lte_br4", "vn": data / "lte_vn3", "sample": Path(sample_path())}
     for name, trace in [("itu", itu), *((key, read_trace(path)) for key, path in others.items())]:
         for label, sigma in SIGMAS.items():
-            found = figures_of(trace, WORLD, 0, sigma, ceiling=False, guard=True)
-            suffix = f"{name}_{label}_sigma"
-            about = f"{WORLD}, guard on; {spent(found)}"
-            print_row(f"ee_gain_vs_none_{suffix}", found["ee_gain_vs_none"], "ratio", about)
-            print_row(f"limits_held_{suffix}", float(found["limits_held"]), "0 or 1", about, bar=("==", 1.0))
+            print_held(f"{name}_{label}_sigma", trace, sigma)
+        for label, loss_db in LOSSES_DB.items():
+            print_held(f"{name}_{label}_loss", trace, None, loss_db)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ import time
 import numpy as np
 
 from benchmarks.rows import print_row
+from benchmarks.symbol_masks import print_masks
 from controller.config import load_profile
 from controller.forecast.samples import Forecaster
 from controller.tick import Controller, Observation
@@ -153,6 +154,7 @@ def main() -> None:
     slope = float(np.polyfit(np.log(SIZES), np.log(times), 1)[0])
     listed = ", ".join(f"{n}: {t:.1f} ms" for n, t in zip(SIZES, times, strict=True))
     print_row("scaling_exponent", slope, "power of the cells", f"median tick, {listed}", bar=("<=", 1.05))
+    print_masks()
 
 
 if __name__ == "__main__":

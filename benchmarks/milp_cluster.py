@@ -32,7 +32,9 @@ def priced_states(
     risk = risk * idle_power * tables.size[network.groups.model]
     members = np.arange(network.n_cells)
     open_sd = np.zeros(network.n_cells)  # no guard loop
-    mean, about = expected_loads(forecast.log_median, forecast.log_sd, open_sd, members)
+    mean, about = expected_loads(
+        forecast.log_median, forecast.log_sd, open_sd, members, np.arange(forecast.log_sd.shape[1])
+    )
     cost = price_horizon(
         tables,
         target_load(tables),

@@ -15,7 +15,8 @@ from controller.config import load_profile
 from controller.replay.figures import captured, gain, service_figures
 from controller.replay.run import run_policy
 from controller.replay.stage import Stage, Task
-from controller.worlds import world_for
+from controller.worlds import EvaluatedWorld, default_evaluation, load_spec, world_for
+from hw.compiling import compile_world
 from hw.symbols.levers import Lever
 from traces import Trace
 from traces.reading import read_trace
@@ -40,9 +41,11 @@ def figures_of(
     ceiling: bool,
     guard: bool = False,
     levers: tuple[Lever, ...] = (),
+    loss_db: float | None = None,
 ) -> dict[str, float]:
-    """Figures of ``predictive`` with the shipped profile."""
-    task = Task(trace, world_for(world, trace, levers), load_profile(None), seed, guard=guard)
+    """Figures of ``predictive`` with the shipped profile; ``loss_db`` of SINR a halving of the TxRU costs, if given."""
+    found_world = world_for(world, trace, levers) if loss_db is None else world_with_loss(world, loss_db)
+    task = Task(trace, found_world, load_profile(None), seed, guard=guard)
     stage = Stage(task, sigma=sigma)
     none, symbol = run_policy("none", stage).outcome, run_policy("symbol", stage).outcome
     ours = run_policy("predictive", stage).outcome
@@ -54,6 +57,14 @@ def figures_of(
         found["captured_share"] = captured(ours.energy, none.energy, bound) or 0.0
         found["captured_share_beyond_symbol"] = captured(ours.energy, symbol.energy, bound) or 0.0
     return found
+
+
+def world_with_loss(name: str, loss_db: float) -> EvaluatedWorld:
+    """A world of the catalogue in which each halving of the TxRU costs another loss of SINR. [dB]"""
+    spec, usual = load_spec(name), default_evaluation()
+    channel = usual.rf_channel.model_copy(update={"loss_db_per_halving": loss_db})
+    evaluation = usual.model_copy(update={"rf_channel": channel})
+    return EvaluatedWorld(compile_world(spec, evaluation), evaluation)
 
 
 def cases() -> Iterator[tuple[str, Trace, str, int, float | None]]:

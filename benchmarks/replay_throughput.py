@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from benchmarks.numpy_twin import execute_numpy
 from benchmarks.rows import print_row
 from controller.config import load_profile
-from controller.replay.planning import make_controller, make_planner, run_controller
+from controller.replay.planners import make_planner
+from controller.replay.planning import make_controller, run_controller
 from controller.replay.scene import Scene, make_scene
 from controller.worlds import load_world
 from hw.plant import Figures, Groups, execute

@@ -24,7 +24,8 @@ BAR_MS = 30.0
 SYMBOLS_OF_A_FRAME = 210  # downlink, 20 slots of 14, three quarters: one symbol of them is the stated error
 
 
-def main() -> None:
+def print_masks() -> None:
+    """The row of the time to lay out a frame."""
     times_ms = time_masks(N_CELLS, REPEATS)
     print_row(
         "symbol_masks_ms",
@@ -34,6 +35,10 @@ def main() -> None:
         "one thread",
         bar=("<=", BAR_MS),
     )
+
+
+def main() -> None:
+    print_masks()
     error = occupancy_error()
     about = f"largest over 1,000 loads of 0..1 and the frames of a period; {FRAME}; one symbol of a frame is the bar"
     print_row("symbol_masks_error", error, "share", about, bar=("<=", 1 / SYMBOLS_OF_A_FRAME))

@@ -33,7 +33,8 @@ def start(n_cells: int) -> None:
     import numpy as np
 
     from controller.config import load_profile
-    from controller.replay.planning import make_controller, make_planner
+    from controller.replay.planners import make_planner
+    from controller.replay.planning import make_controller
     from controller.replay.scene import Clock, Scene, make_tables
     from controller.tick import Observation
     from controller.worlds import DEFAULT_WORLD, load_world
@@ -52,7 +53,15 @@ def start(n_cells: int) -> None:
     number = np.arange(n_cells, dtype=np.int32)
     carried = np.full((n_cells, per_tick), 0.1, np.float32)
     scene = Scene(
-        number.astype(np.str_), number // 3, network, make_tables(world, clock), clock, carried, carried
+        cell_id=number.astype(np.str_),
+        site=number // 3,
+        network=network,
+        tables=make_tables(world, clock),
+        clock=clock,
+        path=carried,
+        ul_per_dl=carried,
+        sigma=world.evaluation.traffic_path.sigma,
+        correlation_samples=1.0,
     )
     controller = make_controller(
         make_planner("predictive", scene, profile, guard=True),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from hw.tables import Tables
 from policies.coupled import cheapest_first, expected_loads
 from policies.coupled_price import floors, least_slope, price_alone
+from policies.horizon import priced_ticks
 from policies.joint import state_of
 from policies.network import Network
 
@@ -70,7 +71,8 @@ def bound_parts(  # type: ignore[no-untyped-def]
         levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
         own = slice(states.state_start[g], states.state_start[g] + count)
         cells = slice(states.cell_start[g], states.cell_start[g] + n)
-        mean, belief = expected_loads(log_median, log_sd, price.open_sd, members)
+        ticks, weight = priced_ticks(log_median.shape[1])
+        mean, belief = expected_loads(log_median, log_sd, price.open_sd, members, ticks)
         off_air = price.off_air if price.ready[members].all() else np.inf
         surge = (price.surge_probability, price.surge_load)
         risk = price.risk[members]
@@ -98,10 +100,12 @@ def bound_parts(  # type: ignore[no-untyped-def]
                 risk,
                 off_air,
                 slope,
-                escape[members, h],
+                escape[members, ticks[h]],
                 alone,
                 cost[h],
             )
         change = price.change * price.power[members].mean()
         walk = (states.radix[cells], states.stride[cells])
-        bound[at] = cheapest_first(cost, levels, walk, change, state_of(levels, count, members, now))[2]
+        bound[at] = cheapest_first(cost, weight, levels, walk, change, state_of(levels, count, members, now))[
+            2
+        ]

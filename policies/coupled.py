@@ -11,6 +11,7 @@ from numba import njit, prange
 
 from hw.sharing import local_candidates
 from policies.coupled_horizon import price_horizon
+from policies.horizon import priced_ticks
 from policies.joint import hamming, relax_changes, state_of
 from policies.policy import Reason
 
@@ -24,13 +25,16 @@ def reason_of(chosen, free, deepest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def cheapest_first(cost, levels, shape, change, now):  # type: ignore[no-untyped-def]
-    """First state of the cheapest way through priced states (H, S), that if changes were free, and its price."""
+def cheapest_first(cost, weight, levels, shape, change, now):  # type: ignore[no-untyped-def]
+    """First state of the cheapest way through priced states (K, S), that if changes were free, and its price.
+
+    ``weight`` (K,) ticks that each row stands for.
+    """
     horizon, n_states = cost.shape
     n = len(shape[0])
     to_go = np.zeros(n_states)
     for h in range(horizon - 1, 0, -1):
-        to_go += cost[h]
+        to_go += weight[h] * cost[h]
         relax_changes(to_go, shape[0], shape[1], change)
     best, best_free, least, least_free = 0, 0, np.inf, np.inf
     for s in range(n_states):
@@ -45,13 +49,13 @@ def cheapest_first(cost, levels, shape, change, now):  # type: ignore[no-untyped
 
 
 @njit(cache=True)
-def expected_loads(log_median, log_sd, open_sd, members):  # type: ignore[no-untyped-def]
-    """Mean load (H, members), and log median, log standard deviation and ``open_sd`` (H, 3, members)."""
-    belief = np.empty((log_sd.shape[1], 3, len(members)))
-    mean = np.empty((log_sd.shape[1], len(members)), np.float32)
+def expected_loads(log_median, log_sd, open_sd, members, ticks):  # type: ignore[no-untyped-def]
+    """Mean load (K, members), and log median, log standard deviation and ``open_sd`` (K, 3, members) in ``ticks``."""
+    belief = np.empty((len(ticks), 3, len(members)))
+    mean = np.empty((len(ticks), len(members)), np.float32)
     for k in range(len(members)):
         for h in range(len(mean)):
-            middle, spread = log_median[members[k], h], log_sd[members[k], h]
+            middle, spread = log_median[members[k], ticks[h]], log_sd[members[k], ticks[h]]
             belief[h, 0, k], belief[h, 1, k], belief[h, 2, k] = middle, spread, open_sd[members[k]]
             mean[h, k] = min(np.exp(middle + 0.5 * spread * spread), 1.0)
     return mean, belief
@@ -88,7 +92,8 @@ def plan_groups(  # type: ignore[no-untyped-def]
         levels = states.levels[states.level_start[g] : states.level_start[g] + count * n]
         own = slice(states.state_start[g], states.state_start[g] + count)
         cells = slice(states.cell_start[g], states.cell_start[g] + n)
-        mean, belief = expected_loads(log_median, log_sd, price.open_sd, members)
+        ticks, weight = priced_ticks(log_median.shape[1])
+        mean, belief = expected_loads(log_median, log_sd, price.open_sd, members, ticks)
         change = price.change * price.power[members].mean()
         cost = price_horizon(
             tables,
@@ -108,7 +113,7 @@ def plan_groups(  # type: ignore[no-untyped-def]
         )
         shape = (states.radix[cells], states.stride[cells])
         best, free, planned[at] = cheapest_first(
-            cost, levels, shape, change, state_of(levels, count, members, now)
+            cost, weight, levels, shape, change, state_of(levels, count, members, now)
         )
         for j in range(n):
             level[members[j]] = levels[best * n + j]

@@ -23,13 +23,13 @@ from policies.coupled import plan_groups, reason_of
 from policies.coupled_price import least_slope
 from policies.expected import USUAL_EPSILON, Prices, margin, tail_traffic, target_load, watched_price
 from policies.forecast import Forecast
+from policies.horizon import priced_ticks
 from policies.joint import joint_states
 from policies.network import Network
 from policies.policy import Decision, Reason, View
 from policies.profile import PredictiveProfile
 from policies.shortfall import Shortfall
 
-NEAR, FAR = 8, 4  # ticks priced one by one, and how many later ones are priced together
 USUAL_SD = 0.3  # of the log load around its slow level, for which risk prices are set
 
 
@@ -148,34 +148,32 @@ def _plan_single(  # type: ignore[no-untyped-def]
 ):
     """Level of a cell of its own, and the level it would take if changes were free.
 
-    ``log_median`` (H,), ``soon`` median and deviation of the log load in each part of the coming tick. Far ticks are
-    priced a few at a time.
+    ``log_median`` (H,), ``soon`` median and deviation of the log load in each part of the coming tick.
     """
-    n, horizon = len(levels), len(log_median)
+    n, (ticks, weight) = len(levels), priced_ticks(len(log_median))
     to_go, cost, price, tail = np.zeros(n), np.empty(n), np.empty(n), np.full(n, -1.0)
     late = np.minimum(tables.wake_samples[levels] / spt, 1.0)
-    for h in range(horizon - 1, -1, -1):
-        if h < NEAR or h == horizon - 1 or (horizon - 1 - h) % FAR == 0:
-            at = h if h < NEAR else max(h - FAR // 2, NEAR)
-            part = soon if h == 0 else (log_median[at : at + 1], log_sd[at : at + 1])
-            _price_levels(
-                tables,
-                limit,
-                model,
-                levels,
-                late,
-                log_median[at],
-                log_sd[at],
-                part,
-                risk,
-                least_margin,
-                open_sd,
-                price,
-                tail,
-            )
+    for k in range(len(ticks) - 1, -1, -1):
+        h = ticks[k]
+        part = soon if h == 0 else (log_median[h : h + 1], log_sd[h : h + 1])
+        _price_levels(
+            tables,
+            limit,
+            model,
+            levels,
+            late,
+            log_median[h],
+            log_sd[h],
+            part,
+            risk,
+            least_margin,
+            open_sd,
+            price,
+            tail,
+        )
         for s in range(n):
-            cost[s] = price[s] + to_go[s]
-        if h > 0:
+            cost[s] = weight[k] * price[s] + to_go[s]
+        if k > 0:
             least = cost.min() + change
             for s in range(n):
                 to_go[s] = min(cost[s], least)

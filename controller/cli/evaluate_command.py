@@ -152,7 +152,7 @@ def _prepare(
     """
     from controller.evaluation.evaluation import Evaluation
     from controller.evaluation.gates import parse_gate
-    from controller.replay.planning import KNOWN
+    from controller.replay.planners import KNOWN
     from controller.replay.report import order_policies
 
     names, foreign = find_policies(settings.policies or ())

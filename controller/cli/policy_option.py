@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def find_policies(given: Iterable[str]) -> tuple[list[str], dict[str, ForeignPolicy]]:
     """Names to run, and those among them that are plug-ins or policy networks. Raises PolicyError, ModelError."""
     from controller.foreign import find_policy
-    from controller.replay.planning import KNOWN
+    from controller.replay.planners import KNOWN
 
     foreign: dict[str, ForeignPolicy] = {}
     names = []

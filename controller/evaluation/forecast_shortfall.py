@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from controller.evaluation.bootstrap import interval, resample
 from controller.evaluation.sums import ENERGY
 from controller.replay.figures import limits_held, service_figures
-from controller.replay.planning import MODELLED, SEASONAL, TRUE
+from controller.replay.planners import MODELLED, SEASONAL, TRUE
 from controller.replay.report import Replay
 from controller.replay.scene import make_clock
 from controller.replay.stage import Task

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.errors import PolicyError
-from controller.replay.planning import ANALYSIS, CAUSAL, MODELLED, Tick, set_up, ticks_through
+from controller.replay.planners import ANALYSIS, CAUSAL, MODELLED
+from controller.replay.planning import Tick, set_up, ticks_through
 from controller.replay.scene import Scene, make_scene
 from controller.replay.stage import Progress, Stage, Task
 from policies.counterfactual import Weighed

@@ -26,12 +26,10 @@ SURE = 1e-9  # variance of what is known
 class KnownProcess(Forecaster):
     """Tells where the expected path goes, and what the last sample says about the noise around it."""
 
-    def __init__(
-        self, scene: Scene, settings: ForecastProfile, *, sigma: float, correlation_samples: float
-    ) -> None:
+    def __init__(self, scene: Scene, settings: ForecastProfile) -> None:
         clock = scene.clock
         super().__init__(scene.network.n_cells, settings, sample_s=clock.sample_s, tick_s=clock.tick_s)
-        self._variance, self._persistence = sigma**2, math.exp(-1 / correlation_samples)
+        self._variance, self._persistence = scene.sigma**2, math.exp(-1 / scene.correlation_samples)
         recorded = scene.path.reshape(scene.network.n_cells, -1, clock.per_step).mean(2)
         line = expected_path(recorded, clock.per_step)
         self._recorded = np.isfinite(line)

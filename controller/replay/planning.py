@@ -13,19 +13,19 @@ from controller.constraints import Constraints
 from controller.forecast.outlook import Outlook, check_step
 from controller.forecast.runtime import StepForecaster
 from controller.forecast.samples import Forecaster
+from controller.replay.known_process import KnownProcess
+from controller.replay.planners import ANALYSIS, CAUSAL, MODELLED, PROCESS, TRUE, make_planner
 from controller.replay.scene import Clock, Scene, make_clock, make_tables
 from controller.replay.true_inputs import TrueInputs
 from controller.tick import Commands, Controller, Observation
 from hw.tables import Tables
 from hw.telemetry import SimulatedPlant
-from hw.world import FULL, SYMBOL
-from policies.baselines import FixedPlanner, ThresholdPlanner, TimerPlanner
+from hw.world import SYMBOL
 from policies.counterfactual import UPPER, Counterfactuals
 from policies.guards import Guards
 from policies.network import Network
 from policies.plugin import CheckedPlanner, Faults, PolicyContext
 from policies.policy import Allowance, Planner
-from policies.predictive import PredictivePlanner
 from policies.profile import Profile
 from policies.surge import SurgeGuard
 
@@ -33,17 +33,6 @@ if TYPE_CHECKING:
     from controller.forecast.model_file import LoadedModel
     from controller.replay.stage import Task
 
-MODELLED = "predictive"  # the policy that a model is for
-SEASONAL, TRUE = (
-    "predictive_seasonal",
-    "predictive_true",
-)  # ``predictive`` without its model, and with the truth
-FIXED = {"none": FULL, "symbol": SYMBOL}
-CAUSAL = ("timer", "threshold", "predictive")
-ALWAYS = ("none", "symbol", "oracle")
-POLICIES = ("none", "symbol", "timer", "threshold", "logged", "predictive", "oracle")
-ANALYSIS = (SEASONAL, TRUE)  # only where named, or where a model is evaluated
-KNOWN = (*POLICIES[:-1], *ANALYSIS, POLICIES[-1])
 MEDIAN = 0.5  # of the forecast, which the page shows beside the upper quantile
 
 
@@ -60,28 +49,6 @@ class Planned:
     model_cell_ticks: int = 0  # in which a model said how the load moves
     faults: Faults | None = None  # of a policy that is not ours
     cut: tuple[float, float] = (0.0, 0.0)  # price of the plans of cut groups, and their bound
-
-
-def make_planner(name: str, scene: Scene, profile: Profile, *, guard: bool = False) -> Planner:
-    """The planner of a policy, ``guard`` where the guard loop runs too. Raises KeyError for an unknown name."""
-    network, tables = scene.network, scene.tables
-
-    def predictive() -> Planner:
-        settings, per_tick = profile.predictive, scene.clock.per_tick
-        if guard:
-            settings = settings.model_copy(update={"risk_price": profile.surge.risk_price})
-        return PredictivePlanner(network, tables, settings, samples_per_tick=per_tick, watched=guard)
-
-    makers: dict[str, Callable[[], Planner]] = {
-        "none": lambda: FixedPlanner(network.n_cells, FULL),
-        "symbol": lambda: FixedPlanner(network.n_cells, SYMBOL),
-        "timer": lambda: TimerPlanner(network, tables, profile.timer),
-        "threshold": lambda: ThresholdPlanner(network, tables, profile.threshold),
-        "predictive": predictive,
-        SEASONAL: predictive,
-        TRUE: predictive,
-    }
-    return makers[name]()
 
 
 def context_of(task: Task, network: Network, tables: Tables, clock: Clock) -> PolicyContext:
@@ -128,13 +95,20 @@ def set_up(
         Allowance(service.below_target_share, service.cell_below_target_share),
         constraints=constraints,
         model=task.model if name == MODELLED else None,
-        true_inputs=name == TRUE,
+        told=_told(name, scene, profile),
         wake_s=task.world.world.wake_s if weigh else None,
     )
     surge = None
     if task.guard:
         surge = SurgeGuard(scene.network, scene.tables, profile, sample_s=scene.clock.sample_s)
     return controller, surge
+
+
+def _told(name: str, scene: Scene, profile: Profile) -> Forecaster | None:
+    """The forecaster of an analysis policy that is told more than anybody can know live."""
+    if name == TRUE:
+        return TrueInputs(scene, profile.forecast)
+    return KnownProcess(scene, profile.forecast) if name == PROCESS else None
 
 
 def make_controller(
@@ -145,22 +119,19 @@ def make_controller(
     *,
     constraints: Constraints | None = None,
     model: LoadedModel | None = None,
-    true_inputs: bool = False,
+    told: Forecaster | None = None,
     wake_s: NDArray[np.float32] | None = None,
 ) -> Controller:
     """The controller that would run live, around one planner.
 
     ``constraints`` are those of the scene's cells. ``model`` guides the forecaster from the end of its training on.
-    With ``true_inputs`` the forecaster reads what is to come, which nobody can live. With ``wake_s`` (L,), the wake-up
+    ``told`` forecasts instead of the filter, for analysis. With ``wake_s`` (L,), the wake-up
     times of the levels, it weighs each decision against its counterfactual. Raises ModelError where the step of the
     model does not fit the ticks.
     """
     clock = scene.clock
-    forecaster: Forecaster | None = None
-    outlook = None
-    if planner.needs_forecast and true_inputs:
-        forecaster = TrueInputs(scene, profile.forecast)
-    elif planner.needs_forecast:
+    forecaster, outlook = told, None
+    if planner.needs_forecast and told is None:
         forecaster = Forecaster(
             scene.network.n_cells, profile.forecast, sample_s=clock.sample_s, tick_s=clock.tick_s
         )

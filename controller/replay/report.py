@@ -18,16 +18,8 @@ from controller.replay.figures import (
     service_figures,
 )
 from controller.replay.notes import foreign_notes
-from controller.replay.planning import (
-    ALWAYS,
-    ANALYSIS,
-    KNOWN,
-    MODELLED,
-    POLICIES,
-    TRUE,
-    check_foreign,
-    check_model,
-)
+from controller.replay.planners import ALWAYS, KNOWN, MODELLED, POLICIES, PROCESS, SEASONAL, TRUE
+from controller.replay.planning import check_foreign, check_model
 from controller.replay.run import PolicyRun, run_policy, why_not
 from controller.replay.scene import make_clock
 from controller.replay.series import kept_cells, page_data
@@ -161,6 +153,8 @@ class Replay:
             )
         if TRUE in self.runs:
             notes.append(f"{TRUE} reads the traffic to come, like oracle; it is no causal policy.")
+        if PROCESS in self.runs:
+            notes.append(f"{PROCESS} is told the path without its noise, also of what is to come.")
         return notes
 
     def _policy(self, name: str) -> dict[str, Any]:
@@ -272,7 +266,7 @@ def order_policies(
     """
     names = set(wanted or POLICIES) | set(ALWAYS)
     if with_analysis and MODELLED in names:
-        names |= set(ANALYSIS)
+        names |= {SEASONAL, TRUE}
     return (*(name for name in KNOWN[:-1] if name in names), *foreign, KNOWN[-1])
 
 

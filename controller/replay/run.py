@@ -11,13 +11,8 @@ from numpy.typing import NDArray
 from controller.replay.ceiling import find_ceiling
 from controller.replay.figures import Outcome, join
 from controller.replay.logged import logged_plan, why_not_logged
-from controller.replay.planning import (
-    FIXED,
-    Planned,
-    fixed_plan,
-    run_controller,
-    set_up,
-)
+from controller.replay.planners import FIXED
+from controller.replay.planning import Planned, fixed_plan, run_controller, set_up
 from controller.replay.recording import Series, add_series
 from controller.replay.scene import Scene, make_tables
 from controller.replay.stage import Progress, Stage, Task, quiet

@@ -81,6 +81,8 @@ class Scene:
     clock: Clock
     path: NDArray[np.float32]  # (n, samples) offered traffic [ratio of full rate]
     ul_per_dl: NDArray[np.float32]  # (n, steps) or (n, 1)
+    sigma: float  # log standard deviation of the noise in the path
+    correlation_samples: float  # after which the noise has fallen to 1/e
 
     def execute(
         self,
@@ -148,12 +150,14 @@ def make_scene(trace: Trace, world: EvaluatedWorld, *, seed: int, sigma: float |
     """Set up a trace, or a part of one made of whole groups. ``sigma`` replaces the world's own."""
     clock = make_clock(trace, world)
     assumed = world.evaluation.traffic_path
+    sigma = assumed.sigma if sigma is None else sigma
+    correlation_samples = assumed.correlation_s / clock.sample_s
     path = sample_path(
         trace.dl_prb_ratio,
         trace.cells.cell_id,
         per_step=clock.per_step,
-        sigma=assumed.sigma if sigma is None else sigma,
-        correlation_samples=assumed.correlation_s / clock.sample_s,
+        sigma=sigma,
+        correlation_samples=correlation_samples,
         seed=seed,
     )
     return Scene(
@@ -164,6 +168,8 @@ def make_scene(trace: Trace, world: EvaluatedWorld, *, seed: int, sigma: float |
         clock=clock,
         path=path,
         ul_per_dl=_ul_per_dl(trace, world),
+        sigma=sigma,
+        correlation_samples=correlation_samples,
     )
 
 

@@ -23,7 +23,7 @@ from controller.evaluation.evaluation import Evaluation
 from controller.evaluation.gates import parse_gate
 from controller.evaluation.sums import FIGURES
 from controller.evaluation.table import WIDTH, print_evaluation
-from controller.replay.planning import POLICIES
+from controller.replay.planners import POLICIES
 from controller.replay.report import Replay, order_policies
 from controller.worlds import EvaluatedWorld, world_for
 from hw.world import World

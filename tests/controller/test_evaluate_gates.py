@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.evaluation.gates import GATED, OPERATORS, GateError, judge, parse_gate
 from controller.evaluation.table import verdict_text
-from controller.replay.planning import POLICIES
+from controller.replay.planners import POLICIES
 
 EVALUATED = ("none", "symbol", "predictive", "oracle")
 SPACE = st.sampled_from(["", " ", "  "])

@@ -18,7 +18,7 @@ from controller.explain.document import explanation
 from controller.explain.place import find_cell, find_tick, parse_moment
 from controller.explain.rerun import rerun
 from controller.foreign import find_policy
-from controller.replay.planning import KNOWN
+from controller.replay.planners import KNOWN
 from controller.replay.run import PolicyRun, run_policy
 from controller.replay.stage import Stage, quiet
 from policies.policy import REASON_WORDS, Reason

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from controller.cli import app
 from controller.errors import PolicyError
 from controller.foreign import ForeignPolicy, find_policy
-from controller.replay.planning import KNOWN
+from controller.replay.planners import KNOWN
 from controller.replay.run import PolicyRun, run_policy
 from controller.replay.stage import Stage
 from hw.world import SYMBOL

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller.replay import planning
+from controller.replay import planners, planning
 from controller.replay import stage as staging
-from controller.replay.planning import CAUSAL
+from controller.replay.planners import CAUSAL
 from controller.replay.run import PolicyRun, plans_of
 from controller.replay.scene import Scene, make_scene
 from tests.controller.stepwise import Stepwise, model
@@ -210,15 +210,15 @@ def test_true_inputs_are_no_causal_policy(
     network: Trace, replay: Callable[..., PolicyRun], with_path: Callable[..., None]
 ) -> None:
     """It reads the tick to come, so it is no candidate for live control and is not among the causal policies."""
-    assert planning.TRUE not in CAUSAL + planning.POLICIES
-    truth = replay(planning.TRUE, network)
+    assert planners.TRUE not in CAUSAL + planners.POLICIES
+    truth = replay(planners.TRUE, network)
 
     def busy(path: np.ndarray) -> np.ndarray:
         path[:, 130 * PER_TICK :] = 0.9
         return path
 
     with_path(busy)
-    ticks = differ(truth, replay(planning.TRUE, network))
+    ticks = differ(truth, replay(planners.TRUE, network))
     assert ticks.any()
     assert ticks.argmax() <= 130
 
@@ -229,7 +229,7 @@ def test_a_model_is_used_from_the_end_of_its_training_on(
 ) -> None:
     """Before it, every decision and forecast is that of the seasonal filter, bit for bit."""
     seasonal = replay(
-        planning.SEASONAL, network, model=model(step_s=step_s, trained_until="2025-03-02T22:00:00Z")
+        planners.SEASONAL, network, model=model(step_s=step_s, trained_until="2025-03-02T22:00:00Z")
     )
     assert not differ(seasonal, replay("predictive", network)).any()
     until = f"{network.start + np.timedelta64(30, 'h')}Z"

@@ -17,7 +17,7 @@ from controller.errors import ConfigError
 from controller.evaluation.case import Case
 from controller.evaluation.evaluation import Evaluation
 from controller.evaluation.table import print_evaluation
-from controller.replay.planning import FIXED
+from controller.replay.planners import FIXED
 from controller.replay.report import Replay, order_policies
 from controller.replay.run import PolicyRun
 from controller.replay.stage import Task, quiet

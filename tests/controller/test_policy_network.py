@@ -22,7 +22,8 @@ from controller.evaluation.gates import parse_gate
 from controller.forecast.onnx_file import seal
 from controller.foreign import find_policy
 from controller.policy_network import load_network
-from controller.replay.planning import KNOWN, context_of
+from controller.replay.planners import KNOWN
+from controller.replay.planning import context_of
 from controller.replay.run import run_policy
 from controller.replay.stage import Stage
 from hw.world import SYMBOL

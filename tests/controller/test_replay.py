@@ -12,7 +12,8 @@ import pytest
 
 from controller.replay import stage as staging
 from controller.replay.figures import gain, service_figures
-from controller.replay.planning import CAUSAL, POLICIES, Planned
+from controller.replay.planners import CAUSAL, POLICIES
+from controller.replay.planning import Planned
 from controller.replay.run import PolicyRun, score
 from controller.worlds import EvaluatedWorld
 from hw.plant import CHANGES, N_COLUMNS, OFFERED, UNSERVED

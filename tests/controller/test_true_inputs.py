@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller.replay.planning import SEASONAL, TRUE
+from controller.replay.planners import SEASONAL, TRUE
 from controller.replay.run import PolicyRun
 from controller.replay.true_inputs import LEAST_SD, TrueInputs, log_moments
 from policies.profile import Profile
