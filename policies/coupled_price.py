@@ -48,6 +48,7 @@ def price_alone(tables, limit, models, mean, belief, risk, least_margin, surge, 
     the load that it can be QUIET at, without a surge reaching its limit, and what it costs beyond that (STIRRED); the
     load that it can be HELD at with less than half of it at risk. Neither load is below its own.
     """
+    caution = off_air if off_air < np.inf else 0.0  # nobody asks for what is not allowed
     for k in range(len(models)):
         for level in range(SYMBOL, len(tables.asleep)):
             alone[:, k, level] = 0.0
@@ -60,7 +61,7 @@ def price_alone(tables, limit, models, mean, belief, risk, least_margin, surge, 
             alone[POWER, k, level], alone[LEAST, k, level] = power, power
             alone[HELD, k, level] = max(mean[k], reach)
             alone[QUIET, k, level] = max(mean[k], reach - surge[1])
-            alone[STIRRED, k, level] = off_air * risk[k] * surge[0] * max(reach, mean[k] + surge[1])
+            alone[STIRRED, k, level] = caution * risk[k] * surge[0] * max(reach, mean[k] + surge[1])
             if level > SYMBOL:
                 if belief[2, k] > 0 and tables.wake_samples[level] == 0:
                     alone[POWER, k, level] = watched_price(

@@ -99,6 +99,7 @@ def test_a_replay_follows_the_log(logged: Any, replay: Any) -> None:
         trace.cells,
         candidate_start=np.array([0, 0, 1], np.int32),
         candidate=np.array([0], np.int32),
+        candidate_overlap=np.ones(1, np.float32),
         is_capacity=np.array([False, True]),
     )
     run = replay("logged", replace(trace, cells=cells))

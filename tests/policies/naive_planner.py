@@ -86,12 +86,6 @@ class Twin:
         asleep = [bool(self.tables.asleep[lv]) for lv in state]
         if any(asleep) and not ready:
             return np.inf, np.inf
-        if (
-            len(state) == 1
-            and state[0] > SYMBOL
-            and self._over(state[0], mean[0], sd[0]) > self.options.epsilon
-        ):
-            return np.inf, np.inf
         capacity = [float(self.tables.capacity[0, lv]) for lv in state]
         load = [0.0 if off else min(m, c) for m, c, off in zip(mean, capacity, asleep, strict=True)]
         handed = np.zeros((len(state), len(state)))

@@ -10,18 +10,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from benchmarks.guard_adversary import OPEN
 from controller.worlds import EvaluatedWorld
 from hw.tables import Tables
 from hw.world import SYMBOL
 from policies.forecast import Forecast
-from policies.guards import Guards
+from policies.guards import Facts, Guards, no_locks
 from policies.joint import joint_states
 from policies.network import Network, build_network
 from policies.oracle import Budgets, solve
 from policies.policy import Allowance, Decision, Reason, View
 from policies.predictive import PredictivePlanner
 from policies.price_tables import PriceTables, wake_times
-from policies.profile import GuardProfile, Profile
+from policies.profile import Profile
 
 RF8, OFF, DORMANT = 4, 5, 6
 # 0 covers; 1 anchors the 5G cells 2 and 3, all three of capacity; 4 anchors 5, which never sleeps
@@ -79,6 +80,11 @@ def test_joint_states_with_an_anchor_below_a_leg_are_forbidden(network: Network,
     assert seen > 0
 
 
+def seen(level: Any, fresh: Any, tick: int) -> Facts:
+    """What the guards look at in a tick; three of them make a day."""
+    return Facts(level, fresh, np.zeros(N, np.bool_), no_locks(N), now_s=28800 * tick, day=tick // 3)
+
+
 @settings(max_examples=60)
 @given(
     wanted=hnp.arrays(np.uint8, N, elements=st.integers(0, 6)),
@@ -89,24 +95,20 @@ def test_joint_states_with_an_anchor_below_a_leg_are_forbidden(network: Network,
 def test_whatever_is_wanted_no_anchor_rests_below_a_leg(
     network: Network, tables: Tables, wanted: Any, level: Any, fresh: Any, days: int
 ) -> None:
-    guards = Guards(network, tables.asleep, GuardProfile(max_changes_per_cell_day=4))
+    guards = Guards(network, tables.asleep, OPEN.model_copy(update={"max_changes_per_cell_day": 4}))
     for day in range(days):
         decision = Decision(wanted, np.zeros(N, np.uint8))
-        found = guards.apply(decision, level, fresh, np.zeros(N, np.bool_), day // 3)
+        found = guards.apply(decision, seen(level, fresh, day))
         if not broken(level, tables.asleep):
             assert not broken(found.level, tables.asleep)
         level = found.level
 
 
 def test_the_guard_says_why(network: Network, tables: Tables) -> None:
-    guards = Guards(network, tables.asleep, GuardProfile(max_changes_per_cell_day=9))
+    guards = Guards(network, tables.asleep, OPEN)
     wanted = np.array([SYMBOL, OFF, OFF, SYMBOL, SYMBOL, SYMBOL], np.uint8)
     found = guards.apply(
-        Decision(wanted, np.zeros(N, np.uint8)),
-        np.full(N, SYMBOL, np.uint8),
-        np.ones(N, bool),
-        np.zeros(N, bool),
-        0,
+        Decision(wanted, np.zeros(N, np.uint8)), seen(np.full(N, SYMBOL, np.uint8), np.ones(N, bool), 0)
     )
     assert found.level.tolist() == [SYMBOL, SYMBOL, OFF, SYMBOL, SYMBOL, SYMBOL]
     assert found.reason[1] == Reason.GUARD_ANCHOR

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from benchmarks.milp_cluster import cheapest, priced_states
 from hw.sharing import local_candidates, share_out
 from hw.tables import Tables
 from hw.world import SYMBOL
+from policies.coupled import WATCHED_CHANGE
 from policies.expected import target_load, watched_price
 from policies.forecast import Forecast
 from policies.policy import Allowance, View
@@ -104,14 +106,23 @@ def test_parts_of_a_cut_group_are_those_that_share_their_candidates() -> None:
     assert network.is_capacity.tolist() == [False, True, True] * 5
 
 
+def test_no_more_escapes_a_part_than_the_next_reaches_and_has_room_for() -> None:
+    clusters = make_clusters(2, overlap_next=0.5)
+    log_median, log_sd = np.log(np.full((6, 2), 0.1)), np.full((6, 2), 1e-9)
+    log_median[3, 1] = np.log(0.8)
+    escape = clusters.planner.gap._escape(log_median, log_sd)
+    np.testing.assert_allclose(escape[:, 0], [0, 0.5 * 0.085, 0.5 * 0.1, 0, 0, 0])
+    np.testing.assert_allclose(escape[1:3, 1], 0.2 * 0.075)
+
+
 def cheapest_alone(
     tables: Tables, levels: list[int], now: int, log_median: Any, log_sd: Any, prices: Any
 ) -> float:
     """Price of the best plan of a cell of its own that the guard loop watches, by trying all plans."""
-    risk, change = prices
+    risk, least_margin, change = prices
     limit = target_load(tables)
     price = [
-        [watched_price(tables, limit, 0, lv, m, sd, risk, log_sd[0]) for lv in levels]
+        [watched_price(tables, limit, 0, lv, m, sd, risk, least_margin, log_sd[0]) for lv in levels]
         for m, sd in zip(log_median, log_sd, strict=True)
     ]
     return min(
@@ -138,7 +149,8 @@ def test_while_all_are_on_air_a_watched_group_is_planned_as_its_cells_alone(
     planner = PredictivePlanner(network, tables, settled, samples_per_tick=15, watched=True)
     planner.plan(view)
     idle = float(tables.power[0, SYMBOL, 0])
-    prices = settled.risk_price * idle, settled.change_price * idle
+    least_margin = NormalDist().inv_cdf(1 - settled.epsilon)
+    prices = settled.risk_price * idle, least_margin, settled.change_price * idle * WATCHED_CHANGE
     alone = sum(
         cheapest_alone(tables, [1, 2, 3, 4], int(level[k]), log_median[k], forecast.log_sd[k], prices)
         for k in range(3)
