@@ -13,7 +13,7 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 from hw.tables import Tables
-from policies.coupled import change_price, cheapest_first, expected_loads
+from policies.coupled import cheapest_first, expected_loads
 from policies.coupled_price import floors, least_slope, price_alone
 from policies.horizon import priced_ticks
 from policies.joint import state_of
@@ -104,7 +104,7 @@ def bound_parts(  # type: ignore[no-untyped-def]
                 alone,
                 cost[h],
             )
-        change = change_price(price, members)
+        change = price.group_change * price.power[members].mean()
         walk = (states.radix[cells], states.stride[cells])
         bound[at] = cheapest_first(cost, weight, levels, walk, change, state_of(levels, count, members, now))[
             2

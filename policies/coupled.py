@@ -24,18 +24,6 @@ def reason_of(chosen, free, deepest):  # type: ignore[no-untyped-def]
     return Reason.DEEPEST if chosen == deepest else Reason.DEEPER_TOO_RISKY
 
 
-# The guard loop wakes a group as a whole, so a deeper level of one cell lasts shorter than if it were alone, and a
-# change to it is worth less. Set on the sample: there are about as many planned changes as without it.
-WATCHED_CHANGE = 1.3
-
-
-@njit(inline="always")
-def change_price(price, members):  # type: ignore[no-untyped-def]
-    """Price of one change of one cell of a group. [power_unit]"""
-    change = price.change * price.power[members].mean()
-    return change * WATCHED_CHANGE if price.open_sd[members[0]] > 0 else change
-
-
 @njit(cache=True)
 def cheapest_first(cost, weight, levels, shape, change, now):  # type: ignore[no-untyped-def]
     """First state of the cheapest way through priced states (K, S), that if changes were free, and its price.
@@ -106,7 +94,7 @@ def plan_groups(  # type: ignore[no-untyped-def]
         cells = slice(states.cell_start[g], states.cell_start[g] + n)
         ticks, weight = priced_ticks(log_median.shape[1])
         mean, belief = expected_loads(log_median, log_sd, price.open_sd, members, ticks)
-        change = change_price(price, members)
+        change = price.group_change * price.power[members].mean()
         cost = price_horizon(
             tables,
             limit,

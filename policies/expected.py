@@ -41,7 +41,8 @@ class Prices(NamedTuple):
     least_margin: (
         float  # standard deviations below its limit that a load must keep: where epsilon is the rest
     )
-    change: float  # per change, in idle power
+    change: float  # per change of a cell of its own, in idle power
+    group_change: float  # per change of a cell of a group, in idle power
     off_air: float  # factor on the risk while cells of the group are off air
     surge_probability: float  # per tick, of a surge that no forecast sees
     surge_load: float  # its size [ratio of full rate]

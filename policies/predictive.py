@@ -79,6 +79,7 @@ class PredictivePlanner:
             risk=risk * idle_power * self._tables.size[self._model],
             least_margin=float(ndtri(1 - s.epsilon)),
             change=s.change_price,
+            group_change=s.change_price * (s.watched_group_change if self._watched else 1.0),
             off_air=s.off_air_caution,
             surge_probability=s.surge_probability,
             surge_load=s.surge_load,

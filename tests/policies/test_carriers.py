@@ -16,7 +16,6 @@ from benchmarks.milp_cluster import cheapest, priced_states
 from hw.sharing import local_candidates, share_out
 from hw.tables import Tables
 from hw.world import SYMBOL
-from policies.coupled import WATCHED_CHANGE
 from policies.expected import target_load, watched_price
 from policies.forecast import Forecast
 from policies.policy import Allowance, View
@@ -150,7 +149,11 @@ def test_while_all_are_on_air_a_watched_group_is_planned_as_its_cells_alone(
     planner.plan(view)
     idle = float(tables.power[0, SYMBOL, 0])
     least_margin = NormalDist().inv_cdf(1 - settled.epsilon)
-    prices = settled.risk_price * idle, least_margin, settled.change_price * idle * WATCHED_CHANGE
+    prices = (
+        settled.risk_price * idle,
+        least_margin,
+        settled.change_price * idle * settled.watched_group_change,
+    )
     alone = sum(
         cheapest_alone(tables, [1, 2, 3, 4], int(level[k]), log_median[k], forecast.log_sd[k], prices)
         for k in range(3)

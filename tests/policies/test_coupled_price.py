@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from benchmarks.clusters import make_clusters
 from hw.sharing import local_candidates
 from policies.coupled import cheapest_first, expected_loads
-from policies.coupled_price import floors, least_slope, price_alone, price_horizon
+from policies.coupled_horizon import price_horizon
+from policies.coupled_price import floors, least_slope, price_alone
 from policies.expected import target_load
 from policies.joint import joint_states
 
 NEVER_PRUNED = 1e12
 SPT, HORIZON = 15, 3
+LEAST_MARGIN = 1.88  # epsilon 0.03
 
 
 class Drawn:
@@ -33,7 +35,7 @@ class Drawn:
         self.service_as, self.forbidden = states.service_as, states.forbidden
         log_median = rng.normal(np.log(rng.choice([0.003, 0.02, 0.2])), 1, (3, HORIZON)).clip(-9, -0.05)
         log_sd, open_sd = rng.uniform(0.05, 0.7, (3, HORIZON)), np.full(3, rng.choice([0.0, 0.2]))
-        self.mean, self.belief = expected_loads(log_median, log_sd, open_sd, members)
+        self.mean, self.belief = expected_loads(log_median, log_sd, open_sd, members, np.arange(HORIZON))
         self.risk = rng.uniform(500, 20000, 3) * self.tables.size[self.models]
         self.surge = (float(rng.choice([0.0, 0.001, 0.02])), 0.6)
         self.off_air, self.change = float(rng.choice([1.0, 6.0])), float(rng.choice([3.0, 9.0, 40.0]))
@@ -45,15 +47,15 @@ class Drawn:
         states = (self.levels, self.service_as, self.forbidden)
         return price_horizon(
             self.tables, target_load(self.tables), self.models, self.matrix, states, SPT, self.mean, self.belief,
-            self.risk, self.surge, self.off_air, self.slope, change,
+            self.risk, LEAST_MARGIN, self.surge, self.off_air, self.slope, change,
         )  # fmt: skip
 
     def floor(self, h: int) -> Any:
         """Floor of every state in a tick. (S,)"""
         alone, floor = np.empty((6, 3, len(self.tables.asleep))), np.empty(len(self.service_as))
         price_alone(
-            self.tables, target_load(self.tables), self.models, self.mean[h], self.belief[h], self.risk, self.surge,
-            self.off_air, alone,
+            self.tables, target_load(self.tables), self.models, self.mean[h], self.belief[h], self.risk, LEAST_MARGIN,
+            self.surge, self.off_air, alone,
         )  # fmt: skip
         floors(
             self.tables, self.models, self.levels, self.service_as, self.forbidden, self.mean[h], self.risk,
@@ -84,8 +86,8 @@ def test_pruning_changes_no_plan(seed: int, begin: int) -> None:
     assert np.isfinite(whole).all()
     kept = np.isfinite(pruned)
     np.testing.assert_array_equal(pruned[kept], whole[kept])
-    exact = cheapest_first(whole, drawn.levels, drawn.shape, drawn.change, begin)
-    assert cheapest_first(pruned, drawn.levels, drawn.shape, drawn.change, begin) == exact
+    exact = cheapest_first(whole, np.ones(HORIZON), drawn.levels, drawn.shape, drawn.change, begin)
+    assert cheapest_first(pruned, np.ones(HORIZON), drawn.levels, drawn.shape, drawn.change, begin) == exact
 
 
 def test_the_drawn_sectors_are_awake_asleep_and_in_between() -> None:
