@@ -28,7 +28,9 @@ def priced_states(
     tables, network, settings = clusters.tables, clusters.network, PROFILE.predictive
     states = joint_states(network, tables.asleep)
     idle_power = tables.idle_power[network.groups.model].astype(np.float64)
-    risk = settings.risk_price * USUAL_EPSILON / settings.epsilon * (1 + settings.caution)
+    risk = (
+        settings.risk_price * settings.group_risk * USUAL_EPSILON / settings.epsilon * (1 + settings.caution)
+    )
     risk = risk * idle_power * tables.size[network.groups.model]
     members = np.arange(network.n_cells)
     open_sd = np.zeros(network.n_cells)  # no guard loop
@@ -51,7 +53,11 @@ def priced_states(
         least_slope(tables),
         NEVER_PRUNED,
     )
-    return cost, states.levels.reshape(cost.shape[1], -1), settings.change_price * float(idle_power.mean())
+    return (
+        cost,
+        states.levels.reshape(cost.shape[1], -1),
+        settings.change_price * settings.group_change * float(idle_power.mean()),
+    )
 
 
 def cheapest(cost: NDArray[np.float64], levels: NDArray[np.uint8], change: float) -> float:

@@ -54,9 +54,11 @@ class PredictivePlanner:
         self._limit = target_load(tables)
         self._samples_per_tick = samples_per_tick
         self._risk = settings.risk_price * USUAL_EPSILON / settings.epsilon
-        self._shortfall = Shortfall(network, self._limit)
+        self._shortfall = Shortfall(network, tables, self._limit)
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
+        self._in_group = np.zeros(network.n_cells, np.bool_)
+        self._in_group[network.groups.member] = np.repeat(sizes > 1, sizes)
         self._slope = least_slope(tables)
         self.gap, self.planned = CutGap(network, tables), 0.0  # price of the last plan of coupled cells
         self._single, self._coupled = np.flatnonzero(sizes == 1), np.flatnonzero(sizes > 1)
@@ -79,7 +81,7 @@ class PredictivePlanner:
             risk=risk * idle_power * self._tables.size[self._model],
             least_margin=float(ndtri(1 - s.epsilon)),
             change=s.change_price,
-            group_change=s.change_price * (s.watched_group_change if self._watched else 1.0),
+            group_change=s.change_price * s.group_change,
             off_air=s.off_air_caution,
             surge_probability=s.surge_probability,
             surge_load=s.surge_load,
@@ -109,11 +111,11 @@ class PredictivePlanner:
 
     def _risk_price(self, view: View) -> NDArray[np.float64]:
         """Price of missed traffic, per full-rate tick, in idle power. (n,)"""
-        of_cell = self._shortfall.factor(view.allowance)
+        risk = self._risk * np.where(self._in_group, self._settings.group_risk, 1.0)
+        risk *= self._shortfall.factor(view.allowance)
         if not self._watched:
-            days = self._shortfall.days(view.tick_s)
-            return np.asarray(self._risk * (1 + self._settings.caution / (1 + days)) * of_cell)
-        risk = self._risk * of_cell * self._shortfall.unfair(view.allowance, view.tick_s)
+            return np.asarray(risk * (1 + self._settings.caution / (1 + self._shortfall.days(view.tick_s))))
+        risk *= self._shortfall.unfair(view.allowance, view.tick_s)
         now = None if view.forecast is None else view.forecast.now
         # the wider the load spreads within minutes, the more traffic a given price lets through
         return np.asarray(risk if now is None else risk * np.sqrt(now.noise_variance) / USUAL_SD)

@@ -44,8 +44,12 @@ class PredictiveProfile(_Settings):
         NotNegative  # time that all cells of a group must have been measured before one leaves the air
     )
     change_price: NotNegative  # for one change of level
-    # factor on it in groups under the guard loop, which wakes a group as a whole, so that a deeper level lasts shorter
-    watched_group_change: Annotated[float, Field(ge=1)]
+    group_change: Annotated[
+        float, Field(ge=1)
+    ]  # factor on that in groups of cells, where a level lasts shorter
+    group_risk: Annotated[
+        float, Field(ge=1)
+    ]  # factor on the risk in groups, where one cell's surge is missed by all
     caution: NotNegative  # added to the risk price, in multiples of it, while a cell is new; halves with its first day
 
 

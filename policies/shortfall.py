@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.tables import Tables
 from policies.network import Network
 from policies.policy import Allowance, View
 
@@ -24,9 +25,14 @@ TINY = 1e-30
 class Shortfall:
     """Counts the traffic of each cell, and how much of it missed its target. n cells."""
 
-    def __init__(self, network: Network, limit: NDArray[np.float32]) -> None:
+    def __init__(self, network: Network, tables: Tables, limit: NDArray[np.float32]) -> None:
         """``limit`` (M, L) largest load on target, see ``policies.expected.target_load``."""
         n = network.n_cells
+        self._asleep, self._size = tables.asleep, tables.size
+        self._awake = (1 - tables.target / (tables.full_rate * tables.size))[network.groups.model]
+        self._group_of = np.empty(n, np.intp)
+        sizes = np.diff(network.groups.group_start)
+        self._group_of[network.groups.member] = np.repeat(np.arange(network.n_groups), sizes)
         self._model, self._limit = network.groups.model, limit
         self._offered = np.zeros(n)  # traffic so far [full-rate samples]
         self._missed = np.zeros(n)  # of it, what missed its target
@@ -34,14 +40,30 @@ class Shortfall:
 
     def learn(self, view: View) -> None:
         """Take in the tick that ended."""
-        limit = np.maximum(self._limit[self._model, view.level], TINY)
         offered = np.nan_to_num(view.offered)
         self._ticks += np.isfinite(view.offered).any(1)
         self._offered += offered.sum(1)
-        missed = offered >= limit[:, None] * AT_LIMIT
+        missed = offered >= self._reach(view.level, offered)
         if view.awake is not None:
             missed &= ~view.awake
         self._missed += np.where(missed, offered, 0).sum(1)
+
+    def _reach(self, level: NDArray[np.uint8], offered: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Load from which traffic of a cell misses its target. (n, samples)"""
+        alone = np.maximum(self._limit[self._model, level], TINY)[:, None] * AT_LIMIT
+        off = self._asleep[level]
+        if not off.any():
+            return alone
+        # while some cells of a group are off air all share its room: none misses until that is used up
+        size = self._size[self._model]
+        room = np.bincount(
+            self._group_of, np.where(off, 0, np.minimum(self._limit[self._model, level], self._awake) * size)
+        )
+        carried = np.zeros((len(room), offered.shape[1]))
+        np.add.at(carried, self._group_of, offered * size[:, None])
+        full = (carried >= AT_LIMIT * room[:, None])[self._group_of]
+        shared = (np.bincount(self._group_of, off) > 0)[self._group_of]
+        return np.where(shared[:, None], np.where(full, 0.0, np.inf), alone)
 
     def days(self, tick_s: int) -> NDArray[np.float64]:
         """How long each cell has been measured. (n,)"""

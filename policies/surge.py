@@ -2,8 +2,8 @@
 
 It follows what each cell carries from sample to sample, with the filter of the forecaster, which says where the next
 sample lies and how far it may be off. Where the risk of missing the target, at its price, exceeds what the level saves,
-the whole group serves at full until the risk has passed, and no shorter than ``hold_s``. A sample that was not
-measured, or in which a cell ran at its limit, wakes at once.
+it serves at full until the risk has passed, and no shorter than ``hold_s``; so does its whole group while cells of it
+are off air. A sample that was not measured, or in which a cell ran at its limit, wakes at once.
 
 It only ever wakes: the plan decides the levels, the guard the minutes in which they are not used.
 """
@@ -99,14 +99,35 @@ def _follow(now, carried):  # type: ignore[no-untyped-def]
             take_in(now, i, carried[i])
 
 
-@njit(cache=True)
-def _member_risk(tables, limit, model, level, at, spread):  # type: ignore[no-untyped-def]
-    """Traffic of the coming sample expected beyond the target at ``level``, its margin, and the expected load."""
-    mean = min(math.exp(at + 0.5 * spread * spread), 1.0)
-    reach = (
-        limit[model, level] if level > SYMBOL else 1 - tables.target / (tables.full_rate * tables.size[model])
-    )
-    return tail_traffic(mean, spread, reach), margin(at, spread, reach), mean
+@njit(inline="always")
+def _weigh(  # type: ignore[no-untyped-def]
+    tables, limit, groups, now, known, next_sd, risk, least_margin, level, carried, before, i, off
+):
+    """Whether cell i must wake, the price of its risk, and what its level saves. ``off``: its group hands over."""
+    model, last = groups.model[i], carried[i]
+    if tables.asleep[level[i]]:
+        load = np.float32(0) if np.isnan(last) else last
+        resting = draw(tables, model, level[i], np.float32(0), np.float32(0))
+        return False, 0.0, np.float64(draw(tables, model, SYMBOL, load, np.float32(0)) - resting)
+    serving = SYMBOL if before[i] else level[i]
+    if np.isnan(last) or (serving > SYMBOL and last >= AT_LIMIT * tables.capacity[model, serving]):
+        return True, 0.0, 0.0
+    if level[i] <= SYMBOL and not off:
+        return False, 0.0, 0.0
+    # what neighbours off air hand over is in no forecast of this cell
+    if known[i] and not off:
+        at = now.level[i] + now.slope[i] + now.persistence * now.noise[i]
+    else:
+        at = math.log(max(last, FLOOR))
+    spread = next_sd[i]
+    mean = np.float32(min(math.exp(at + 0.5 * spread * spread), 1.0))
+    reach = np.float64(limit[model, level[i]])
+    if level[i] <= SYMBOL:
+        reach = 1 - tables.target / (tables.full_rate * tables.size[model])
+    resting = draw(tables, model, level[i], mean, np.float32(0))
+    saving = np.float64(draw(tables, model, SYMBOL, mean, np.float32(0)) - resting)
+    price = risk[i] * tail_traffic(np.float64(mean), spread, reach)
+    return margin(at, spread, reach) < least_margin, price, saving
 
 
 @njit(cache=True)
@@ -115,42 +136,31 @@ def _watch(  # type: ignore[no-untyped-def]
 ):
     for g in range(len(groups.group_start) - 1):
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        deeper, off = False, False
+        off, wake, price, saving = False, False, 0.0, 0.0
         for i in members:
-            deeper |= level[i] > SYMBOL
             off |= tables.asleep[level[i]]
-        if not deeper:
-            left[members] = 0
-            continue
-        wake, saving, price = left[members[0]] > 0, 0.0, 0.0
         for i in members:
-            model, last = groups.model[i], carried[i]
-            serving = SYMBOL if before[i] else level[i]
-            if tables.asleep[level[i]]:
-                load = 0.0 if np.isnan(last) else last
-                saving += draw(tables, model, SYMBOL, np.float32(load), np.float32(0)) - draw(
-                    tables, model, level[i], np.float32(0), np.float32(0)
-                )
-                continue
-            if np.isnan(last) or (serving > SYMBOL and last >= AT_LIMIT * tables.capacity[model, serving]):
-                wake = True
-                continue
-            if level[i] > SYMBOL or off:
-                # what neighbours off air hand over is in no forecast of this cell
-                if known[i] and not off:
-                    at = now.level[i] + now.slope[i] + now.persistence * now.noise[i]
-                else:
-                    at = math.log(max(last, FLOOR))
-                beyond, room, mean = _member_risk(tables, limit, model, level[i], at, next_sd[i])
-                price += risk[i] * beyond
-                wake |= room < least_margin
-                saving += draw(tables, model, SYMBOL, np.float32(mean), np.float32(0)) - draw(
-                    tables, model, level[i], np.float32(mean), np.float32(0)
-                )
-        if not wake and price > saving:
-            wake = True
-        if wake and not before[members[0]]:
-            left[members] = hold
-        for i in members:
-            awake[i] = wake and level[i] > SYMBOL
-            left[i] = max(left[i] - 1, 0)
+            must, risked, saved = _weigh(
+                tables, limit, groups, now, known, next_sd, risk, least_margin, level, carried, before, i, off
+            )
+            if off:
+                wake, price, saving = wake or must, price + risked, saving + saved
+            else:  # nobody hands anything over, so each cell is watched by itself
+                _settle(must or risked > saved, hold, level, before, left, awake, i)
+        if off:
+            for i in members:
+                wake |= left[i] > 0
+            for i in members:
+                _settle(wake or price > saving, hold, level, before, left, awake, i)
+
+
+@njit(inline="always")
+def _settle(wake, hold, level, before, left, awake, i):  # type: ignore[no-untyped-def]
+    """Wake cell i, or keep it awake until ``left`` is over."""
+    if level[i] <= SYMBOL:
+        left[i] = 0
+        return
+    awake[i] = wake or left[i] > 0
+    if awake[i] and not before[i]:
+        left[i] = hold
+    left[i] = max(left[i] - 1, 0)

@@ -68,6 +68,7 @@ class Twin:
             caught = np.where(late > 0, tail[min(h + 1, ticks - 1)] * np.where(late > 0, late, 1), 0)
             cost[h] += tail[h] + caught
         change = self.options.change_price * self.idle_power
+        change *= self.options.group_change if len(now) > 1 else 1
         levels = np.array(self.states)
         differ = (levels[:, None] != levels[None]).sum(2)
         free = np.full(len(self.states), np.inf)

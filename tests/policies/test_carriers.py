@@ -150,9 +150,9 @@ def test_while_all_are_on_air_a_watched_group_is_planned_as_its_cells_alone(
     idle = float(tables.power[0, SYMBOL, 0])
     least_margin = NormalDist().inv_cdf(1 - settled.epsilon)
     prices = (
-        settled.risk_price * idle,
+        settled.risk_price * settled.group_risk * idle,
         least_margin,
-        settled.change_price * idle * settled.watched_group_change,
+        settled.change_price * idle * settled.group_change,
     )
     alone = sum(
         cheapest_alone(tables, [1, 2, 3, 4], int(level[k]), log_median[k], forecast.log_sd[k], prices)

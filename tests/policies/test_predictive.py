@@ -87,6 +87,8 @@ class Case:
             off_air_caution=rng.choice([1, 3]),
             off_air_after_h=0 if ready else 1000,
             change_price=rng.choice([0, 0.02, 0.1]),
+            group_change=rng.choice([1, 1.25]),
+            group_risk=rng.choice([1, 3]),
             caution=rng.uniform(0, 2),
             surge_probability=rng.choice([0, 0.0005, 0.01]),
             surge_load=rng.uniform(0, 1),
@@ -98,6 +100,21 @@ class Case:
         self.sd = rng.uniform(0.05, 0.9, (self.n, horizon))
         self.now = [int(rng.choice(np.flatnonzero(row)[1:])) for row in network.allowed]
         self.rng = rng
+
+    @property
+    def coupled(self) -> bool:
+        """Whether the cells are one group."""
+        return self.network.n_groups == 1 < self.n
+
+    def missed(self, i: int, seen: np.ndarray, limit: np.ndarray) -> float:
+        """Traffic of cell i that its level, or while some are off air the room of its group, could not serve."""
+        row = np.nan_to_num(seen[i])
+        off = self.tables.asleep[self.now]
+        if not (self.coupled and off.any()):
+            return float(row[(row > 0) & (row >= AT_LIMIT * limit[i])].sum())
+        awake = 1 - self.tables.target / self.tables.full_rate
+        room = sum(min(x, awake) for x, gone in zip(limit, off, strict=True) if not gone)
+        return float(row[np.nan_to_num(seen).sum(0) >= AT_LIMIT * room].sum())
 
     @property
     def mean(self) -> np.ndarray:
@@ -122,11 +139,11 @@ class Case:
             for i, row in enumerate(seen):
                 known = row[~np.isnan(row)]
                 offered[i] += known.sum()
-                missed[i] += known[(known > 0) & (known >= AT_LIMIT * limit[i])].sum()
+                missed[i] += self.missed(i, seen, limit)
                 days[i] += (len(known) > 0) / 4  # ticks of six hours
         used = np.array([m / o / allowed if o else 0 for m, o in zip(missed, offered, strict=True)])
         price = (1 + self.options.caution / (1 + days)) / np.maximum(1 - used, LEAST_LEFT) ** 2
-        price *= USUAL_EPSILON / self.options.epsilon
+        price *= USUAL_EPSILON / self.options.epsilon * (self.options.group_risk if self.coupled else 1)
         return decision, self.options.risk_price * price * self.tables.power[0, SYMBOL, 0]
 
 

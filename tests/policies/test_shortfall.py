@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 from hw.tables import Tables
+from hw.world import SYMBOL
 from policies.coming_tick import PARTS, parts_of
 from policies.expected import target_load
 from policies.forecast import Forecast, Now
 from policies.policy import Allowance, View
 from policies.shortfall import FAIR_SHARE, UNJUDGED_DAYS, Shortfall
 
-RF8 = 4
+RF8, OFF = 4, 5
 LIMITS = Allowance(of_all=0.001, of_cell=0.01)
 
 
@@ -27,7 +28,7 @@ def seen(offered: Any, awake: Any = None, tick_s: int = 900) -> View:
 
 @pytest.fixture
 def shortfall(tables: Tables, small_network: Any) -> Shortfall:
-    return Shortfall(small_network(3, {}), target_load(tables))
+    return Shortfall(small_network(3, {}), tables, target_load(tables))
 
 
 def test_only_traffic_that_the_level_in_use_could_not_serve_counts_as_missed(shortfall: Shortfall) -> None:
@@ -40,6 +41,18 @@ def test_only_traffic_that_the_level_in_use_could_not_serve_counts_as_missed(sho
     factor = shortfall.factor(LIMITS)
     share = 2 * 0.7 / (998 * 0.2 + 2 * 0.7)
     assert factor == pytest.approx([1, (1 - share / 0.01) ** -2, 1], rel=1e-4)
+
+
+def test_while_cells_are_off_air_nobody_misses_until_the_room_of_the_group_is_used_up(
+    tables: Tables, small_network: Any
+) -> None:
+    shortfall = Shortfall(small_network(3, {1: (0,)}), tables, target_load(tables))
+    offered = np.full((3, 1000), 0.2, np.float32)
+    offered[:2, 0] = 0.49  # together beyond what cell 0 serves on target alone
+    level, held = np.array([SYMBOL, OFF, SYMBOL], np.uint8), np.zeros(3, np.int64)
+    shortfall.learn(View(0.0, 900, level, held, offered, None, LIMITS))
+    share = 0.49 / (999 * 0.2 + 0.49)
+    assert shortfall.factor(LIMITS) == pytest.approx([(1 - share / 0.01) ** -2] * 2 + [1], rel=1e-4)
 
 
 def test_a_spent_allowance_makes_risk_dearer_but_not_infinite(shortfall: Shortfall) -> None:

@@ -71,20 +71,21 @@ class Twin:
         for i in range(0 if self.first else N):
             self.cells[i].step(float(carried[i]))
         self.first, awake = False, [False] * N
-        for members in GROUPS:
-            if all(self.level[i] <= SYMBOL for i in members):
+        for group in GROUPS:
+            off = any(self.t.asleep[self.level[i]] for i in group)
+            for members in [group] if off else [[i] for i in group]:
+                if all(self.level[i] <= SYMBOL for i in members):
+                    self.left[members[0]] = 0
+                    continue
+                wake = any(self.left[i] > 0 for i in members) or self.must(members, carried)
+                if not wake:
+                    saving, price, likely = self.balance(members, carried)
+                    wake = price > saving or likely > self.epsilon
                 for i in members:
-                    self.left[i] = 0
-                continue
-            wake = self.left[members[0]] > 0 or self.must(members, carried)
-            if not wake:
-                saving, price, likely = self.balance(members, carried)
-                wake = price > saving or likely > self.epsilon
-            for i in members:
-                if wake and not self.before[members[0]]:
-                    self.left[i] = self.hold
-                self.left[i] = max(self.left[i] - 1, 0)
-                awake[i] = wake and self.level[i] > SYMBOL
+                    awake[i] = wake and self.level[i] > SYMBOL
+                    if awake[i] and not self.before[i]:
+                        self.left[i] = self.hold
+                    self.left[i] = max(self.left[i] - 1, 0)
         self.before = awake
         return awake
 
