@@ -62,26 +62,25 @@ def price_alone(tables, limit, models, mean, belief, risk, least_margin, surge, 
             alone[HELD, k, level] = max(mean[k], reach)
             alone[QUIET, k, level] = max(mean[k], reach - surge[1])
             alone[STIRRED, k, level] = caution * risk[k] * surge[0] * max(reach, mean[k] + surge[1])
-            if level > SYMBOL:
-                if belief[2, k] > 0 and tables.wake_samples[level] == 0:
-                    alone[POWER, k, level] = watched_price(
-                        tables,
-                        limit,
-                        models[k],
-                        level,
-                        belief[0, k],
-                        belief[1, k],
-                        risk[k],
-                        least_margin,
-                        belief[2, k],
-                    )
-                else:
-                    alone[TAIL, k, level] = risk[k] * tail_traffic(mean[k], belief[1, k], reach)
-                    if margin(belief[0, k], belief[1, k], reach) < least_margin:
-                        alone[TAIL, k, level] = BARRED
-                if mean[k] + surge[1] > reach:
-                    alone[LEAST, k, level] += alone[STIRRED, k, level]
-                    alone[STIRRED, k, level] = 0.0
+            if belief[2, k] > 0 and tables.wake_samples[level] == 0:
+                alone[POWER, k, level] = watched_price(
+                    tables,
+                    limit,
+                    models[k],
+                    level,
+                    belief[0, k],
+                    belief[1, k],
+                    risk[k],
+                    least_margin,
+                    belief[2, k],
+                )
+            elif level > SYMBOL:
+                alone[TAIL, k, level] = risk[k] * tail_traffic(mean[k], belief[1, k], reach)
+                if margin(belief[0, k], belief[1, k], reach) < least_margin:
+                    alone[TAIL, k, level] = BARRED
+            if level > SYMBOL and mean[k] + surge[1] > reach:
+                alone[LEAST, k, level] += alone[STIRRED, k, level]
+                alone[STIRRED, k, level] = 0.0
 
 
 @njit(cache=True)

@@ -73,9 +73,6 @@ def watched_price(  # type: ignore[no-untyped-def]
 
     The samples before say where the next one lies, up to ``open_sd`` of its spread. ``least_margin``: see ``Prices``.
     """
-    if level <= SYMBOL:
-        mean = min(math.exp(log_median + 0.5 * log_sd * log_sd), 1.0)
-        return np.float64(draw(tables, model, level, np.float32(mean), np.float32(0)))
     open_sd = min(open_sd, log_sd)
     seen_sd = math.sqrt(log_sd * log_sd - open_sd * open_sd)
     above = margin(log_median, open_sd, limit[model, level])
@@ -84,7 +81,7 @@ def watched_price(  # type: ignore[no-untyped-def]
         load = np.float32(min(math.exp(log_median + seen_sd * NODES[node] + 0.5 * open_sd * open_sd), 1.0))
         awake = draw(tables, model, SYMBOL, load, np.float32(0))
         left = above - seen_sd / open_sd * NODES[node]
-        if left < least_margin:
+        if level <= SYMBOL or left < least_margin:
             price += NODE_WEIGHTS[node] * awake
             continue
         stay = draw(tables, model, level, load, np.float32(0))

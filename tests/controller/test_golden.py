@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 from controller.replay.run import PolicyRun
-from policies.policy import REASON_WORDS, Reason
+from policies.policy import GUARD_REASONS, REASON_WORDS, Reason
 from traces import Trace, make_cells
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -62,7 +62,7 @@ def transcript(run: PolicyRun, trace: Trace, level_names: tuple[str, ...]) -> st
         clock = f"{(START_H + tick // 4) % 24:02d}:{tick % 4 * 15:02d}"
         for i, cell in enumerate(CELLS):
             before = level[i, tick - 1] if tick else 1
-            guarded = [int(reason[i, t]) >= Reason.GUARD_TELEMETRY for t in (max(tick - 1, 0), tick)]
+            guarded = [int(reason[i, t]) in GUARD_REASONS for t in (max(tick - 1, 0), tick)]
             if before == level[i, tick] and guarded[0] == guarded[1] and tick:
                 continue
             change = level_names[level[i, tick]]
