@@ -99,57 +99,44 @@ def _follow(now, carried):  # type: ignore[no-untyped-def]
             take_in(now, i, carried[i])
 
 
-@njit(inline="always")
-def _weigh(  # type: ignore[no-untyped-def]
-    tables, limit, groups, now, known, next_sd, risk, least_margin, level, carried, before, i, off
-):
-    """Whether cell i must wake, the price of its risk, and what its level saves. ``off``: its group hands over."""
-    model, last = groups.model[i], carried[i]
-    if tables.asleep[level[i]]:
-        load = np.float32(0) if np.isnan(last) else last
-        resting = draw(tables, model, level[i], np.float32(0), np.float32(0))
-        return False, 0.0, np.float64(draw(tables, model, SYMBOL, load, np.float32(0)) - resting)
-    serving = SYMBOL if before[i] else level[i]
-    if np.isnan(last) or (serving > SYMBOL and last >= AT_LIMIT * tables.capacity[model, serving]):
-        return True, 0.0, 0.0
-    if level[i] <= SYMBOL and not off:
-        return False, 0.0, 0.0
-    # what neighbours off air hand over is in no forecast of this cell
-    if known[i] and not off:
-        at = now.level[i] + now.slope[i] + now.persistence * now.noise[i]
-    else:
-        at = math.log(max(last, FLOOR))
-    spread = next_sd[i]
-    mean = np.float32(min(math.exp(at + 0.5 * spread * spread), 1.0))
-    reach = np.float64(limit[model, level[i]])
-    if level[i] <= SYMBOL:
-        reach = 1 - tables.target / (tables.full_rate * tables.size[model])
-    resting = draw(tables, model, level[i], mean, np.float32(0))
-    saving = np.float64(draw(tables, model, SYMBOL, mean, np.float32(0)) - resting)
-    price = risk[i] * tail_traffic(np.float64(mean), spread, reach)
-    return margin(at, spread, reach) < least_margin, price, saving
-
-
 @njit(cache=True)
 def _watch(  # type: ignore[no-untyped-def]
     tables, limit, groups, now, known, next_sd, hold, risk, least_margin, level, carried, before, left, awake
 ):
+    # one loop without calls: handing all these arrays to another function costs more than the work
+    nothing = np.float32(0)
     for g in range(len(groups.group_start) - 1):
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
         off, wake, price, saving = False, False, 0.0, 0.0
         for i in members:
             off |= tables.asleep[level[i]]
         for i in members:
-            must, risked, saved = _weigh(
-                tables, limit, groups, now, known, next_sd, risk, least_margin, level, carried, before, i, off
-            )
+            must, risked, saved = False, 0.0, 0.0
+            model, last, serving = groups.model[i], carried[i], SYMBOL if before[i] else level[i]
+            if tables.asleep[level[i]]:
+                load = nothing if np.isnan(last) else last
+                saved += draw(tables, model, SYMBOL, load, nothing)
+                saved -= draw(tables, model, level[i], nothing, nothing)
+            elif np.isnan(last) or (serving > SYMBOL and last >= AT_LIMIT * tables.capacity[model, serving]):
+                must = True
+            elif level[i] > SYMBOL or off:
+                # what neighbours off air hand over is in no forecast of this cell
+                at = math.log(max(last, FLOOR))
+                if known[i] and not off:
+                    at = now.level[i] + now.slope[i] + now.persistence * now.noise[i]
+                mean = min(math.exp(at + 0.5 * next_sd[i] * next_sd[i]), 1.0)
+                reach = np.float64(limit[model, level[i]])
+                if level[i] <= SYMBOL:
+                    reach = 1 - tables.target / (tables.full_rate * tables.size[model])
+                must = margin(at, next_sd[i], reach) < least_margin
+                risked = risk[i] * tail_traffic(mean, next_sd[i], reach)
+                saved += draw(tables, model, SYMBOL, np.float32(mean), nothing)
+                saved -= draw(tables, model, level[i], np.float32(mean), nothing)
             if off:
-                wake, price, saving = wake or must, price + risked, saving + saved
+                wake, price, saving = wake or must or left[i] > 0, price + risked, saving + saved
             else:  # nobody hands anything over, so each cell is watched by itself
                 _settle(must or risked > saved, hold, level, before, left, awake, i)
         if off:
-            for i in members:
-                wake |= left[i] > 0
             for i in members:
                 _settle(wake or price > saving, hold, level, before, left, awake, i)
 
