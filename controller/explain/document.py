@@ -125,6 +125,8 @@ def _levels(task: Task, found: Rerun) -> list[Document]:
     world, i, commands, weighed = task.world.world, found.cell, found.tick.commands, found.weighed
     allowed = found.scene.network.allowed[i]
     price = np.nan if commands.risk is None else float(commands.risk[i])
+    # the guard loop leaves a level in such minutes, so that the plan may have it
+    epsilon = 1.0 if task.guard else task.profile.predictive.epsilon
     rows = []
     for level in range(SYMBOL, world.n_levels):
         rows.append(
@@ -136,14 +138,14 @@ def _levels(task: Task, found: Rerun) -> list[Document]:
                 "power": number(weighed.power[level]) if allowed[level] else None,
                 "risk": number(price * weighed.beyond[level]) if allowed[level] else None,
                 "wake_s": float(world.wake_s[level]),
-                "verdict": _verdict(found, level, price),
+                "verdict": _verdict(found, level, price, epsilon),
             }
         )
     return rows
 
 
-def _verdict(found: Rerun, level: int, price: float) -> str:
-    """What became of a level, in words."""
+def _verdict(found: Rerun, level: int, price: float, epsilon: float) -> str:
+    """What became of a level, in words. ``epsilon``: largest probability of being over its limit in a minute."""
     i, commands, weighed = found.cell, found.tick.commands, found.weighed
     assert commands.counterfactual is not None
     chosen, wanted = int(commands.level[i]), int(commands.counterfactual.wanted[i])
@@ -153,6 +155,14 @@ def _verdict(found: Rerun, level: int, price: float) -> str:
         return "not for this cell"
     if level == wanted:
         return f"wanted; {REASON_WORDS[Reason(commands.reason[i])]}"
+    if level > wanted and weighed.over[level] > epsilon:
+        return f"likelier over its limit than epsilon, {epsilon:g}"
+    return _compared(found, level, wanted, price)
+
+
+def _compared(found: Rerun, level: int, wanted: int, price: float) -> str:
+    """How a level compares with the wanted one in this tick; nothing where one of them has no price."""
+    weighed = found.weighed
     dearer = weighed.power[level] + price * weighed.beyond[level]
     paid = weighed.power[wanted] + price * weighed.beyond[wanted]
     if not np.isfinite(dearer) or not np.isfinite(paid):

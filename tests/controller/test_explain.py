@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -151,6 +152,17 @@ def city(single_layer: Trace, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("networks") / "city"
     write_tidy(single_layer, folder)
     return folder
+
+
+def test_a_level_that_epsilon_bars_says_so(small_trace: Any, make_stage: Any) -> None:
+    task = make_stage(small_trace(np.full((1, 192), 0.36))).task
+    made = explanation("predictive", task, rerun("predictive", task, 0, 180, quiet))
+    rows = {row["level"]: row for row in made["levels"]}
+    assert rows["rf_channel_8"]["over"] > task.profile.predictive.epsilon
+    assert rows["rf_channel_8"]["verdict"] == "likelier over its limit than epsilon, 0.03"
+    bold = replace(task, profile=task.profile.with_epsilon(0.4))
+    made = explanation("predictive", bold, rerun("predictive", bold, 0, 180, quiet))
+    assert "epsilon" not in str([row["verdict"] for row in made["levels"]])
 
 
 def test_the_command_prints_text_and_json(city: Path, single_layer: Trace) -> None:
