@@ -54,6 +54,14 @@ class Network:
         return len(self.groups.group_start) - 1
 
     @property
+    def group_of(self) -> NDArray[np.intp]:
+        """Group of each cell. (n,)"""
+        found = np.empty(self.n_cells, np.intp)
+        sizes = np.diff(self.groups.group_start)
+        found[self.groups.member] = np.repeat(np.arange(self.n_groups), sizes)
+        return found
+
+    @property
     def coupled(self) -> NDArray[np.intp]:
         """Indices of the groups of several cells."""
         return np.flatnonzero(np.diff(self.groups.group_start) > 1)

@@ -30,9 +30,7 @@ class Shortfall:
         n = network.n_cells
         self._asleep, self._size = tables.asleep, tables.size
         self._awake = (1 - tables.target / (tables.full_rate * tables.size))[network.groups.model]
-        self._group_of = np.empty(n, np.intp)
-        sizes = np.diff(network.groups.group_start)
-        self._group_of[network.groups.member] = np.repeat(np.arange(network.n_groups), sizes)
+        self._group_of = network.group_of
         self._model, self._limit = network.groups.model, limit
         self._offered = np.zeros(n)  # traffic so far [full-rate samples]
         self._missed = np.zeros(n)  # of it, what missed its target

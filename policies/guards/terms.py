@@ -43,8 +43,7 @@ def make_terms(
 ) -> Terms:
     """Terms of a network. ``site`` (n,) numbers the site of each cell; without it each group is a site."""
     groups = network.groups
-    group_of = np.empty(network.n_cells, np.intp)
-    group_of[groups.member] = np.repeat(np.arange(network.n_groups), np.diff(groups.group_start))
+    group_of = network.group_of
     return Terms(
         network=network,
         asleep=asleep,
