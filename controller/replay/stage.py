@@ -54,12 +54,8 @@ class Stage:
         self.task, self._sigma = task, sigma
         self.profile = profile or task.profile
         self.network = network = make_network(task.trace, task.world)
-        group = np.empty(network.n_cells, np.int32)
-        group[network.groups.member] = np.repeat(
-            np.arange(network.n_groups), np.diff(network.groups.group_start)
-        )
         # number groups by their first cell, as pack_groups expects
-        numbered = np.unique(group, return_inverse=True)[1].astype(np.int32)
+        numbered = np.unique(network.group_of, return_inverse=True)[1].astype(np.int32)
         # a model looks at the other cells of a site, some guards count them, and a group is cut into the same parts
         # only as a whole
         if task.model is not None or self.profile.guards.counts_sites or network.too_large:
