@@ -1,0 +1,106 @@
+"""Carries out a policy of the battery on the simulated plant, step by step, at many sites at once.
+
+Each step: what is known -> the policy -> the site's own power controller -> guard -> plant -> what happened. The loop is
+the same for every policy; perfect foresight differs only in what its plan was told.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.site.scene import SiteScene
+from hw.power import flows as F
+from hw.power.plant import Command, State, step
+from hw.power.view import meter_load_w, planning_view, pv_at_meter_w
+from policies.site.ahead import Bill
+from policies.site.dispatch import Dispatch, Moment
+from policies.site.follow import follow
+
+Float64 = NDArray[np.float64]
+KEPT = (F.GRID_IMPORT, F.GRID_EXPORT, F.BATTERY_IN, F.BATTERY_OUT, F.PV_OUT, F.PV_CURTAILED, F.RADIO_SHED, F.TRANSPORT_SHED)
+
+
+@dataclass(slots=True)
+class SiteRun:
+    """What a policy did at n sites over T steps."""
+
+    begin: int  # step of the scene
+    flows_w: Float64  # (len(KEPT), n, T) mean over the step
+    stored_wh: Float64  # (n, T + 1)
+    health: Float64  # (n,) at the end
+    guarded: NDArray[np.int64]  # (n,) steps in which the guard changed what was wanted
+    wear_price: Float64  # (n,) [currency per kWh out of the battery]
+
+    def series(self, flow: int) -> Float64:
+        """One kept flow. (n, T) [W]"""
+        return np.asarray(self.flows_w[KEPT.index(flow)])
+    @property
+    def n_steps(self) -> int:
+        """Number of steps."""
+        return self.flows_w.shape[2]
+
+
+class Guard(Protocol):
+    """The last word on the battery."""
+
+    def __call__(self, step: int, battery_w: Float64, state: State, load_w: Float64) -> Float64:
+        """Battery power at the bus that may be commanded. (n,)"""
+        ...
+
+
+def run_sites(
+    scene: SiteScene, dispatch: Dispatch, guard: Guard, *, begin: int, end: int, start: State
+) -> SiteRun:
+    """Carry out ``dispatch`` over the steps ``begin`` .. ``end`` of a scene; ``start`` is changed in place."""
+    n, plant, tariff = scene.n_sites, scene.plant, scene.tariff
+    flows_w = np.empty((len(KEPT), n, end - begin))
+    stored_wh = np.empty((n, end - begin + 1))
+    stored_wh[:, 0] = start.stored_wh
+    guarded, billed = np.zeros(n, np.int64), _Billed(scene)
+    for t in range(begin, end):
+        dc_w = scene.radio_w[:, t] + scene.transport_w[:, t]
+        view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
+        load_w = meter_load_w(plant, dc_w, scene.ac_load_w[:, t])
+        pv_w = pv_at_meter_w(plant, scene.pv_w[:, t], view.rectifier_efficiency)
+        bill = Bill(billed.peak_w(t), np.full(n, tariff.demand_price[tariff.month[t]]))
+        wanted = dispatch.decide(Moment(t, start, *scene.measured(t), bill))
+        asked_w = follow(wanted, load_w, pv_w) * view.rectifier_efficiency
+        battery_w = guard(t, asked_w, start, dc_w)
+        guarded += battery_w != asked_w
+        limit_w = np.minimum(wanted.import_limit_w, scene.import_cap_w)
+        made = step(plant, start, scene.inputs(t), Command(battery_w, limit_w, scene.export_cap_w), scene.step_s)
+        flows_w[:, :, t - begin] = made[:, KEPT].T
+        stored_wh[:, t - begin + 1] = start.stored_wh
+        billed.add(t, made[:, F.GRID_IMPORT])
+    return SiteRun(begin, flows_w, stored_wh, start.health.copy(), guarded, view.wear_price)
+
+
+class _Billed:
+    """The billed peak of the month so far."""
+
+    def __init__(self, scene: SiteScene) -> None:
+        tariff = scene.tariff
+        self._month = tariff.month
+        self._per_interval = max(1, tariff.demand_interval_s // scene.step_s)
+        self._peak_w = np.zeros(scene.n_sites)
+        self._sum_w, self._count, self._current = np.zeros(scene.n_sites), 0, -1
+
+    def peak_w(self, t: int) -> Float64:
+        """Highest mean over a whole demand interval of the month of step ``t``, as known when it begins. (n,)"""
+        if self._month[t] != self._current:
+            self._current, self._count = int(self._month[t]), 0
+            self._peak_w = np.zeros_like(self._peak_w)
+            self._sum_w = np.zeros_like(self._sum_w)
+        return self._peak_w
+
+    def add(self, t: int, import_w: Float64) -> None:
+        """Add a step."""
+        self.peak_w(t)
+        self._sum_w, self._count = self._sum_w + import_w, self._count + 1
+        if self._count == self._per_interval:
+            self._peak_w = np.maximum(self._peak_w, self._sum_w / self._count)
+            self._sum_w, self._count = np.zeros_like(self._sum_w), 0

@@ -1,0 +1,148 @@
+"""When the battery works: plans over a day or two under the month's target, and the baselines, behind one interface.
+
+::
+
+    Moment -> Dispatch.decide -> Setpoint -> follow (the site's own) -> guard -> plant
+
+A plan looks ``horizon_steps`` ahead and is made anew every ``replan_steps``; once a day the month's target is set anew.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.power.plant import Plant, State
+from hw.power.view import View, planning_view
+from policies.site.ahead import Expected, Bill, Duty, make_fleet
+from policies.site.follow import Setpoint
+from policies.site.month_target import month_target_w
+from policies.site.problem import OK, Fleet, Plans, plan_fleet
+
+Float64 = NDArray[np.float64]
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+class Moment(NamedTuple):
+    """What is known of n sites when they are asked. Nothing in it comes from later."""
+
+    step: int  # of the scene
+    state: State
+    dc_load_w: Float64  # (n,) of the step before
+    battery_c: Float64  # (n,)
+    bill: Bill
+
+
+class Dispatch(Protocol):
+    """A policy of the battery."""
+
+    def decide(self, moment: Moment) -> Setpoint:
+        """What the sites shall do from this step on."""
+        ...
+
+
+class Expect(Protocol):
+    """Where a plan gets its inputs from: a forecast, or the truth."""
+
+    def ahead(self, step: int, n_steps: int) -> Expected:
+        """The coming steps of each site. (n, n_steps)"""
+        ...
+
+    def scenarios(self, step: int, n_steps: int) -> tuple[Expected, int]:
+        """Possible courses, those of a site next to each other (n x count, n_steps), and their count."""
+        ...
+
+
+class Duties(Protocol):
+    """What plans must keep, as known at a step."""
+
+    def duty(self, step: int, n_steps: int, view: View) -> Duty:
+        """Floors, caps and the stored energy wanted at the end of the coming steps."""
+        ...
+
+
+class Calendar(NamedTuple):
+    """The steps that a plan must know."""
+
+    step_h: float
+    steps_per_day: int
+    month_end: NDArray[np.int64]  # (T,) for each step the first step of the next billing month
+    end: int  # first step that is not to be planned any more
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSettings:
+    """How a plan is made."""
+
+    horizon_steps: int
+    replan_steps: int
+    with_target: bool = True  # False: the billed peak only, as a planner that looks no further than its horizon
+
+
+class PlanDispatch:
+    """Plans every site of a fleet together, one problem each."""
+
+    def __init__(
+        self, plant: Plant, expect: Expect, duties: Duties, calendar: Calendar, settings: PlanSettings
+    ) -> None:
+        self.plant, self.expect, self.duties = plant, expect, duties
+        self.calendar, self.settings = calendar, settings
+        self.target_w: Float64 | None = None
+        self.plans: Plans | None = None
+        self.infeasible = 0  # plans of a site that could not be made
+        self._made_at = -1
+        self._target_at = (-1, -1)  # day and end of the month of the target
+
+    def decide(self, moment: Moment) -> Setpoint:
+        """The plan's step, with the import limit that the month's target allows."""
+        age = moment.step - self._made_at
+        if self.plans is None or age >= self.settings.replan_steps:
+            self._plan(moment)
+            age = 0
+        assert self.plans is not None
+        ok = self.plans.status == OK
+        battery_w = np.where(ok, self.plans.battery_w[:, age], 0.0)
+        limit_w = np.where(moment.bill.demand_price > 0, np.maximum(self.plans.peak_w, moment.bill.peak_w), np.inf)
+        return Setpoint(battery_w, np.where(ok, limit_w, np.inf))
+
+    def _plan(self, moment: Moment) -> None:
+        n_steps = min(self.settings.horizon_steps, self.calendar.end - moment.step)
+        ahead = self.expect.ahead(moment.step, n_steps)
+        peak_w = moment.bill.peak_w
+        if self.settings.with_target and (moment.bill.demand_price > 0).any():
+            peak_w = np.maximum(peak_w, self._target(moment))
+        fleet = self._fleet(moment, ahead, Bill(peak_w, moment.bill.demand_price))
+        self.plans = plan_fleet(fleet)
+        self.infeasible += int((self.plans.status != OK).sum())
+        self._made_at = moment.step
+
+    def _target(self, moment: Moment) -> Float64:
+        calendar = self.calendar
+        end = min(int(calendar.month_end[moment.step]), calendar.end)
+        day = (moment.step // calendar.steps_per_day, end)
+        if self.target_w is None or day != self._target_at:
+            scenarios, count = self.expect.scenarios(moment.step, end - moment.step)
+            fleet = self._fleet(moment, scenarios, moment.bill, count)
+            self.target_w, self._target_at = month_target_w(fleet, count), day
+        return self.target_w
+
+    def _fleet(self, moment: Moment, ahead: Expected, bill: Bill, count: int = 1) -> Fleet:
+        """The problems of all sites, or of ``count`` scenarios of each."""
+        n_steps = ahead.dc_load_w.shape[1]
+        mean_w = ahead.dc_load_w.mean(1).reshape(-1, count).mean(1)
+        view = planning_view(self.plant, moment.state, mean_w, moment.battery_c)
+        duty = self.duties.duty(moment.step, n_steps, view)
+        plant, state = self.plant, moment.state
+        if count > 1:
+            plant, state = _repeat(plant, count), _repeat(state, count)
+            view, duty, bill = _repeat(view, count), _repeat(duty, count), _repeat(bill, count)
+        return make_fleet(plant, state, view, ahead, bill, duty, self.calendar.step_h)
+
+
+def _repeat(rows: T, count: int) -> T:
+    """Every array of a named tuple with each site repeated."""
+    made = [np.repeat(a, count, axis=0) if isinstance(a, np.ndarray) else a for a in rows]
+    return type(rows)(*made)

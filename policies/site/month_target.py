@@ -1,0 +1,66 @@
+"""The import that the billing month should not exceed, from scenarios of the month that remains.
+
+A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario is
+priced over the whole remaining month at a ladder of import limits; the target is the limit with the least expected cost,
+never below the peak already billed.
+
+    for each scenario s, limit P:  V_s(P) = least energy and wear cost with the import at or below P
+    cost of aiming at P:           mean over s of  min over Q >= P of  V_s(Q) + demand_price x max(billed peak, Q)
+
+The inner minimum says that a month which cannot keep the target exceeds it by as little as pays.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from policies.site.problem import Fleet, cost_at_caps
+
+Float64 = NDArray[np.float64]
+LADDER = 9  # limits that are priced in one look
+LOOKS = 3  # each look narrows the ladder to the neighbours of the best limit
+
+
+def month_target_w(scenarios: Fleet, count: int) -> Float64:
+    """The import limit with the least expected cost of the remaining month. Shape (n,). [W at the meter]
+
+    ``scenarios`` holds n x count problems, those of a site next to each other. A site without demand charge gets inf.
+    """
+    rows = len(scenarios.load_w)
+    n = rows // count
+    by_site = (n, count)
+    billed_w = scenarios.peak_w.reshape(by_site)[:, 0]
+    price = scenarios.demand_price.reshape(by_site)[:, 0] / 1000.0  # [currency/W]
+    high_w = np.maximum((scenarios.load_w + scenarios.charge_max_w).reshape(n, -1).max(1), billed_w)
+    net_w = np.maximum(scenarios.load_w - scenarios.pv_w, 0.0)
+    low_w = np.maximum(net_w.reshape(n, -1).mean(1) * 0.5, billed_w)
+    top_w = np.maximum(net_w.reshape(n, -1).max(1), billed_w)
+    best_w = top_w.copy()
+    paying = np.flatnonzero(price > 0)
+    if not len(paying):
+        return np.full(n, np.inf)
+    for look in range(LOOKS):
+        ladder_w = _ladder(low_w, top_w, high_w if look == 0 else None)
+        cost = _expected(scenarios, ladder_w, billed_w, price, count)
+        at = np.argmin(cost, 1)
+        site = np.arange(n)
+        best_w = ladder_w[site, at]
+        low_w = ladder_w[site, np.maximum(at - 1, 0)]
+        top_w = ladder_w[site, np.minimum(at + 1, ladder_w.shape[1] - 1)]
+    return np.where(price > 0, best_w, np.inf)
+
+
+def _ladder(low_w: Float64, top_w: Float64, high_w: Float64 | None) -> Float64:
+    """Limits from low to top, and on the first look the one that binds nothing. (n, LADDER [+ 1])"""
+    ladder_w = np.linspace(low_w, top_w, LADDER, axis=1)
+    return ladder_w if high_w is None else np.concatenate([ladder_w, high_w[:, None]], 1)
+
+
+def _expected(scenarios: Fleet, ladder_w: Float64, billed_w: Float64, price: Float64, count: int) -> Float64:
+    """Expected cost of aiming at each limit. (n, limits)"""
+    n, limits = ladder_w.shape
+    energy = cost_at_caps(scenarios, np.repeat(ladder_w, count, axis=0)).reshape(n, count, limits)
+    total = energy + (price[:, None] * np.maximum(ladder_w, billed_w[:, None]))[:, None, :]
+    reached = np.minimum.accumulate(total[:, :, ::-1], axis=2)[:, :, ::-1]
+    return np.asarray(reached.mean(1))
