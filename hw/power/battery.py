@@ -1,0 +1,35 @@
+"""The pack: what it can take and give now. What it stores is kept by the step itself."""
+
+from __future__ import annotations
+
+from numba import njit
+
+from hw.power.tables import CHARGE_BY_SOC, DISCHARGE_BY_SOC, look_up
+
+AT_LIMIT = 1e-9  # of the capacity: as good as full, empty or at a threshold
+
+
+@njit(cache=True)
+def stored_at_wh(site, health, usable_share, usable_soc):  # type: ignore[no-untyped-def]
+    """Stored energy at a state of charge of the usable capacity: what the cold locks in lies below. [Wh]"""
+    return site.rated_wh * health * (1 - usable_share + usable_share * usable_soc)
+
+
+@njit(cache=True)
+def charge_limit_w(site, tables, i, health, share_by_c, stored_wh):  # type: ignore[no-untyped-def]
+    """What the pack can take at the bus. [W]"""
+    capacity_wh = site.rated_wh * health
+    if capacity_wh - stored_wh <= AT_LIMIT * capacity_wh:
+        return 0.0
+    by_soc = look_up(tables, i, CHARGE_BY_SOC, stored_wh / capacity_wh)
+    return site.charge_rate * site.rated_wh * min(share_by_c, by_soc)
+
+
+@njit(cache=True)
+def discharge_limit_w(site, tables, i, health, share_by_c, stored_wh, cutoff_wh):  # type: ignore[no-untyped-def]
+    """What the pack can give at the bus. [W]"""
+    capacity_wh = site.rated_wh * health
+    if stored_wh - cutoff_wh <= AT_LIMIT * capacity_wh:
+        return 0.0
+    by_soc = look_up(tables, i, DISCHARGE_BY_SOC, stored_wh / capacity_wh)
+    return site.discharge_rate * site.rated_wh * min(share_by_c, by_soc)

@@ -1,0 +1,110 @@
+"""What a planner may assume of the plant: constants that hold near the present load, temperature and age."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit, prange
+
+from hw.power.battery import stored_at_wh
+from hw.power.bus import bus_loss_w
+from hw.power.rectifier import modules_wanted, rectifier_in_w
+from hw.power.site import Floats, Plant, State, site_of
+from hw.power.tables import (
+    CHARGE_BY_C,
+    CHARGE_BY_SOC,
+    DISCHARGE_BY_C,
+    DISCHARGE_BY_SOC,
+    USABLE_BY_C,
+    look_up,
+    look_up_inside,
+)
+
+
+class View(NamedTuple):
+    """Constants of n sites; each array (n,)."""
+
+    capacity_wh: Floats  # stored energy of the full pack at its age
+    cutoff_wh: Floats  # stored energy at which stage 1 of the disconnect opens: radio is lost
+    transport_cutoff_wh: Floats  # stored energy at which stage 2 opens: all is lost
+    charge_max_w: Floats  # at the bus, by temperature and by what the rectifiers have left beside the load
+    discharge_max_w: Floats  # at the bus, by temperature; never more than the load in the end
+    charge_efficiency: Floats  # stored per Wh at the bus [ratio]
+    discharge_efficiency: Floats  # at the bus per Wh stored [ratio]
+    rectifier_efficiency: Floats  # DC out per AC in at that load [ratio]
+    wear_price: Floats  # per kWh given at the bus [currency of the plant]
+
+
+@njit(parallel=True, cache=True)
+def _look(plant, state, dc_load_w, battery_c, found):  # type: ignore[no-untyped-def]
+    for i in prange(len(dc_load_w)):
+        site, cells_c, health = site_of(plant, i), battery_c[i], state.health[i]
+        usable = look_up(plant.tables, i, USABLE_BY_C, cells_c)
+        load_w = dc_load_w[i] + bus_loss_w(site, dc_load_w[i])
+        left_w = max(site.modules * site.module_w - load_w, 0.0)
+        charge = look_up_inside(plant.tables, i, CHARGE_BY_C, cells_c)
+        discharge = look_up_inside(plant.tables, i, DISCHARGE_BY_C, cells_c)
+        charge = min(charge, plant.tables[i, CHARGE_BY_SOC, 1].max())
+        discharge = min(discharge, plant.tables[i, DISCHARGE_BY_SOC, 1].max())
+        out_w = min(max(load_w, 1.0), site.modules * site.module_w)
+        found[i, 0] = site.rated_wh * health
+        found[i, 1] = stored_at_wh(site, health, usable, site.radio_disconnect_soc)
+        found[i, 2] = stored_at_wh(site, health, usable, site.transport_disconnect_soc)
+        found[i, 3] = min(charge * site.charge_rate * site.rated_wh, left_w)
+        found[i, 4] = discharge * site.discharge_rate * site.rated_wh
+        found[i, 5] = site.charge_efficiency
+        found[i, 6] = site.discharge_efficiency
+        found[i, 7] = out_w / rectifier_in_w(site, out_w, modules_wanted(site, out_w))
+        found[i, 8] = plant.price_per_wh[i] * 1000
+
+
+def planning_view(plant: Plant, state: State, dc_load_w: Floats, battery_c: Floats) -> View:
+    """What a planner may assume near a DC load and a temperature of the cells.
+
+    The limits leave out the taper of charging near full and of discharging near empty. A full charge rate is that of
+    the load given: a planner that knows a higher load to come has less.
+
+    Parameters
+    ----------
+    dc_load_w : radio and transport together, without cable losses. Shape (n,). [W]
+    battery_c : of the cells. Shape (n,). [degC]
+    """
+    n = len(plant.rated_wh)
+    load = np.ascontiguousarray(dc_load_w, np.float64)
+    cells = np.ascontiguousarray(battery_c, np.float64)
+    if load.shape != (n,) or cells.shape != (n,):
+        raise ValueError(f"dc_load_w and battery_c must have shape {(n,)}")
+    found = np.empty((n, len(View._fields)))
+    _look(plant, state, load, cells, found)
+    return View(*np.ascontiguousarray(found.T))
+
+
+@njit(parallel=True, cache=True)
+def _meter(plant, dc_load_w, ac_load_w, found):  # type: ignore[no-untyped-def]
+    for i in prange(len(found)):
+        site = site_of(plant, i)
+        for t in range(found.shape[1]):
+            load_w = dc_load_w[i, t] + bus_loss_w(site, dc_load_w[i, t])
+            out_w = min(load_w, site.modules * site.module_w)
+            found[i, t] = rectifier_in_w(site, out_w, modules_wanted(site, out_w)) + ac_load_w[i, t]
+
+
+def meter_load_w(plant: Plant, dc_load_w: Floats, ac_load_w: Floats) -> Floats:
+    """Import at the meter with an idle pack and no PV.
+
+    Parameters
+    ----------
+    dc_load_w : radio and transport together, without cable losses. Shape (n,) or (n, T). [W]
+    ac_load_w : cooling and others on the AC side. Of the same shape. [W]
+
+    Returns
+    -------
+    array of that shape [W]
+    """
+    dc, ac = np.ascontiguousarray(dc_load_w, np.float64), np.ascontiguousarray(ac_load_w, np.float64)
+    if dc.shape != ac.shape or dc.ndim not in (1, 2) or len(dc) != len(plant.rated_wh):
+        raise ValueError(f"dc_load_w and ac_load_w must have shape ({len(plant.rated_wh)},) or (n, T)")
+    found = np.empty(dc.shape if dc.ndim == 2 else (len(dc), 1))
+    _meter(plant, dc.reshape(found.shape), ac.reshape(found.shape), found)
+    return found.reshape(dc.shape)
