@@ -205,9 +205,7 @@ def _worst(pack_row, begin, length, lowest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _site(
-    class_s, early_w, late_w, change, transport_w, capacity, cutoffs, efficiency, loss_w, step_s, floor
-):  # type: ignore[no-untyped-def]
+def _site(class_s, early_w, late_w, change, transport_w, full, cutoffs, efficiency, loss_w, step_s, floor):  # type: ignore[no-untyped-def]
     """Floors (T+1,) of one site; returns the times that it declares [s]."""
     step_h = step_s / 3600
     early_wh, late_wh = np.empty(len(early_w) + 1), np.empty(len(early_w) + 1)
@@ -221,7 +219,7 @@ def _site(
     for t in range(len(floor)):  # first what can be declared: the least over all boundaries
         worst[t, 0] = _worst(cutoffs[0], t, length, False)
         worst[t, 1] = _worst(cutoffs[1], t, length, False)
-        worst[t, 2] = _worst(capacity, t, length, True)
+        worst[t, 2] = _worst(full, t, length, True)
         cut = (worst[t, 0], worst[t, 1])
         needed = _needed_wh(
             early_wh, late_wh, transport_wh, t, change, radio, transport, cut, efficiency, loss_wh
