@@ -14,8 +14,8 @@ import numpy as np
 from numba import njit, prange
 
 from hw.power.cooling_spec import SUBSTEP_S
-from hw.power.cooling_unit import asked_c, capacity_w, compressor_w, fan_w, may_ventilate
-from hw.power.room import AIR, BATTERY, MASS
+from hw.power.cooling_unit import asked_c, capacity_w, compressor_w, fan_w, may_ventilate, unit_of
+from hw.power.room import AIR, BATTERY, MASS, TO_AIR
 
 # columns of the flows [W], means over the step
 COMPRESSOR, FAN_AC, FAN_DC, STANDBY = 0, 1, 2, 3  # electric
@@ -26,10 +26,9 @@ N_FLOWS = 12
 
 
 @njit(inline="always")
-def _through(keep, push, node, air_c, mass_c, battery_c, to_air_w, to_mass_w, outdoor_c):  # type: ignore[no-untyped-def]
-    """One node at the end of a sub-step, or its mean over it, by the matrices given."""
-    own = keep[node, 0] * air_c + keep[node, 1] * mass_c + keep[node, 2] * battery_c
-    return own + push[node, 0] * to_air_w + push[node, 1] * to_mass_w + push[node, 2] * outdoor_c
+def _mix(matrix, node, a, b, c):  # type: ignore[no-untyped-def]
+    """One row of a matrix times a vector of three."""
+    return matrix[node, 0] * a + matrix[node, 1] * b + matrix[node, 2] * c
 
 
 @njit(inline="always")
@@ -39,69 +38,73 @@ def _stored_wh(c, s, i):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def _switch(c, s, i, setpoint_c, fans_suffice, mains):  # type: ignore[no-untyped-def]
-    """Start or stop the compressor. Returns whether it started."""
-    running = s.running[i]
+def _wanted(u, running, since_s, air_c, setpoint_c, fans_suffice, mains):  # type: ignore[no-untyped-def]
+    """Whether the compressor runs now."""
     wanted = running
-    if s.air_c[i] >= setpoint_c + c.band_k[i]:
+    if air_c >= setpoint_c + u.band_k:
         wanted = not fans_suffice
-    elif s.air_c[i] <= setpoint_c - c.band_k[i] or fans_suffice:
+    elif air_c <= setpoint_c - u.band_k or fans_suffice:
         wanted = False
-    held_s = c.min_run_s[i] if running else c.min_rest_s[i]
-    if wanted != running and s.since_s[i] < held_s:
+    if wanted != running and since_s < (u.min_run_s if running else u.min_rest_s):
         wanted = running
-    wanted = wanted and mains and c.capacity_w[i] > 0
-    if wanted != running:
-        s.running[i], s.since_s[i] = wanted, 0.0
-        s.starts[i] += wanted
-    return wanted and not running
+    return wanted and mains and u.capacity_w > 0
 
 
 @njit(cache=True, error_model="numpy")
 def _room(c, s, i, outdoor_c, solar_w, heat_w, setpoint_c, dewpoint_c, mains, n_substeps, row):  # type: ignore[no-untyped-def]
     """Room i over one step of ``n_substeps`` minutes. ``row`` (N_FLOWS,)"""
     keep, push, hold, lean = c.keep[i], c.push[i], c.hold[i], c.lean[i]
-    asked, conductance, share = asked_c(c, i, setpoint_c), c.conductance_w_per_k[i], 1 / n_substeps
-    row[HEAT], row[SOLAR], row[STANDBY], row[HOTTEST] = heat_w, solar_w, c.standby_w[i] * mains, -np.inf
+    u = unit_of(c, i)
+    asked, conductance = asked_c(u, setpoint_c), u.conductance_w_per_k
+    air, mass, battery = s.air_c[i], s.mass_c[i], s.battery_c[i]
+    running, since, starts = s.running[i], s.since_s[i], s.starts[i]
     row[STORED_BEFORE] = _stored_wh(c, s, i)
     has_fans = conductance > 0 and (mains or c.fan_is_dc[i])
+    compressor, fan, by_compressor, by_fan = 0.0, 0.0, 0.0, 0.0
+    sum_air, sum_mass, hottest = 0.0, 0.0, -np.inf
     for _ in range(n_substeps):
-        air, mass, battery = s.air_c[i], s.mass_c[i], s.battery_c[i]
-        coasting = _through(keep, push, AIR, air, mass, battery, heat_w, solar_w, outdoor_c)
-        needed = max((coasting - asked) / push[AIR, 0], 0.0)
-        by_fans, moved, speed = (
-            0.0,
-            0.0,
-            0.0,
-        )  # most that fans could remove; what is removed; speed of the fans
-        if has_fans and may_ventilate(c, i, air, outdoor_c, dewpoint_c):
-            # the air is cooled by what it loses, so its mean over the minute depends on that
-            mean = _through(hold, lean, AIR, air, mass, battery, heat_w, solar_w, outdoor_c)
-            by_fans = conductance * max(mean - outdoor_c, 0.0) / (1 + conductance * lean[AIR, 0])
-            if by_fans > 0:
-                moved = min(needed, by_fans)
-                speed = moved / (conductance * (mean - lean[AIR, 0] * moved - outdoor_c))
-        started = _switch(c, s, i, asked, by_fans > 0 and by_fans >= needed, mains)
-        if s.running[i]:
-            most = capacity_w(c, i, air, outdoor_c)
-            moved = min(max(needed, c.least_load_ratio[i] * most), most)
-            row[COMPRESSOR] += share * compressor_w(c, i, air, outdoor_c, moved, most)
-            if started:
-                moved *= 1 - c.start_loss_s[i] / SUBSTEP_S
-            row[REMOVED_COMPRESSOR] += share * moved
+        # what the minute would bring without cooling: air at its end and in its mean
+        end = _mix(keep, AIR, air, mass, battery) + _mix(push, AIR, heat_w, solar_w, outdoor_c)
+        mean = _mix(hold, AIR, air, mass, battery) + _mix(lean, AIR, heat_w, solar_w, outdoor_c)
+        needed = max((end - asked) / push[AIR, TO_AIR], 0.0)
+        most_free, moved, speed = 0.0, 0.0, 0.0
+        if has_fans and may_ventilate(u, air, outdoor_c, dewpoint_c):
+            # fans cool the air that they cool with, so their most depends on what they remove
+            most_free = conductance * max(mean - outdoor_c, 0.0) / (1 + conductance * lean[AIR, TO_AIR])
+            moved = min(needed, most_free)
+            if moved > 0:
+                speed = moved / (conductance * (mean - lean[AIR, TO_AIR] * moved - outdoor_c))
+        before, suffice = running, most_free > 0 and most_free >= needed
+        running = _wanted(u, before, since, air, asked, suffice, mains)
+        if running != before:
+            since, starts = 0.0, starts + running
+        if running:
+            most = capacity_w(u, air, outdoor_c)
+            moved = min(max(needed, u.least_load_ratio * most), most)
+            compressor += compressor_w(u, air, outdoor_c, moved, most)
+            if not before:
+                moved *= 1 - u.start_loss_s / SUBSTEP_S
+            by_compressor += moved
         else:
-            row[FAN_DC if c.fan_is_dc[i] else FAN_AC] += share * fan_w(c, i, speed)
-            row[REMOVED_FREE] += share * moved
-        s.since_s[i] += SUBSTEP_S
+            fan += fan_w(u, speed)
+            by_fan += moved
+        since += SUBSTEP_S
+        sum_air += mean - lean[AIR, TO_AIR] * moved
         to_air = heat_w - moved
-        mean_air = _through(hold, lean, AIR, air, mass, battery, to_air, solar_w, outdoor_c)
-        mean_mass = _through(hold, lean, MASS, air, mass, battery, to_air, solar_w, outdoor_c)
-        row[ENVELOPE] += share * c.outdoor_w_per_k[i, AIR] * (outdoor_c - mean_air)
-        row[ENVELOPE] += share * c.outdoor_w_per_k[i, MASS] * (outdoor_c - mean_mass)
-        s.air_c[i] = _through(keep, push, AIR, air, mass, battery, to_air, solar_w, outdoor_c)
-        s.mass_c[i] = _through(keep, push, MASS, air, mass, battery, to_air, solar_w, outdoor_c)
-        s.battery_c[i] = _through(keep, push, BATTERY, air, mass, battery, to_air, solar_w, outdoor_c)
-        row[HOTTEST] = max(row[HOTTEST], s.air_c[i])
+        sum_mass += _mix(hold, MASS, air, mass, battery) + _mix(lean, MASS, to_air, solar_w, outdoor_c)
+        air, mass, battery = (
+            end - push[AIR, TO_AIR] * moved,
+            _mix(keep, MASS, air, mass, battery) + _mix(push, MASS, to_air, solar_w, outdoor_c),
+            _mix(keep, BATTERY, air, mass, battery) + _mix(push, BATTERY, to_air, solar_w, outdoor_c),
+        )
+        hottest = max(hottest, air)
+    s.air_c[i], s.mass_c[i], s.battery_c[i] = air, mass, battery
+    s.running[i], s.since_s[i], s.starts[i] = running, since, starts
+    row[HEAT], row[SOLAR], row[STANDBY], row[HOTTEST] = heat_w, solar_w, u.standby_w * mains, hottest
+    row[COMPRESSOR], row[FAN_DC if c.fan_is_dc[i] else FAN_AC] = compressor / n_substeps, fan / n_substeps
+    row[REMOVED_COMPRESSOR], row[REMOVED_FREE] = by_compressor / n_substeps, by_fan / n_substeps
+    row[ENVELOPE] = c.outdoor_w_per_k[i, AIR] * (outdoor_c - sum_air / n_substeps)
+    row[ENVELOPE] += c.outdoor_w_per_k[i, MASS] * (outdoor_c - sum_mass / n_substeps)
     row[STORED_AFTER] = _stored_wh(c, s, i)
 
 

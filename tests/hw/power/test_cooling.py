@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hw.power import cooling_kernel as at
 from hw.power.cooling import RoomState, cool, cool_flows, make_cooling, residual_w, start_room
-from hw.power.cooling_unit import capacity_w, compressor_w, fan_w
+from hw.power.cooling_unit import capacity_w, compressor_w, fan_w, unit_of
 from tests.hw.power.naive_cooling import NaiveRoom
 from tests.hw.power.rooms import NAMES, random_weather, room_spec
 
@@ -150,8 +150,10 @@ def test_cells_lag_behind_the_air() -> None:
 def test_the_rated_point_is_met(name: str) -> None:
     i, c = NAMES.index(name), room_spec(name).compressor
     assert c is not None
-    assert capacity_w(ALL, i, 27.0, 35.0) == pytest.approx(c.capacity_w)
-    assert compressor_w(ALL, i, 27.0, 35.0, c.capacity_w, c.capacity_w) == pytest.approx(c.capacity_w / c.cop)
+    assert capacity_w(unit_of(ALL, i), 27.0, 35.0) == pytest.approx(c.capacity_w)
+    assert compressor_w(unit_of(ALL, i), 27.0, 35.0, c.capacity_w, c.capacity_w) == pytest.approx(
+        c.capacity_w / c.cop
+    )
 
 
 @pytest.mark.parametrize("outdoor_c", [20.0, 25.0, 30.0, 35.0, 40.0, 45.0])
@@ -165,8 +167,14 @@ def test_efficiency_follows_the_published_curve(outdoor_c: float) -> None:
     curve += 0.000437951 * outdoor_c**2 - 0.000728028 * wet * outdoor_c
     i = NAMES.index("shelter-fixed")
     ratio = [
-        compressor_w(ALL, i, 27.0, out, capacity_w(ALL, i, 27.0, out), capacity_w(ALL, i, 27.0, out))
-        / capacity_w(ALL, i, 27.0, out)
+        compressor_w(
+            unit_of(ALL, i),
+            27.0,
+            out,
+            capacity_w(unit_of(ALL, i), 27.0, out),
+            capacity_w(unit_of(ALL, i), 27.0, out),
+        )
+        / capacity_w(unit_of(ALL, i), 27.0, out)
         for out in (outdoor_c, 35.0)
     ]
     assert ratio[0] / ratio[1] == pytest.approx(curve, rel=0.1)
@@ -174,17 +182,20 @@ def test_efficiency_follows_the_published_curve(outdoor_c: float) -> None:
 
 def test_part_load_is_efficient_until_the_fans_of_the_unit_tell() -> None:
     i = NAMES.index("shelter-variable")
-    cop = [load * 3500 / compressor_w(ALL, i, 27.0, 35.0, load * 3500, 3500.0) for load in (1.0, 0.5, 0.02)]
+    cop = [
+        load * 3500 / compressor_w(unit_of(ALL, i), 27.0, 35.0, load * 3500, 3500.0)
+        for load in (1.0, 0.5, 0.02)
+    ]
     assert cop[1] > 1.2 * cop[0]
     assert cop[2] < 0.5 * cop[0]
 
 
 def test_fans_draw_the_cube_of_their_speed() -> None:
     i = NAMES.index("shelter-fan")
-    assert fan_w(ALL, i, 1.0) == pytest.approx(180)
-    assert fan_w(ALL, i, 0.5) == pytest.approx(180 / 8)
-    assert fan_w(ALL, i, 0.1) == pytest.approx(180 * 0.2**3 / 2)  # half the time at the least speed
-    assert fan_w(ALL, i, 0.0) == 0
+    assert fan_w(unit_of(ALL, i), 1.0) == pytest.approx(180)
+    assert fan_w(unit_of(ALL, i), 0.5) == pytest.approx(180 / 8)
+    assert fan_w(unit_of(ALL, i), 0.1) == pytest.approx(180 * 0.2**3 / 2)  # half the time at the least speed
+    assert fan_w(unit_of(ALL, i), 0.0) == 0
 
 
 def test_fans_move_airflow_times_heat_capacity_times_difference() -> None:
