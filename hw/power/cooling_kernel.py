@@ -1,7 +1,7 @@
 """One room over one step: the unit's thermostat minute by minute, and every flow from its own component.
 
     air at or above set point + band   the compressor starts, if it has rested long enough
-    air at or below set point - band   it stops, if it has run long enough; also once fans alone would do
+    air at or below set point - band   it stops, if it has run long enough; also once fans alone would do in 15 minutes
     compressor at rest                 fans hold the set point, where outdoor air is cold and dry enough
 
 At fixed speed the compressor runs full, at variable speed it holds the set point. Without mains it stands still, and so
@@ -23,6 +23,7 @@ REMOVED_COMPRESSOR, REMOVED_FREE, HEAT, SOLAR, ENVELOPE = 4, 5, 6, 7, 8  # heat;
 STORED_BEFORE, STORED_AFTER = 9, 10  # above 0 degC [Wh]
 HOTTEST = 11  # air at the end of a sub-step [degC]
 N_FLOWS = 12
+PATIENCE_SUBSTEPS = 15  # in which fans alone would have to reach the set point
 
 
 @njit(inline="always")
@@ -74,7 +75,9 @@ def _room(c, s, i, outdoor_c, solar_w, heat_w, setpoint_c, dewpoint_c, mains, n_
             moved = min(needed, most_free)
             if moved > 0:
                 speed = moved / (conductance * (mean - lean[AIR, TO_AIR] * moved - outdoor_c))
-        before, suffice = running, most_free > 0 and most_free >= needed
+        # what it takes to reach the set point unhurriedly: fans get that time before a compressor is started
+        gently = (end - air + (air - asked) / PATIENCE_SUBSTEPS) / push[AIR, TO_AIR]
+        before, suffice = running, most_free > 0 and most_free >= gently
         running = _wanted(u, before, since, air, asked, suffice, mains)
         if running != before:
             since, starts = 0.0, starts + running

@@ -106,7 +106,9 @@ class NaiveRoom:
         needed_w = max((self._after(watts, self.end)[0] - asked_c) / self.per_watt[0], 0.0)
         mean_c = float(self._after(watts, self.mean)[0])
         by_fans_w = self._fans(outdoor_c, mean_c, dewpoint_c, mains)
-        before, self.running = self.running, self._decide(asked_c, 0 < by_fans_w >= needed_w, mains)
+        hold_w = (self._after(watts, self.end)[0] - self.temp_c[0]) / self.per_watt[0]
+        gently_w = hold_w + (self.temp_c[0] - asked_c) * self.substep_s / 900 / self.per_watt[0]
+        before, self.running = self.running, self._decide(asked_c, 0 < by_fans_w >= gently_w, mains)
         if self.running is not before:
             self.since_s, self.starts = 0.0, self.starts + self.running
         if self.running:
