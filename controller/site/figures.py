@@ -53,7 +53,7 @@ def site_figures(scene: SiteScene, run: SiteRun) -> SiteFigures:
     price = tariff.import_price[span] / 1000 * step_h
     revenue = tariff.export_price[span] / 1000 * step_h
     months = tariff.month[span]
-    peak_w = month_peaks_w(imported, months, max(1, tariff.demand_interval_s // scene.step_s))
+    peak_w = month_peaks_w(np.where(tariff.demand_counts[span], imported, 0.0), months, max(1, tariff.demand_interval_s // scene.step_s))
     demand_price = tariff.demand_price[np.unique(months)] / 1000
     discharged_wh = run.series(F.BATTERY_OUT).sum(1) * step_h
     shed_w = run.series(F.RADIO_SHED) + run.series(F.TRANSPORT_SHED)
@@ -62,7 +62,7 @@ def site_figures(scene: SiteScene, run: SiteRun) -> SiteFigures:
     return SiteFigures(
         energy_cost=imported @ price - exported @ revenue,
         demand_cost=peak_w @ demand_price,
-        wear_cost=run.wear_price * discharged_wh / 1000,
+        wear_cost=run.wear_cost,
         peak_w=peak_w,
         import_wh=imported.sum(1) * step_h,
         export_wh=exported.sum(1) * step_h,

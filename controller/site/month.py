@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from controller.site.run import Guard, SiteRun, run_sites
 from controller.site.scene import SiteScene
 from hw.power.plant import start_state
-from hw.power.view import meter_load_w, planning_view, pv_at_meter_w
+from hw.power.view import meter_load_w, planning_view
+from policies.site.ahead import pv_at_meter_w
 from policies.site.dispatch import Calendar, Dispatch
 from policies.site.rules import Returning
 

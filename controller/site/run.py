@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from controller.site.scene import SiteScene
 from hw.power import flows as F
 from hw.power.plant import Command, State, step
-from hw.power.view import meter_load_w, planning_view, pv_at_meter_w
-from policies.site.ahead import Bill
+from hw.power.view import View, meter_load_w, planning_view
+from policies.site.ahead import Bill, pv_at_meter_w
 from policies.site.dispatch import Dispatch, Moment
 from policies.site.follow import follow
 
@@ -33,7 +33,8 @@ class SiteRun:
     stored_wh: Float64  # (n, T + 1)
     health: Float64  # (n,) at the end
     guarded: NDArray[np.int64]  # (n,) steps in which the guard changed what was wanted
-    wear_price: Float64  # (n,) [currency per kWh out of the battery]
+    wear_cost: Float64  # (n,) of what the battery gave, at the plant's wear price of each step [currency of the plant]
+    cycles: Float64  # (n,) full and half turns by rainflow
 
     def series(self, flow: int) -> Float64:
         """One kept flow. (n, T) [W]"""
@@ -47,8 +48,10 @@ class SiteRun:
 class Guard(Protocol):
     """The last word on the battery."""
 
-    def __call__(self, step: int, battery_w: Float64, state: State, load_w: Float64) -> Float64:
-        """Battery power at the bus that may be commanded. (n,)"""
+    def __call__(
+        self, step: int, battery_w: Float64, limit_w: Float64, state: State, view: View
+    ) -> tuple[Float64, Float64]:
+        """Battery power at the bus and import limit at the meter that may be commanded. (n,) each"""
         ...
 
 
@@ -60,7 +63,8 @@ def run_sites(
     flows_w = np.empty((len(KEPT), n, end - begin))
     stored_wh = np.empty((n, end - begin + 1))
     stored_wh[:, 0] = start.stored_wh
-    guarded, billed = np.zeros(n, np.int64), _Billed(scene)
+    guarded, wear, billed = np.zeros(n, np.int64), np.zeros(n), _Billed(scene)
+    cycles = start.cycles.copy()
     for t in range(begin, end):
         dc_w = scene.radio_w[:, t] + scene.transport_w[:, t]
         view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
@@ -69,14 +73,15 @@ def run_sites(
         bill = Bill(billed.peak_w(t), np.full(n, tariff.demand_price[tariff.month[t]]))
         wanted = dispatch.decide(Moment(t, start, *scene.measured(t), bill))
         asked_w = follow(wanted, load_w, pv_w) * view.rectifier_efficiency
-        battery_w = guard(t, asked_w, start, dc_w)
-        guarded += battery_w != asked_w
         limit_w = np.minimum(wanted.import_limit_w, scene.import_cap_w)
+        battery_w, limit_w = guard(t, asked_w, limit_w, start, view)
+        guarded += battery_w != asked_w
         made = step(plant, start, scene.inputs(t), Command(battery_w, limit_w, scene.export_cap_w), scene.step_s)
         flows_w[:, :, t - begin] = made[:, KEPT].T
         stored_wh[:, t - begin + 1] = start.stored_wh
+        wear += view.wear_price * made[:, F.BATTERY_OUT] * (scene.step_h / 1000)
         billed.add(t, made[:, F.GRID_IMPORT])
-    return SiteRun(begin, flows_w, stored_wh, start.health.copy(), guarded, view.wear_price)
+    return SiteRun(begin, flows_w, stored_wh, start.health.copy(), guarded, wear, start.cycles - cycles)
 
 
 class _Billed:

@@ -28,6 +28,8 @@ class SiteScene:
     radio_w: Float64  # (n, T) DC power that radio and baseband want
     transport_w: Float64  # (n, T)
     ac_load_w: Float64  # (n, T) cooling and other loads at the meter
+    upper_dc_w: Float64  # (n, T) 0.99 quantile of radio and transport, from what was known days before
+    upper_ac_w: Float64  # (n, T) the same of the loads on the AC side
     pv_w: Float64  # (n, T) DC power that the panels could give
     battery_c: Float64  # (n, T) temperature of the cells
     mains: NDArray[np.bool_]  # (n, T)
@@ -73,6 +75,7 @@ class SiteScene:
 
     def take(self, sites: NDArray[np.intp]) -> SiteScene:
         """The scene of some sites, in this order; a site may be taken more than once."""
-        arrays = ("site_id", "radio_w", "transport_w", "ac_load_w", "pv_w", "battery_c", "mains", "floor_wh")
-        picked = {name: getattr(self, name)[sites] for name in (*arrays, "export_cap_w", "import_cap_w")}
+        arrays = ("site_id", "radio_w", "transport_w", "ac_load_w", "upper_dc_w", "upper_ac_w", "pv_w", "battery_c", "mains", "floor_wh")
+        names = (*arrays, "export_cap_w", "import_cap_w")
+        picked = {name: np.ascontiguousarray(getattr(self, name)[sites]) for name in names}
         return replace(self, plant=Plant(*(a[sites] for a in self.plant)), **picked)

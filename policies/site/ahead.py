@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.power.plant import Plant, State
-from hw.power.view import View, meter_load_w, planning_view, pv_at_meter_w
+from hw.power.view import View, meter_load_w, planning_view
 from policies.site.problem import Fleet
 
 Float64 = NDArray[np.float64]
@@ -74,3 +74,11 @@ def make_fleet(plant: Plant, state: State, view: View, ahead: Expected, bill: Bi
 
 def _over(value: Float64, shape: tuple[int, ...]) -> Float64:
     return np.ascontiguousarray(np.broadcast_to(value[:, None], shape))
+
+
+def pv_at_meter_w(plant: Plant, pv_w: Float64, rectifier_efficiency: Float64) -> Float64:
+    """Import that the panels could save. ``pv_w`` (n,) or (n, T) DC power of the panels; efficiency (n,). [W]"""
+    ratio, most_w, rectified = plant.converter_efficiency, plant.converter_w, rectifier_efficiency
+    if pv_w.ndim == 2:
+        ratio, most_w, rectified = ratio[:, None], most_w[:, None], rectified[:, None]
+    return np.asarray(np.minimum(pv_w * ratio, most_w) / rectified)
