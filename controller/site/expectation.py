@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.site.outlook import Outlook, SiteCalendar
 from controller.site.scene import SiteScene
 from hw.power.view import View
 from policies.site.ahead import Expected, Duty
@@ -49,3 +50,56 @@ class SceneDuties:
         end_wh = np.minimum(self._end_wh, view.capacity_wh) if last else floor_wh[:, -1]
         cap_w = np.repeat(scene.import_cap_w[:, None], n_steps, axis=1)
         return Duty(np.ascontiguousarray(floor_wh), end_wh.copy(), cap_w, scene.export_cap_w)
+
+
+class OutlookExpect:
+    """The outlook on what was known when a step began; prices as far as they were published.
+
+    The history goes back ``history_days``. All sites of the scene are looked at together.
+    """
+
+    def __init__(
+        self, scene: SiteScene, calendar: SiteCalendar, *, count: int, seed: int, history_days: int = 42
+    ) -> None:
+        self._scene, self._calendar, self._count, self._seed = scene, calendar, count, seed
+        self._history = history_days * scene.steps_per_day
+        self._dc_w = scene.radio_w + scene.transport_w
+
+    def ahead(self, step: int, n_steps: int) -> Expected:
+        """The coming steps as expected. (n, n_steps)"""
+        scene = self._scene
+        forecast = self._outlook(step, self._dc_w).forecast(n_steps)
+        ac_w = self._outlook(step, scene.ac_load_w).forecast(n_steps).load_w if scene.ac_load_w.any() else 0.0
+        assert forecast.import_price is not None
+        return Expected(
+            forecast.load_w,
+            np.zeros_like(forecast.load_w) + ac_w,
+            forecast.pv_w,
+            forecast.import_price,
+            np.broadcast_to(scene.tariff.export_price[step : step + n_steps], forecast.load_w.shape),
+        )
+
+    def scenarios(self, step: int, n_steps: int) -> tuple[Expected, int]:
+        """Courses drawn from the recent days. (n x count, n_steps)"""
+        base = self.ahead(step, n_steps)
+        rng = np.random.default_rng([self._seed, step])
+        drawn = self._outlook(step, self._dc_w).scenarios(n_steps, self._count, rng)
+        rows = (len(base.dc_load_w) * self._count, n_steps)
+        return Expected(
+            np.ascontiguousarray(drawn.load_w.transpose(1, 0, 2)).reshape(rows),
+            np.repeat(base.ac_load_w, self._count, axis=0),
+            np.ascontiguousarray(drawn.pv_w.transpose(1, 0, 2)).reshape(rows),
+            np.repeat(base.import_price, self._count, axis=0),
+            np.repeat(base.export_price, self._count, axis=0),
+        ), self._count
+
+    def _outlook(self, step: int, load_w: Float64) -> Outlook:
+        scene, first = self._scene, max(0, step - self._history)
+        known = max(step, scene.tariff.known_until(step))
+        return Outlook(
+            load_w[:, first:step],
+            scene.pv_w[:, first:step],
+            scene.battery_c[:, first:step],
+            scene.tariff.import_price[first:known],
+            self._calendar.since(first),
+        )

@@ -34,6 +34,13 @@ class SiteCalendar:
         self._slot = np.empty(0, np.int64)
         self._rest = np.empty(0, np.bool_)
 
+    def since(self, first: int) -> SiteCalendar:
+        """The calendar from step ``first`` on."""
+        begin = self.start + np.timedelta64(first * self.step_s, "s")
+        later = SiteCalendar(begin, self.step_s, str(self._zone), self._country)
+        later._day, later._slot, later._rest = self._day[first:], self._slot[first:], self._rest[first:]
+        return later
+
     def days(self, first: int, count: int) -> NDArray[np.int64]:
         """Local date of each step, days since 1970. (count,)"""
         self._reach(first + count)

@@ -5,9 +5,8 @@ priced over the whole remaining month at a ladder of import limits; the target i
 never below the peak already billed.
 
     for each scenario s, limit P:  V_s(P) = least energy and wear cost with the import at or below P
-    cost of aiming at P:           mean over s of  min over Q >= P of  V_s(Q) + demand_price x max(billed peak, Q)
-
-The inner minimum says that a month which cannot keep the target exceeds it by as little as pays.
+    cost of aiming at P:           mean over s of  V_s(Q) + demand_price x max(billed peak, Q),
+                                   Q the lowest limit from P on that the scenario can keep
 """
 
 from __future__ import annotations
@@ -36,15 +35,11 @@ def month_target_w(scenarios: Fleet, count: int) -> Float64:
     net_w = np.maximum(scenarios.load_w - scenarios.pv_w, 0.0)
     low_w = np.maximum(net_w.reshape(n, -1).mean(1) * 0.5, billed_w)
     top_w = np.maximum(net_w.reshape(n, -1).max(1), billed_w)
-    best_w = top_w.copy()
-    paying = np.flatnonzero(price > 0)
-    if not len(paying):
-        return np.full(n, np.inf)
+    best_w, site = top_w, np.arange(n)
     for look in range(LOOKS):
         ladder_w = _ladder(low_w, top_w, high_w if look == 0 else None)
         cost = _expected(scenarios, ladder_w, billed_w, price, count)
-        at = np.argmin(cost, 1)
-        site = np.arange(n)
+        at = cost.shape[1] - 1 - np.argmin(cost[:, ::-1], 1)  # the highest of equals
         best_w = ladder_w[site, at]
         low_w = ladder_w[site, np.maximum(at - 1, 0)]
         top_w = ladder_w[site, np.minimum(at + 1, ladder_w.shape[1] - 1)]
@@ -62,5 +57,6 @@ def _expected(scenarios: Fleet, ladder_w: Float64, billed_w: Float64, price: Flo
     n, limits = ladder_w.shape
     energy = cost_at_caps(scenarios, np.repeat(ladder_w, count, axis=0)).reshape(n, count, limits)
     total = energy + (price[:, None] * np.maximum(ladder_w, billed_w[:, None]))[:, None, :]
-    reached = np.minimum.accumulate(total[:, :, ::-1], axis=2)[:, :, ::-1]
-    return np.asarray(reached.mean(1))
+    for k in range(limits - 2, -1, -1):
+        total[:, :, k] = np.where(np.isfinite(total[:, :, k]), total[:, :, k], total[:, :, k + 1])
+    return np.asarray(total.mean(1))

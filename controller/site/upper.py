@@ -1,0 +1,32 @@
+"""An upper quantile of a site's power for the reserve, from days before: it must not know the day it is for."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float64 = NDArray[np.float64]
+DAYS = 28
+NEAR_H = 1.0
+
+
+def upper_power_w(power_w: Float64, steps_per_day: int, rated_w: Float64, margin: float) -> Float64:
+    """For each step the highest power near that time of day in the last 28 days, and a margin. (n, T) [W]
+
+    The highest of 28 days within an hour of the time of day lies above the 0.99 quantile of one step. ``margin``
+    [ratio] stands for the traffic of failed neighbours. Never above ``rated_w`` (n,), which also holds for the first day.
+    """
+    n, steps = power_w.shape
+    days = -(-steps // steps_per_day)
+    padded = np.full((n, days * steps_per_day), np.nan)
+    padded[:, :steps] = power_w
+    by_day = np.where(np.isnan(padded), 0.0, padded).reshape(n, days, steps_per_day)
+    near = max(1, round(NEAR_H * steps_per_day / 24))
+    wide = np.concatenate([by_day[:, :, -near:], by_day, by_day[:, :, :near]], axis=2)
+    around = np.lib.stride_tricks.sliding_window_view(wide, 2 * near + 1, axis=2).max(-1)
+    upper = np.empty_like(by_day)
+    upper[:, 0] = rated_w[:, None]
+    for day in range(1, days):
+        upper[:, day] = around[:, max(0, day - DAYS) : day].max(1)
+    upper[:, 1:] = np.minimum(upper[:, 1:] * (1 + margin), rated_w[:, None, None])
+    return np.ascontiguousarray(upper.reshape(n, -1)[:, :steps])
