@@ -7,15 +7,18 @@ stages of the disconnect open where the pack is needed but must or can not give 
 
 from __future__ import annotations
 
+import math
+
 from numba import njit
 
 from hw.power.battery import AT_LIMIT, discharge_limit_w, stored_at_wh
-from hw.power.rectifier import modules_wanted, rectifier_in_w, rectifier_out_at_w
+from hw.power.modules import may_change, modules_for
+from hw.power.rectifier import rectifier_in_w, rectifier_out_at_w
 
 CONNECTED, RADIO_OFF, ALL_OFF = 0, 1, 2
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def bus_loss_w(site, load_w):  # type: ignore[no-untyped-def]
     """Loss in the cables at the current of the loads. [W]
 
@@ -25,13 +28,13 @@ def bus_loss_w(site, load_w):  # type: ignore[no-untyped-def]
     return site.distribution_ohm * current_a * current_a
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def served_w(stage, radio_w, transport_w):  # type: ignore[no-untyped-def]
     """Radio and transport loads that a stage of the disconnect leaves connected. [W]"""
     return (radio_w if stage == CONNECTED else 0.0), (transport_w if stage < ALL_OFF else 0.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def threshold_wh(site, health, usable_share, stage):  # type: ignore[no-untyped-def]
     """Stored energy at which the next stage opens. [Wh]"""
     if stage == CONNECTED:
@@ -39,7 +42,7 @@ def threshold_wh(site, health, usable_share, stage):  # type: ignore[no-untyped-
     return stored_at_wh(site, health, usable_share, site.transport_disconnect_soc)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def reconnect(site, health, usable_share, stored_wh, stage, back_s):  # type: ignore[no-untyped-def]
     """The stage once the loads that may come back, with mains, have done so."""
     long_enough = back_s >= site.reconnect_after_s
@@ -52,7 +55,7 @@ def reconnect(site, health, usable_share, stored_wh, stage, back_s):  # type: ig
     return stage
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def shed(site, tables, i, now, health, stored_wh, stage, other_w):  # type: ignore[no-untyped-def]
     """Open stages until ``other_w`` (rectifiers and PV) and the pack carry what is left connected.
 
@@ -72,15 +75,17 @@ def shed(site, tables, i, now, health, stored_wh, stage, other_w):  # type: igno
         stage += 1
 
 
-@njit(cache=True)
-def capped_charge_w(site, charge_w, load_w, pv_w, ac_load_w, import_cap_w):  # type: ignore[no-untyped-def]
+@njit(cache=True, error_model="numpy")
+def capped_charge_w(site, rectifier, now, charge_w, load_w, clock_s):  # type: ignore[no-untyped-def]
     """A wish to charge, cut to what the rectifiers can give beside the load and the import cap leaves. [W]"""
-    charge_w = min(charge_w, max(site.modules * site.module_w + pv_w - load_w, 0.0))
-    demand_w = load_w + charge_w - pv_w
-    if demand_w <= 0:
+    charge_w = min(charge_w, max(site.modules * site.module_w + now.pv_bus_w - load_w, 0.0))
+    demand_w = load_w + charge_w - now.pv_bus_w
+    if demand_w <= 0 or math.isinf(now.import_cap_w):
         return charge_w
-    working = modules_wanted(site, demand_w)
-    if rectifier_in_w(site, demand_w, working) + ac_load_w <= import_cap_w:
+    working = modules_for(site, rectifier, demand_w, clock_s)
+    if rectifier_in_w(site, demand_w, working) + now.ac_load_w <= now.import_cap_w:
         return charge_w
-    out_w = rectifier_out_at_w(site, import_cap_w - ac_load_w, working)
-    return min(charge_w, max(out_w + pv_w - load_w, 0.0))
+    if not may_change(site, rectifier, clock_s):
+        working = site.modules  # what less power would wake
+    out_w = rectifier_out_at_w(site, now.import_cap_w - now.ac_load_w, working)
+    return min(charge_w, max(out_w + now.pv_bus_w - load_w, 0.0))

@@ -13,10 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.power.ageing import MAX_TURNS, ageing_row, losses_of_health
 from hw.power.flows import N_FLOWS
 from hw.power.kernel import step_sites
-from hw.power.site import Floats, Plant, State
-from hw.power.spec import PlantSpec, PvSpec
+from hw.power.site import NOW, RECTIFIER, SITE, Floats, Plant, State
+from hw.power.spec import MAX_MODULES, PlantSpec, PvSpec
 from hw.power.tables import pack_tables
 
 __all__ = ["Command", "Inputs", "Plant", "State", "make_plant", "start_state", "step"]
@@ -46,45 +47,39 @@ class Command(NamedTuple):
 
 def make_plant(specs: Sequence[PlantSpec]) -> Plant:
     """The parameters of n sites from their specifications."""
-    battery = [spec.battery for spec in specs]
-    pv = [spec.pv or NO_PV for spec in specs]
-    has_pv = np.array([spec.pv is not None for spec in specs])
-    life_wh = [b.rated_wh * b.ageing.cycles * b.ageing.cycle_depth * b.discharge_efficiency for b in battery]
+    sites = np.zeros(len(specs), SITE)
+    for i, spec in enumerate(specs):
+        pack, site = spec.battery, sites[i]
+        for part in (spec.rectifier, pack, spec.pv or NO_PV, spec.bus):
+            for name in set(SITE.names or ()) & set(type(part).model_fields):
+                site[name] = getattr(part, name)
+        if spec.pv is None:
+            site["converter_w"] = 0.0
+        saved_share = spec.rectifier.standby_share - spec.rectifier.resting_w / spec.rectifier.module_w
+        site["hibernates"] &= saved_share > 0
+        site["even_loss_w2"] = (
+            saved_share * spec.rectifier.module_w**2 / max(spec.rectifier.quadratic_share, 1e-12)
+        )
+        site["self_discharge_per_h"] = -np.log1p(-pack.self_discharge_per_month) / HOURS_PER_MONTH
+        life = pack.ageing.cycles * pack.ageing.cycle_depth * pack.discharge_efficiency  # in rated capacities
+        site["price_per_wh"] = pack.price_per_kwh / 1000 / life
     tables = [
         (
-            b.charge_share_by_c,
-            b.discharge_share_by_c,
-            b.usable_share_by_c,
-            b.charge_share_by_soc,
-            b.discharge_share_by_soc,
+            spec.battery.charge_share_by_c,
+            spec.battery.discharge_share_by_c,
+            spec.battery.usable_share_by_c,
+            spec.battery.charge_share_by_soc,
+            spec.battery.discharge_share_by_soc,
         )
-        for b in battery
+        for spec in specs
     ]
-    found = {
-        name: np.array([getattr(part, name) for part in parts], np.float64)
-        for parts in ([s.rectifier for s in specs], battery, pv, [s.bus for s in specs])
-        for name in Plant._fields
-        if parts and hasattr(parts[0], name)
-    }
-    return Plant(
-        **(
-            found
-            | {
-                "hibernates": np.array([s.rectifier.hibernates for s in specs], np.bool_),
-                "converter_w": np.where(has_pv, found["converter_w"], 0.0),
-                "self_discharge_per_h": np.array(
-                    [-np.log1p(-b.self_discharge_per_month) / HOURS_PER_MONTH for b in battery]
-                ),
-                "price_per_wh": np.array([b.price_per_kwh * b.rated_wh / 1000 for b in battery])
-                / np.array(life_wh),
-                "tables": pack_tables(tables),
-            }
-        )
-    )
+    return Plant(sites, np.array([ageing_row(spec.battery.ageing) for spec in specs]), pack_tables(tables))
 
 
 def start_state(plant: Plant, soc: Floats, health: Floats) -> State:
-    """The state of packs at a state of charge of their capacity now, all loads connected.
+    """The state of packs at a state of charge of their capacity now, all loads connected, all modules at work.
+
+    Of a pack that is aged, half of the loss is taken to be of cycles and half of the calendar.
 
     Parameters
     ----------
@@ -96,13 +91,30 @@ def start_state(plant: Plant, soc: Floats, health: Floats) -> State:
     ValueError
         If a ratio is out of its range.
     """
-    n = len(plant.rated_wh)
+    n = len(plant.sites)
     soc, health = _floats("soc", soc, n), _floats("health", health, n)
     if not ((soc >= 0) & (soc <= 1)).all():
         raise ValueError("soc must lie in 0..1")
     if not ((health > 0) & (health <= 1)).all():
         raise ValueError("health must lie above 0 and at most at 1")
-    return State(plant.rated_wh * health * soc, health.copy(), np.zeros(n, np.int8), np.zeros(n))
+    cycle_damage, calendar_square = losses_of_health(plant.ageing, health)
+    rectifier = np.zeros(n, RECTIFIER)
+    rectifier["working"] = plant.sites["modules"]
+    rectifier["at_work"] = np.arange(MAX_MODULES) < plant.sites["modules"][:, None]
+    rectifier["changed_s"] = -np.inf
+    return State(
+        stored_wh=plant.rated_wh * health * soc,
+        health=health.copy(),
+        lvd_stage=np.zeros(n, np.int8),
+        back_s=np.zeros(n),
+        clock_s=np.zeros(n),
+        rectifier=rectifier,
+        cycle_damage=cycle_damage,
+        calendar_square=calendar_square,
+        cycles=np.zeros(n),
+        turns=np.zeros((n, MAX_TURNS)),
+        n_turns=np.zeros(n, np.int64),
+    )
 
 
 def step(plant: Plant, state: State, inputs: Inputs, command: Command, step_s: float) -> Floats:
@@ -115,7 +127,7 @@ def step(plant: Plant, state: State, inputs: Inputs, command: Command, step_s: f
     ValueError
         If an array has not the shape (n,), an input is negative or not finite, or a cap is negative or NaN.
     """
-    n = len(plant.rated_wh)
+    n = len(plant.sites)
     if not 0 < step_s < np.inf:
         raise ValueError(f"step_s must be above 0, not {step_s}")
     given: dict[str, Any] = {name: _floats(name, getattr(inputs, name), n) for name in Inputs._fields[:-1]}
@@ -133,7 +145,7 @@ def step(plant: Plant, state: State, inputs: Inputs, command: Command, step_s: f
         if not (getattr(wanted, name) >= 0).all():
             raise ValueError(f"{name} must not be negative or NaN")
     flows = np.empty((n, N_FLOWS))
-    step_sites(plant, state, met, wanted, float(step_s), flows)
+    step_sites(plant, state, met, wanted, float(step_s), np.empty(n, NOW), flows)
     return flows
 
 

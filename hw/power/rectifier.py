@@ -6,10 +6,10 @@ import math
 
 from numba import njit
 
-FULL_MODULE = 1e-9  # rounding that does not need one more module
+ROUNDING = 1e-9  # that does not need one more module
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def rectifier_loss_w(site, out_w, working):  # type: ignore[no-untyped-def]
     """Loss of all modules while ``working`` of them share ``out_w``. [W]"""
     share = out_w / (working * site.module_w)
@@ -17,7 +17,7 @@ def rectifier_loss_w(site, out_w, working):  # type: ignore[no-untyped-def]
     return working * site.module_w * of_one + (site.modules - working) * site.resting_w
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def rectifier_in_w(site, out_w, working):  # type: ignore[no-untyped-def]
     """AC power that all modules draw to give ``out_w``. [W]
 
@@ -30,7 +30,7 @@ def rectifier_in_w(site, out_w, working):  # type: ignore[no-untyped-def]
     return fixed + out_w * (linear + quadratic * out_w)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def rectifier_out_at_w(site, in_w, working):  # type: ignore[no-untyped-def]
     """Highest DC power of ``working`` modules for which all draw no more than ``in_w``. [W]"""
     scale = working * site.module_w
@@ -42,21 +42,21 @@ def rectifier_out_at_w(site, in_w, working):  # type: ignore[no-untyped-def]
     return min(out_w, scale)
 
 
-@njit(cache=True)
-def modules_wanted(site, out_w):  # type: ignore[no-untyped-def]
-    """How many modules should work for ``out_w``: those with the least loss, but the spare ones at least."""
-    modules = int(site.modules)
+@njit(cache=True, error_model="numpy")
+def modules_wanted(site, out_w, working):  # type: ignore[no-untyped-def]
+    """How many modules should work for ``out_w``: those with the least loss, but the spare ones at least.
+
+    m modules lose less than m + 1 up to ``out_w**2 == m * (m + 1) * site.even_loss_w2``. Looks from ``working`` on,
+    which is nearly always the answer; the answer does not depend on it.
+    """
     if not site.hibernates:
-        return modules
-    needed = math.ceil(out_w / site.module_w - FULL_MODULE)
-    fewest = min(max(needed, 1) + int(site.spare_modules), modules)
-    saved = site.standby_share - site.resting_w / site.module_w  # by resting one, load apart
-    if saved <= 0:
-        return modules
-    # the loss is convex in their number; it is least beside out * sqrt(quadratic / saved)
-    best = min(int(out_w / site.module_w * math.sqrt(site.quadratic_share / saved)), modules)
-    low = max(best, fewest)
-    high = min(low + 1, modules)
-    if best >= fewest and rectifier_loss_w(site, out_w, high) < rectifier_loss_w(site, out_w, low):
-        return high
-    return low
+        return site.modules
+    found = working
+    while found > 1 and out_w * out_w <= (found - 1) * found * site.even_loss_w2:
+        found -= 1
+    while found < site.modules and out_w * out_w > found * (found + 1) * site.even_loss_w2:
+        found += 1
+    found = max(found, site.spare_modules + 1)
+    while found < site.modules and out_w > (found - site.spare_modules) * site.module_w * (1 + ROUNDING):
+        found += 1
+    return min(found, site.modules)

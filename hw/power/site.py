@@ -8,107 +8,150 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hw.power.spec import MAX_CHANGES, MAX_MODULES
+
 Floats = NDArray[np.float64]
 
 
-class Plant(NamedTuple):
-    """Parameters of n sites; each array (n,) but ``tables``. Names and units as in hw/power/spec.py."""
+# The parameters of a site that are plain numbers; names and units as in hw/power/spec.py. Kernels get one record of
+# them: as scalars in a tuple they would be copied at each call, as arrays be reference-counted in each branch.
+SITE = np.dtype(
+    [
+        ("module_w", np.float64),
+        ("modules", np.int64),
+        ("standby_share", np.float64),
+        ("linear_share", np.float64),
+        ("quadratic_share", np.float64),
+        ("resting_w", np.float64),
+        ("hibernates", np.bool_),
+        ("even_loss_w2", np.float64),  # see modules_wanted
+        ("spare_modules", np.int64),
+        ("max_changes_per_hour", np.int64),
+        ("rotate_after_h", np.float64),
+        ("rated_wh", np.float64),
+        ("charge_rate", np.float64),
+        ("discharge_rate", np.float64),
+        ("charge_efficiency", np.float64),
+        ("discharge_efficiency", np.float64),
+        ("self_discharge_per_h", np.float64),
+        ("cutoff_soc", np.float64),
+        ("converter_w", np.float64),  # 0: no PV
+        ("converter_efficiency", np.float64),
+        ("inverter_w", np.float64),
+        ("inverter_efficiency", np.float64),
+        ("voltage_v", np.float64),
+        ("distribution_ohm", np.float64),
+        ("radio_disconnect_soc", np.float64),
+        ("transport_disconnect_soc", np.float64),
+        ("reconnect_margin", np.float64),
+        ("reconnect_after_s", np.float64),
+        (
+            "price_per_wh",
+            np.float64,
+        ),  # that a full life of the pack lets through, at the conditions of its cycle life
+    ]
+)
+# What one site meets in a step, and what follows from it for the whole step.
+NOW = np.dtype(
+    [
+        ("radio_w", np.float64),
+        ("transport_w", np.float64),
+        ("ac_load_w", np.float64),
+        ("pv_w", np.float64),
+        ("pv_bus_w", np.float64),  # of it at the bus, behind the converter
+        ("mains", np.bool_),
+        ("battery_w", np.float64),
+        ("import_cap_w", np.float64),
+        ("export_cap_w", np.float64),
+        ("battery_c", np.float64),
+        ("charge_share", np.float64),  # of the charge rate, by temperature
+        ("discharge_share", np.float64),
+        ("usable_share", np.float64),  # of the capacity, by temperature
+    ],
+    align=True,
+)
+# What the rectifier of a site remembers, see hw/power/modules.py.
+RECTIFIER = np.dtype(
+    [
+        ("working", np.int64),  # modules
+        ("next", np.int64),  # place of the next change in the ring
+        ("locked_until_s", np.float64),
+        ("changed_s", np.float64, MAX_CHANGES),  # ring of the times at which the number at work changed
+        ("hours", np.float64, MAX_MODULES),  # of work behind each module
+        ("at_work", np.int64, MAX_MODULES),  # 0 or 1
+    ],
+    align=True,
+)
 
-    module_w: Floats
-    modules: Floats
-    standby_share: Floats
-    linear_share: Floats
-    quadratic_share: Floats
-    resting_w: Floats
-    hibernates: NDArray[np.bool_]
-    spare_modules: Floats
-    rated_wh: Floats
-    charge_rate: Floats
-    discharge_rate: Floats
-    charge_efficiency: Floats
-    discharge_efficiency: Floats
-    self_discharge_per_h: Floats
-    cutoff_soc: Floats
-    converter_w: Floats  # 0: no PV
-    converter_efficiency: Floats
-    inverter_w: Floats
-    inverter_efficiency: Floats
-    voltage_v: Floats
-    distribution_ohm: Floats
-    radio_disconnect_soc: Floats
-    transport_disconnect_soc: Floats
-    reconnect_margin: Floats
-    reconnect_after_s: Floats
-    price_per_wh: Floats  # that a full life of the pack lets through, at the conditions of its cycle life
-    tables: Floats  # (n, N_TABLES, 2, MAX_KNOTS)
+
+class Plant(NamedTuple):
+    """Parameters of n sites."""
+
+    sites: NDArray[np.void]  # records of SITE (n,)
+    ageing: Floats  # (n, N_AGEING), see hw/power/ageing.py
+    tables: Floats  # (n, N_TABLES, 2, MAX_KNOTS), see hw/power/tables.py
+
+    @property
+    def rated_wh(self) -> Floats:
+        """Rated capacity of the packs. (n,)"""
+        return np.ascontiguousarray(self.sites["rated_wh"])
 
 
 class State(NamedTuple):
-    """What n sites remember; each array (n,), changed in place by ``hw.power.plant.step``."""
+    """What n sites remember; each array (n,) or (n, k), changed in place by ``hw.power.plant.step``."""
 
     stored_wh: Floats
     health: Floats  # capacity now over rated capacity [ratio]
     lvd_stage: NDArray[np.int8]  # 0: all connected, 1: radio off, 2: transport off, too
     back_s: Floats  # since the mains came back, counted while a stage is open
+    clock_s: Floats  # since the start
+    rectifier: NDArray[np.void]  # records of RECTIFIER
+    cycle_damage: Floats  # share of the cycle life that is gone [ratio]
+    calendar_square: Floats  # square of the calendar loss
+    cycles: Floats  # closed so far, a half one as 0.5, whatever their depth
+    turns: Floats  # open turning points of what is stored, over rated capacity (n, MAX_TURNS)
+    n_turns: NDArray[np.int64]
 
 
-class Site(NamedTuple):
-    """The parameters of one site as scalars: reading arrays inside branches would count references there."""
+class Memory(NamedTuple):
+    """What one site remembers, as scalars."""
 
-    module_w: float
-    modules: float
-    standby_share: float
-    linear_share: float
-    quadratic_share: float
-    resting_w: float
-    hibernates: bool
-    spare_modules: float
-    rated_wh: float
-    charge_rate: float
-    discharge_rate: float
-    charge_efficiency: float
-    discharge_efficiency: float
-    self_discharge_per_h: float
-    cutoff_soc: float
-    converter_w: float
-    converter_efficiency: float
-    inverter_w: float
-    inverter_efficiency: float
-    voltage_v: float
-    distribution_ohm: float
-    radio_disconnect_soc: float
-    transport_disconnect_soc: float
-    reconnect_margin: float
-    reconnect_after_s: float
+    stored_wh: float
+    health: float
+    stage: np.int64
+    back_s: float
+    clock_s: float
+    cycle_damage: float
+    calendar_square: float
+    cycles: float
+    n_turns: int
 
 
-@njit(cache=True)
-def site_of(plant, i):  # type: ignore[no-untyped-def]
-    """Site i of a plant. Free of branches on purpose."""
-    return Site(
-        plant.module_w[i],
-        plant.modules[i],
-        plant.standby_share[i],
-        plant.linear_share[i],
-        plant.quadratic_share[i],
-        plant.resting_w[i],
-        plant.hibernates[i],
-        plant.spare_modules[i],
-        plant.rated_wh[i],
-        plant.charge_rate[i],
-        plant.discharge_rate[i],
-        plant.charge_efficiency[i],
-        plant.discharge_efficiency[i],
-        plant.self_discharge_per_h[i],
-        plant.cutoff_soc[i],
-        plant.converter_w[i],
-        plant.converter_efficiency[i],
-        plant.inverter_w[i],
-        plant.inverter_efficiency[i],
-        plant.voltage_v[i],
-        plant.distribution_ohm[i],
-        plant.radio_disconnect_soc[i],
-        plant.transport_disconnect_soc[i],
-        plant.reconnect_margin[i],
-        plant.reconnect_after_s[i],
+@njit(cache=True, error_model="numpy")
+def memory_of(state, i):  # type: ignore[no-untyped-def]
+    """What site i remembers. Free of branches on purpose."""
+    return Memory(
+        state.stored_wh[i],
+        state.health[i],
+        np.int64(state.lvd_stage[i]),
+        state.back_s[i],
+        state.clock_s[i],
+        state.cycle_damage[i],
+        state.calendar_square[i],
+        state.cycles[i],
+        state.n_turns[i],
     )
+
+
+@njit(cache=True, error_model="numpy")
+def remember(state, i, memory):  # type: ignore[no-untyped-def]
+    """Write back what site i remembers. Free of branches on purpose."""
+    state.stored_wh[i] = memory.stored_wh
+    state.health[i] = memory.health
+    state.lvd_stage[i] = memory.stage
+    state.back_s[i] = memory.back_s
+    state.clock_s[i] = memory.clock_s
+    state.cycle_damage[i] = memory.cycle_damage
+    state.calendar_square[i] = memory.calendar_square
+    state.cycles[i] = memory.cycles
+    state.n_turns[i] = memory.n_turns

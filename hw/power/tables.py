@@ -25,7 +25,7 @@ def pack_tables(per_site: Sequence[Sequence[Knots]]) -> NDArray[np.float64]:
     return packed
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def look_up(tables, i, table, x):  # type: ignore[no-untyped-def]
     """Value of a table of site i at x; beyond its ends the value of the end."""
     if x <= tables[i, table, 0, 0]:
@@ -39,7 +39,7 @@ def look_up(tables, i, table, x):  # type: ignore[no-untyped-def]
     return tables[i, table, 1, MAX_KNOTS - 1]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def look_up_inside(tables, i, table, x):  # type: ignore[no-untyped-def]
     """As ``look_up``, but 0 beyond the ends of the table, and where x is unknown."""
     if not (tables[i, table, 0, 0] <= x <= tables[i, table, 0, MAX_KNOTS - 1]):

@@ -7,10 +7,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit, prange
 
+from hw.power.ageing import CYCLE_RATE, stress
 from hw.power.battery import stored_at_wh
 from hw.power.bus import bus_loss_w
 from hw.power.rectifier import modules_wanted, rectifier_in_w
-from hw.power.site import Floats, Plant, State, site_of
+from hw.power.site import Floats, Plant, State
 from hw.power.tables import (
     CHARGE_BY_C,
     CHARGE_BY_SOC,
@@ -36,10 +37,10 @@ class View(NamedTuple):
     wear_price: Floats  # per kWh given at the bus [currency of the plant]
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def _look(plant, state, dc_load_w, battery_c, found):  # type: ignore[no-untyped-def]
     for i in prange(len(dc_load_w)):
-        site, cells_c, health = site_of(plant, i), battery_c[i], state.health[i]
+        site, cells_c, health = plant.sites[i], battery_c[i], state.health[i]
         usable = look_up(plant.tables, i, USABLE_BY_C, cells_c)
         load_w = dc_load_w[i] + bus_loss_w(site, dc_load_w[i])
         left_w = max(site.modules * site.module_w - load_w, 0.0)
@@ -55,8 +56,9 @@ def _look(plant, state, dc_load_w, battery_c, found):  # type: ignore[no-untyped
         found[i, 4] = discharge * site.discharge_rate * site.rated_wh
         found[i, 5] = site.charge_efficiency
         found[i, 6] = site.discharge_efficiency
-        found[i, 7] = out_w / rectifier_in_w(site, out_w, modules_wanted(site, out_w))
-        found[i, 8] = plant.price_per_wh[i] * 1000
+        found[i, 7] = out_w / rectifier_in_w(site, out_w, modules_wanted(site, out_w, site.modules))
+        worn = stress(plant.ageing, i, cells_c, plant.ageing[i, CYCLE_RATE])
+        found[i, 8] = site.price_per_wh * 1000 * worn
 
 
 def planning_view(plant: Plant, state: State, dc_load_w: Floats, battery_c: Floats) -> View:
@@ -70,7 +72,7 @@ def planning_view(plant: Plant, state: State, dc_load_w: Floats, battery_c: Floa
     dc_load_w : radio and transport together, without cable losses. Shape (n,). [W]
     battery_c : of the cells. Shape (n,). [degC]
     """
-    n = len(plant.rated_wh)
+    n = len(plant.sites)
     load = np.ascontiguousarray(dc_load_w, np.float64)
     cells = np.ascontiguousarray(battery_c, np.float64)
     if load.shape != (n,) or cells.shape != (n,):
@@ -80,14 +82,16 @@ def planning_view(plant: Plant, state: State, dc_load_w: Floats, battery_c: Floa
     return View(*np.ascontiguousarray(found.T))
 
 
-@njit(parallel=True, cache=True)
+@njit(parallel=True, cache=True, error_model="numpy")
 def _meter(plant, dc_load_w, ac_load_w, found):  # type: ignore[no-untyped-def]
     for i in prange(len(found)):
-        site = site_of(plant, i)
+        site = plant.sites[i]
         for t in range(found.shape[1]):
             load_w = dc_load_w[i, t] + bus_loss_w(site, dc_load_w[i, t])
             out_w = min(load_w, site.modules * site.module_w)
-            found[i, t] = rectifier_in_w(site, out_w, modules_wanted(site, out_w)) + ac_load_w[i, t]
+            found[i, t] = (
+                rectifier_in_w(site, out_w, modules_wanted(site, out_w, site.modules)) + ac_load_w[i, t]
+            )
 
 
 def meter_load_w(plant: Plant, dc_load_w: Floats, ac_load_w: Floats) -> Floats:
@@ -103,8 +107,8 @@ def meter_load_w(plant: Plant, dc_load_w: Floats, ac_load_w: Floats) -> Floats:
     array of that shape [W]
     """
     dc, ac = np.ascontiguousarray(dc_load_w, np.float64), np.ascontiguousarray(ac_load_w, np.float64)
-    if dc.shape != ac.shape or dc.ndim not in (1, 2) or len(dc) != len(plant.rated_wh):
-        raise ValueError(f"dc_load_w and ac_load_w must have shape ({len(plant.rated_wh)},) or (n, T)")
+    if dc.shape != ac.shape or dc.ndim not in (1, 2) or len(dc) != len(plant.sites):
+        raise ValueError(f"dc_load_w and ac_load_w must have shape ({len(plant.sites)},) or (n, T)")
     found = np.empty(dc.shape if dc.ndim == 2 else (len(dc), 1))
     _meter(plant, dc.reshape(found.shape), ac.reshape(found.shape), found)
     return found.reshape(dc.shape)
