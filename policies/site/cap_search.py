@@ -14,6 +14,7 @@ from policies.site.value_function import cost_at_cap
 
 OK, INFEASIBLE_FLOOR, INFEASIBLE_CAP = 0, 1, 2
 MAX_PASSES = 60
+INSIDE_WH = 1e-5  # at the very least cap all limits meet, and a slope says nothing
 GAP = 1e-9  # of the bill, at which the search ends
 
 
@@ -67,13 +68,14 @@ def _lowest_cap(fleet, i, low, high, floors):  # type: ignore[no-untyped-def]
     """Least cap between ``low`` and ``high``, which can be kept, under which the limits can be. [Wh per step]"""
     if status_at_cap(fleet, i, low, floors) == OK:
         return low
+    most = high
     while high - low > 1e-12 * high + 1e-9:
         middle = (low + high) / 2
         if status_at_cap(fleet, i, middle, floors) == OK:
             high = middle
         else:
             low = middle
-    return high
+    return min(high + INSIDE_WH, most)
 
 
 @njit(cache=True)
@@ -97,11 +99,10 @@ def best_cap(fleet, i, floors, room):  # type: ignore[no-untyped-def]
             break
         cap = low + (high_cost - low_cost - high_slope * (high - low)) / (low_slope - high_slope)
         bound = low_cost + low_slope * (cap - low)
-        if k % 3 == 2 and high - low > width / 4:
-            cap, bound = (low + high) / 2, -np.inf
+        slow = k % 3 == 2 and high - low > width / 4
         width = high - low if k % 3 == 2 else width
-        if not low < cap < high:
-            break
+        if slow or not low < cap < high:
+            cap, bound = (low + high) / 2, -np.inf
         cost, slope = cost_at_cap(fleet, i, cap, floors, room)
         cost, slope = cost + rate * cap, slope + rate
         if cost - bound <= GAP * abs(cost):

@@ -46,7 +46,9 @@ class Fleet(NamedTuple):
     load_w: Floats  # (n, T) import with an idle battery and no PV
     pv_w: Floats  # (n, T) PV as the import that it saves
     import_price: Floats  # (n, T) [currency per kWh], may be below zero
-    export_price: Floats  # (n, T) [currency per kWh], used where export_cap_w > 0; below zero nothing is fed in
+    export_price: (
+        Floats  # (n, T) [currency per kWh], used where export_cap_w > 0; below zero nothing is fed in
+    )
     export_cap_w: Floats  # (n,) 0: what PV gives beyond load and charging is curtailed
     floor_wh: Floats  # (n, T + 1) least stored energy at each boundary; the first is not looked at
     capacity_wh: Floats  # (n,)
@@ -167,9 +169,7 @@ def _validate(fleet: Fleet) -> None:
         if name not in ("cap_w", "export_cap_w"):
             bad |= np.isinf(array)
         if name.endswith("efficiency"):
-            bad |= (array <= 0) | (array > 2)
+            bad |= (array <= 0) | (array > 1)
         if bad.any():
             at = tuple(int(k) for k in np.argwhere(bad)[0])
             raise ValueError(f"{name}{list(at)} cannot be {array[at]}")
-
-

@@ -95,7 +95,10 @@ def step_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
         n, at = _add(pieces, n, at, ends, ends, price, store)
     else:
         limit = min(fleet.cap_w[i, t] * fleet.step_h, cap_wh)
-        full = (limit - load, 1.0 if cap_wh < fleet.cap_w[i, t] * fleet.step_h else 0.0)  # import at its limit
+        full = (
+            limit - load,
+            1.0 if cap_wh < fleet.cap_w[i, t] * fleet.step_h else 0.0,
+        )  # import at its limit
         cost, cost_moved = price * min(load + least, limit) - wear * least, 0.0
         if full[0] < least:
             cost_moved = price * full[1]

@@ -85,9 +85,7 @@ def _step_back(fleet, i, t, cap_wh, pieces, slopes, lengths, moved, span, ends):
         cost_moved += pieces.slope[k] * pieces.moved[k]
         # what is taken out of the store in the step lowers its cost: slopes change sign
         if pieces.length[k] > 0:
-            _insert(
-                slopes, lengths, moved, span, -pieces.slope[k], pieces.length[k], pieces.moved[k]
-            )
+            _insert(slopes, lengths, moved, span, -pieces.slope[k], pieces.length[k], pieces.moved[k])
     ends[LEFT] -= begin + length
     ends[LEFT_MOVED] -= length_moved
     ends[RIGHT] -= begin
