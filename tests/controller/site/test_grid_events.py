@@ -121,7 +121,7 @@ def outages(*rows: tuple[str, int, int]) -> Outages:
 
 def test_outages_become_steps_of_the_nearest_length() -> None:
     found = mains_present(
-        outages(("a", 400, 2300), ("b", 500, 2200), ("b", 4000, 4100), ("c", -900, 100)), SITES, START, 8, 900
+        outages(("a", 400, 2300), ("b", 500, 2200), ("b", 4100, 4200), ("c", -900, 100)), SITES, START, 8, 900
     )
     assert np.flatnonzero(~found[0]).tolist() == [0, 1, 2]
     assert np.flatnonzero(~found[1]).tolist() == [1, 4]  # the short one takes the step it begins in

@@ -6,6 +6,8 @@ import numpy as np
 import pytest
 
 from controller.site.outlook import Forecast, Outlook, Scenarios, SiteCalendar
+from controller.site.outlook_days import typical_days, window_before
+from controller.site.outlook_scenarios import draw_days
 
 PER_DAY = 96
 START = np.datetime64("2025-01-05T23:00:00", "s")  # Monday 00:00 in Berlin
@@ -215,6 +217,31 @@ def test_scenarios_stray_as_far_as_weeks_did() -> None:
         drawn = outlook(data, now).scenarios(28 * PER_DAY, 60, np.random.default_rng(7)).load_w
         spread.append(drawn.mean(axis=2).std() / drawn.mean())
     assert spread[1] > 3 * spread[0]
+    assert 0.1 < spread[1] < 0.3
+
+
+def test_a_day_is_judged_by_the_days_before_it_alone() -> None:
+    grid = np.random.default_rng(0).random((2, 12, 8))
+    rest = np.arange(12) % 7 >= 5
+    before = typical_days(grid, rest).past
+    grid[:, 6] += 100
+    after = typical_days(grid, rest).past
+    assert np.array_equal(before[:, 1:7], after[:, 1:7])
+    assert (after[:, 7:] > before[:, 7:]).all()
+    assert np.isnan(after[:, 0]).all()
+
+
+def test_a_coming_day_repeats_a_whole_day_of_its_type() -> None:
+    now = 25 * PER_DAY + 40
+    window = window_before(CALENDAR, now)
+    drawn = draw_days(window, CALENDAR, 12 * PER_DAY, 50, np.random.default_rng(0))
+    is_rest = np.array([(25 + k) % 7 >= 5 for k in range(13)])
+    assert (window.rest[drawn.source] == is_rest).all()
+    assert drawn.source.min() >= 1
+    assert drawn.source.max() < window.n_days - 1
+    assert drawn.day[[0, 55, 56, -1]].tolist() == [0, 0, 1, 12]
+    goes_on = (np.diff(drawn.source[:, 3:8], axis=1) == 1).mean()  # Monday to Friday
+    assert 0.3 < goes_on < 0.9
 
 
 def test_the_same_seed_draws_the_same_scenarios() -> None:
