@@ -75,6 +75,8 @@ def test_a_year_has_twelve_billing_months_with_their_charge() -> None:
     assert year.demand_price.tolist() == [38.0] * 12
     assert year.demand_counts.all()
     assert year.known_until(0) == year.n_steps
+    assert load_tariff("cn-five-period").average_co2_kg_per_kwh == 0.5306
+    assert load_tariff("two-level").average_co2_kg_per_kwh is None
     without = load_tariff("cn-five-period").series(utc("2023-12-31T16:00:00"), PER_DAY, 900)
     assert without.demand_price.tolist() == [0.0]
 
