@@ -16,12 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.site.outlook_days import SiteCalendar, Values, window_before
+from controller.site.outlook_drift import WINDOW_DAYS as DRIFT_DAYS
+from controller.site.outlook_drift import drift
 from controller.site.outlook_load import LOAD, PRICE, TEMPERATURE, Seasonal, seasonal
 from controller.site.outlook_pv import PvAhead, pv_ahead
-from controller.site.outlook_scenarios import Drawn, draw_days, resampled
+from controller.site.outlook_scenarios import Drift, draw_days, resampled
 from controller.site.outlook_upper import upper_load
 
 __all__ = ["Forecast", "Outlook", "Scenarios", "SiteCalendar"]
+
+LOAD_PRIOR, PV_PRIOR = 0.03, 0.15  # how far the mean of weeks strays where too little is known to tell
+PV_HALF_LIFE_DAYS = 28.0
 
 
 class Forecast(NamedTuple):
@@ -80,8 +85,12 @@ class Outlook:
     def scenarios(self, n_steps: int, count: int, rng: np.random.Generator) -> Scenarios:
         """``count`` courses of load and PV over ``n_steps`` steps; a day is drawn for all sites at once."""
         load, pv = self._load(n_steps), self._pv(n_steps)
-        drawn: Drawn = draw_days(self._window, self._calendar, n_steps, count, rng)
-        return Scenarios(*resampled(load, pv, self._window.lay_out(self._pv_w), drawn, rng))
+        drawn = draw_days(self._window, self._calendar, n_steps, count, rng)
+        longer = window_before(self._calendar, self._now, DRIFT_DAYS)
+        strays = Drift(
+            drift(self._load_w, longer, LOAD_PRIOR), drift(self._pv_w, longer, PV_PRIOR, PV_HALF_LIFE_DAYS)
+        )
+        return Scenarios(*resampled(load, pv, self._window.lay_out(self._pv_w), drawn, strays, rng))
 
     def _load(self, n_steps: int) -> Seasonal:
         load = seasonal(self._load_w, self._window, self._calendar, n_steps, LOAD, trend=True)

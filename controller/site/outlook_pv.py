@@ -56,7 +56,8 @@ def pv_ahead(values: Values, window: Window, calendar: SiteCalendar, n_steps: in
 def _clearness(values: Values, clear: Values, window: Window, count: int) -> Values:
     """PV over that of a clear day, in the last ``count`` steps; NaN where the sun was too low. (n,)"""
     count = min(count, len(window.slot))
-    seen = values[:, window.now - count : window.now]
+    # a copy in one order, so that sums round alike whatever the layout of the history
+    seen = np.ascontiguousarray(values[:, window.now - count : window.now])
     could = np.where(np.isfinite(seen), clear[:, window.slot[len(window.slot) - count :]], 0.0)
     total = could.sum(axis=1)
     enough = total > MIN_CLEAR_SHARE * count * clear.mean(axis=1)

@@ -1,8 +1,8 @@
 """Courses of load and PV over weeks: whole days of the recent past, drawn again.
 
 A day of the past brings its departure from what was expected of the load, and its PV, for all sites at once, so that
-what belongs together stays together. Runs of days stay runs now and then, as weather does. The current day begins with
-what it has shown so far, which fades.
+what belongs together stays together. Runs of days stay runs now and then, as weather does. The level of load and PV
+strays with the weeks as far as it did before. The current day begins with what it has shown so far, which fades.
 """
 
 from __future__ import annotations
@@ -18,6 +18,10 @@ from controller.site.outlook_pv import PvAhead
 
 GOES_ON = 0.6  # probability that the next day of the past follows, where its type fits
 NO_DAY = -1
+STRAYS_DAYS = 7.0  # after which the level has strayed as far as the mean of weeks does
+# of the spread of the departures, added to days and steps: the worst that was seen is not the worst there can be
+KERNEL = 0.3
+MOST_PV = 1.2  # times a clear day
 UNKNOWN_SIGMA = 0.3  # of the daily level of a load of which no whole day is known (log-normal)
 
 
@@ -54,22 +58,36 @@ def draw_days(
     )
 
 
+class Drift(NamedTuple):
+    """Relative standard deviation of the mean of the coming weeks. (n,) each"""
+
+    load: Values
+    pv: Values
+
+
 def resampled(
-    load: Seasonal, pv: PvAhead, pv_grid: Values, drawn: Drawn, rng: np.random.Generator
+    load: Seasonal, pv: PvAhead, pv_grid: Values, drawn: Drawn, drift: Drift, rng: np.random.Generator
 ) -> tuple[Values, Values]:
     """Load and PV of each scenario. (S, n, T) each"""
     count, n_days = drawn.source.shape
     n, n_steps = load.ahead.shape
     load_w, pv_w = np.empty((count, n, n_steps)), np.empty((count, n, n_steps))
     off = _centred(load.grid - load.typical.past)
+    scatter = KERNEL * off.std(axis=1)[:, drawn.slot]
     pv_known = np.where(np.isfinite(pv_grid), pv_grid, pv.usual[:, None, :])
     unknown = np.exp(UNKNOWN_SIGMA * rng.standard_normal((count, n_days)) - UNKNOWN_SIGMA**2 / 2)
+    strays = np.sqrt(np.minimum(np.arange(1, n_days + 1) / STRAYS_DAYS, 1.0))[drawn.day]
     for s in range(count):
         row = drawn.source[s, drawn.day]
         level = np.where(row == NO_DAY, unknown[s, drawn.day], 1.0)
         departs = np.where(row == NO_DAY, 0.0, off[:, row, drawn.slot])
-        load_w[s] = np.maximum(load.ahead * level + load.faded * departs, 0.0)
+        beyond = rng.standard_normal((n, n_days))[:, drawn.day] + rng.standard_normal((n, n_steps))
+        departs = departs + scatter * beyond
+        load_level = 1 + (drift.load * rng.standard_normal(n))[:, None] * strays
+        load_w[s] = np.maximum(load.ahead * level * load_level + load.faded * departs, 0.0)
         again = np.where(row == NO_DAY, pv.ahead * level, pv_known[:, row, drawn.slot])
+        pv_level = 1 + (drift.pv * rng.standard_normal(n))[:, None] * strays
+        again = np.clip(again * pv_level, 0.0, MOST_PV * pv.clear[:, drawn.slot])
         pv_w[s] = (1 - load.faded) * pv.ahead + load.faded * again
     return load_w, pv_w
 

@@ -101,6 +101,11 @@ class Tariff:
         """Name of the series that the prices come from; None for a tariff with prices of its own."""
         return self.spec.energy.market if isinstance(self.spec.energy, SeriesPriceSpec) else None
 
+    @property
+    def average_co2_kg_per_kwh(self) -> float | None:
+        """Average emission of the grid, where the file states it with its year and source. [kg/kWh]"""
+        return None if self.spec.co2 is None else self.spec.co2.average_kg_per_kwh
+
     @cached_property
     def _table(self) -> PriceTable | None:
         energy = self.spec.energy

@@ -75,6 +75,8 @@ def test_a_year_has_twelve_billing_months_with_their_charge() -> None:
     assert year.demand_price.tolist() == [38.0] * 12
     assert year.demand_counts.all()
     assert year.known_until(0) == year.n_steps
+    assert load_tariff("cn-five-period").average_co2_kg_per_kwh == 0.5306
+    assert load_tariff("two-level").average_co2_kg_per_kwh is None
     without = load_tariff("cn-five-period").series(utc("2023-12-31T16:00:00"), PER_DAY, 900)
     assert without.demand_price.tolist() == [0.0]
 
@@ -120,6 +122,8 @@ def test_a_step_over_a_change_of_price_has_the_mean_of_both() -> None:
     found = tariff.series(utc("2025-01-01T04:30:00"), 2, 3600)  # 05:30 to 06:30 in Berlin
     assert found.import_price.tolist() == pytest.approx([(0.14 + 0.24) / 2, 0.24])
     assert [found.period_names[i] for i in found.period] == ["valley", "peak"]
+    late = tariff.series(utc("2025-01-01T04:50:00"), 2, 900)  # 05:50 to 06:05, then on
+    assert late.import_price.tolist() == pytest.approx([(10 * 0.14 + 5 * 0.24) / 15, 0.24])
     odd = tariff.series(utc("2025-01-01T04:55:00"), 2, 600)  # 05:55 to 06:05
     assert odd.import_price.tolist() == pytest.approx([(0.14 + 0.24) / 2, 0.24])
 
