@@ -132,7 +132,7 @@ def test_recovery_waits_charges_and_ends_at_the_floor() -> None:
     yes, no, floor = np.array([True]), np.array([False]), np.array([5000.0])
 
     def tick(mains: NDArray[np.bool_], stored_wh: float, elapsed_s: float = 300) -> tuple[bool, float]:
-        got = recover(state, terms(1), mains, np.array([stored_wh]), floor, elapsed_s, rng)
+        got = recover(state, terms(1), mains, np.array([stored_wh]), floor, yes, elapsed_s, rng)
         return bool(got.recovering[0]), float(got.charge_w[0])
 
     assert tick(yes, 1000) == (False, 0)  # no outage, no recovery
@@ -150,32 +150,39 @@ def test_recovery_waits_charges_and_ends_at_the_floor() -> None:
 
 def test_recovery_has_an_end() -> None:
     state, rng = no_recovery(1), np.random.default_rng(1)
-    recover(state, terms(1), np.array([False]), np.zeros(1), np.ones(1), 900, rng)
+    yes = np.array([True])
+    recover(state, terms(1), ~yes, np.zeros(1), np.ones(1), yes, 900, rng)
     lasted = 0
-    while recover(state, terms(1), np.array([True]), np.array([np.nan]), np.ones(1), 900, rng).recovering[0]:
+    while recover(
+        state, terms(1), yes, np.array([np.nan]), np.ones(1), np.array([lasted >= 7200]), 900, rng
+    ).recovering[0]:
         lasted += 900
-    assert lasted == 4 * 3600
+    assert lasted == 7200 + 4 * 3600  # for two hours the cells were too cold
 
 
 def test_an_outage_in_recovery_begins_it_anew() -> None:
     state, rng = no_recovery(1), np.random.default_rng(1)
     for mains in (False, True, True, False):
-        found = recover(state, terms(1), np.array([mains]), np.zeros(1), np.ones(1), 3600, rng)
+        found = recover(
+            state, terms(1), np.array([mains]), np.zeros(1), np.ones(1), np.array([True]), 3600, rng
+        )
     assert not found.recovering[0]
-    recover(state, terms(1), np.array([True]), np.zeros(1), np.ones(1), 3600, rng)
+    recover(state, terms(1), np.array([True]), np.zeros(1), np.ones(1), np.array([True]), 3600, rng)
     assert state.since_s[0] == 0
 
 
 def test_sites_of_a_region_do_not_come_back_as_one() -> None:
     n = 2000
     state, rng = no_recovery(n), np.random.default_rng(7)
-    recover(state, terms(n), np.zeros(n, bool), np.zeros(n), np.ones(n), 60, rng)
+    recover(state, terms(n), np.zeros(n, bool), np.zeros(n), np.ones(n), np.ones(n, bool), 60, rng)
     total_w = [
-        recover(state, terms(n), np.ones(n, bool), np.zeros(n), np.ones(n), 60, rng).charge_w.sum()
+        recover(
+            state, terms(n), np.ones(n, bool), np.zeros(n), np.ones(n), np.ones(n, bool), 60, rng
+        ).charge_w.sum()
         for _ in range(32)
     ]
     assert total_w[0] == 0
     assert np.diff(total_w).max() < 0.06 * n * 1500  # a minute of the thirty brings about a thirtieth of them
     assert total_w[-1] == n * 1500
     with pytest.raises(ValueError, match="stored_wh must be of shape"):
-        recover(state, terms(n), np.ones(n, bool), np.zeros(1), np.ones(n), 60, rng)
+        recover(state, terms(n), np.ones(n, bool), np.zeros(1), np.ones(n), np.ones(n, bool), 60, rng)
