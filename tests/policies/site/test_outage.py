@@ -154,7 +154,7 @@ def test_recovery_has_an_end() -> None:
     recover(state, terms(1), ~yes, np.zeros(1), np.ones(1), yes, 900, rng)
     lasted = 0
     while recover(
-        state, terms(1), yes, np.array([np.nan]), np.ones(1), np.array([lasted >= 7200]), 900, rng
+        state, terms(1), yes, np.array([np.nan]), np.ones(1), np.array([lasted > 7200]), 900, rng
     ).recovering[0]:
         lasted += 900
     assert lasted == 7200 + 4 * 3600  # for two hours the cells were too cold
