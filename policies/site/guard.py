@@ -32,11 +32,10 @@ from policies.site.safe_charging import (
     charge_to,
     check,
     known_floor,
-    lifted_w,
     needed_wh,
-    room_w,
     safe_site,
     usable_cap,
+    with_cap,
 )
 
 Bools = NDArray[np.bool_]
@@ -126,16 +125,14 @@ def _judge(wanted, stored, served_w, asked_cap_w, ahead, terms, i, at, step_h): 
     cap = usable_cap(asked_cap_w, terms.hard_cap_w[i])
     needed = needed_wh(ahead, terms, i, at, cap, step_h)
     power, reason = _at_most(wanted, stored, served_w, ahead, terms, i, at, needed, step_h)
-    limit = ahead.charge_max_w[i, at] if ahead.charge_max_w[i, at] > 0 else 0.0
-    if power < -limit:
-        power, reason = -limit, _PACK_LIMIT
-    room = room_w(ahead, terms, i, at, cap) / terms.room_ratio[i]
-    least = charge_to(needed, stored, room, terms, i, step_h)
+    if power < -terms.charge_max_w[i]:
+        power, reason = -terms.charge_max_w[i], _PACK_LIMIT
+    least = charge_to(needed, stored, terms, i, step_h)
     if least > 0 and -power < least:
         power, reason = -least, _CHARGE_NOW
-    lifted = lifted_w(ahead, terms, i, at, stored, min(-power, room), step_h)
-    if lifted > min(-power, room) and lifted > 0:
-        power, reason, cap = -lifted, _CAP_LIFTED, terms.hard_cap_w[i]
+    charge, lifted = with_cap(ahead, terms, i, at, stored, max(-power, 0.0), cap, step_h)
+    if lifted > cap:
+        power, reason, cap = -charge, _CAP_LIFTED, lifted
     return power, cap, reason
 
 

@@ -82,27 +82,40 @@ def with_mains(n: int) -> ProgramState:
     return ProgramState(np.full(n, -1, np.int64), np.zeros(n), np.zeros(n))
 
 
+@njit(cache=True)
+def _next_stage(program, state, i, mains, soc, elapsed_s):  # type: ignore[no-untyped-def]
+    """The stage of site i after a tick; its times are moved on."""
+    stage, last = state.stage[i], program.after_s.shape[1] - 1
+    if mains:
+        state.mains_s[i] += elapsed_s
+        if stage >= 0 and state.mains_s[i] >= program.back_s[i]:
+            stage = -1
+        if stage < 0:
+            state.on_battery_s[i] = 0.0
+        return stage
+    state.mains_s[i] = 0.0
+    state.on_battery_s[i] += elapsed_s
+    stage = max(stage, 0)
+    while stage < last and (
+        state.on_battery_s[i] >= program.after_s[i, stage + 1]
+        or not soc >= program.below_ratio[i, stage + 1]  # NaN is empty
+    ):
+        stage += 1
+    return stage
+
+
+@njit(cache=True)
+def _advance(program, state, i, mains, soc, elapsed_s):  # type: ignore[no-untyped-def]
+    """Move site i on by a tick; returns its stage."""
+    # numba drops writes to an array of a tuple that stand in the body of a prange itself, hence this function
+    state.stage[i] = _next_stage(program, state, i, mains, soc, elapsed_s)
+    return state.stage[i]
+
+
 @njit(parallel=True, cache=True)
 def _run(program, state, mains, soc, elapsed_s, radio_ratio, transport):  # type: ignore[no-untyped-def]
-    last = program.after_s.shape[1] - 1
     for i in prange(len(mains)):
-        stage = state.stage[i]
-        if mains[i]:
-            state.mains_s[i] += elapsed_s
-            if stage >= 0 and state.mains_s[i] >= program.back_s[i]:
-                stage = -1
-            if stage < 0:
-                state.on_battery_s[i] = 0.0
-        else:
-            state.mains_s[i] = 0.0
-            state.on_battery_s[i] += elapsed_s
-            stage = max(stage, 0)
-            while stage < last and (
-                state.on_battery_s[i] >= program.after_s[i, stage + 1]
-                or not soc[i] >= program.below_ratio[i, stage + 1]
-            ):
-                stage += 1
-        state.stage[i] = stage
+        stage = _advance(program, state, i, mains[i], soc[i], elapsed_s)
         radio_ratio[i] = program.radio_ratio[i, stage] if stage >= 0 else 1.0
         transport[i] = program.transport[i, stage] if stage >= 0 else True
 

@@ -26,7 +26,7 @@ class RecoveryTerms(NamedTuple):
 
     limit_w: Floats  # charging at the bus
     spread_s: Floats  # the delay is drawn from 0 to this
-    within_s: Floats  # recovery ends at the latest this long after mains is back
+    within_s: Floats  # recovery ends at the latest after this time in which the pack could be charged
 
 
 class RecoveryState(NamedTuple):
@@ -34,7 +34,7 @@ class RecoveryState(NamedTuple):
 
     on_battery: Bools
     recovering: Bools  # waiting or charging
-    since_s: Floats  # since mains came back
+    since_s: Floats  # since mains came back, time in which the pack could be charged
     delay_s: Floats
 
 
@@ -56,6 +56,7 @@ def recover(
     mains: Bools,
     stored_wh: Floats,
     floor_wh: Floats,
+    able: Bools,
     elapsed_s: float,
     rng: np.random.Generator,
 ) -> Recovery:
@@ -66,6 +67,7 @@ def recover(
     mains : mains present. Shape (n,).
     stored_wh : stored energy, or what it is at least; NaN is below any floor. Shape (n,). [Wh]
     floor_wh : floor of the end of this step. Shape (n,). [Wh]
+    able : the pack can take charge; time in which the cells are too cold does not count. Shape (n,).
     elapsed_s : since the last call. A step that was asked for with mains absent counts as on battery.
     """
     n = len(state.on_battery)
@@ -78,7 +80,7 @@ def recover(
         if array.shape != (n,):
             raise ValueError(f"{name} must be of shape {(n,)}, not {array.shape}")
     back = state.on_battery & mains
-    state.since_s[state.recovering] += elapsed_s
+    state.since_s[state.recovering & able] += elapsed_s
     state.since_s[back] = 0.0
     state.delay_s[back] = rng.random(int(back.sum())) * terms.spread_s[back]
     over = (stored_wh >= floor_wh) | (state.since_s >= terms.within_s)

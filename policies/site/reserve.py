@@ -16,51 +16,20 @@ full declares fewer hours, radio's first, since radio sheds first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
-from pydantic import Field, model_validator
 
-from hw.spec import NotNegative, Positive, Spec
+from policies.site.backup import Backup, BackupClass, backup_of
+
+__all__ = ["Agents", "Backup", "BackupClass", "Loads", "Pack", "Reserve", "backup_of", "floor_wh"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 BISECTIONS = 40  # of declared hours: finer than a microsecond in a week
 UNMET_S = 1.0  # a declaration this much below its class raises the alarm [s]
-
-
-class BackupClass(Spec):
-    """How long sites of a class are carried without mains, and how they recover. Hours count from the failure."""
-
-    name: Annotated[str, Field(min_length=1)]
-    radio_backup_h: NotNegative
-    transport_backup_h: NotNegative
-    grade_factors: dict[str, NotNegative]  # mains grade: factor on both times
-    lease_s: NotNegative  # time for which a plan outlives its controller
-    recovery_limit_w: Positive  # charging after an outage, at the bus
-    recovery_spread_s: NotNegative  # recovery begins after a random delay up to this
-    recovery_within_s: Positive  # recovery ends at the latest this long after mains is back
-
-    @model_validator(mode="after")
-    def _radio_sheds_first(self) -> Self:
-        if self.transport_backup_h < self.radio_backup_h:
-            raise ValueError("transport_backup_h must not be below radio_backup_h: radio sheds first")
-        if not self.grade_factors:
-            raise ValueError("grade_factors must name the factor of at least one mains grade")
-        if self.recovery_within_s <= self.recovery_spread_s:
-            raise ValueError("recovery_within_s must be above recovery_spread_s: a delay is part of recovery")
-        return self
-
-
-class Backup(NamedTuple):
-    """What each site must be carried for. All (n,) [s]."""
-
-    radio_s: Floats
-    transport_s: Floats
-    lease_s: Floats
 
 
 class Loads(NamedTuple):
@@ -99,23 +68,6 @@ class Reserve(NamedTuple):
     radio_s: Floats  # (n,) declared time of radio on battery
     transport_s: Floats  # (n,) declared time of transport on battery
     alarm: Bools  # (n,) the declaration is below the class
-
-
-def backup_of(classes: Sequence[BackupClass], grades: Sequence[str]) -> Backup:
-    """Times of n sites from the class and the mains grade of each. Raises ValueError for a grade without factor."""
-    if len(classes) != len(grades):
-        raise ValueError(f"{len(classes)} classes for {len(grades)} mains grades")
-    for c, grade in zip(classes, grades, strict=True):
-        if grade not in c.grade_factors:
-            raise ValueError(
-                f"class {c.name} has no factor for mains grade {grade!r}: add it to grade_factors"
-            )
-    factor_s = [3600 * c.grade_factors[grade] for c, grade in zip(classes, grades, strict=True)]
-    return Backup(
-        np.array([c.radio_backup_h * f for c, f in zip(classes, factor_s, strict=True)]),
-        np.array([c.transport_backup_h * f for c, f in zip(classes, factor_s, strict=True)]),
-        np.array([c.lease_s for c in classes], np.float64),
-    )
 
 
 def floor_wh(backup: Backup, loads: Loads, agents: Agents, pack: Pack, step_s: float) -> Reserve:
@@ -179,12 +131,29 @@ def _radio_wh(early_wh, late_wh, begin, change, end):  # type: ignore[no-untyped
     return early + _until(late_wh, end) - _until(late_wh, turn)
 
 
-@njit(inline="always")
-def _needed_wh(early_wh, late_wh, transport_wh, begin, change, radio, transport, cutoff, efficiency, loss_w):  # type: ignore[no-untyped-def]
+@njit(cache=True)
+def _radio_on(transport_wh, begin, transport, cutoff, efficiency, loss_wh):  # type: ignore[no-untyped-def]
+    """Time [steps] that radio is on if only the first stage sheds it and transport lasts for ``transport``."""
+    between_wh = (cutoff[0] - cutoff[1] - loss_wh * transport) * efficiency
+    reached_wh = _until(transport_wh, begin + transport) - max(between_wh, 0.0)
+    if reached_wh <= _until(transport_wh, begin):
+        return 0.0
+    k = min(np.searchsorted(transport_wh, reached_wh), len(transport_wh) - 1)  # reached between k - 1 and k
+    share = (reached_wh - transport_wh[k - 1]) / (transport_wh[k] - transport_wh[k - 1])
+    return k - 1 + share - begin
+
+
+@njit(cache=True)
+def _needed_wh(sums_wh, begin, change, radio, transport, cutoff, pack):  # type: ignore[no-untyped-def]
     """Stored energy that carries radio for ``radio`` and transport for ``transport`` [steps] from ``begin`` on.
 
-    ``cutoff`` holds that of radio and that of transport [Wh], ``loss_w`` the self-discharge as Wh per step.
+    ``sums_wh`` holds early radio, late radio and transport, ``cutoff`` that of radio and that of transport [Wh], and
+    ``pack`` its efficiency, its self-discharge [Wh per step] and whether only the first stage sheds radio.
     """
+    early_wh, late_wh, transport_wh = sums_wh
+    efficiency, loss_w, drains = pack
+    if drains:
+        radio = max(radio, _radio_on(transport_wh, begin, transport, cutoff, efficiency, loss_w))
     radio_wh = _radio_wh(early_wh, late_wh, begin, change, begin + radio)
     start_wh = _until(transport_wh, begin)
     needed = cutoff[1] + (radio_wh + _until(transport_wh, begin + transport) - start_wh) / efficiency
@@ -205,49 +174,46 @@ def _worst(pack_row, begin, length, lowest):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _site(class_s, early_w, late_w, change, transport_w, full, cutoffs, efficiency, loss_w, step_s, floor):  # type: ignore[no-untyped-def]
+def _lowered(sums_wh, begin, change, radio, transport, cut, full_wh, pack):  # type: ignore[no-untyped-def]
+    """The times [steps] that a full pack carries at one boundary; radio yields first."""
+    if _needed_wh(sums_wh, begin, change, radio, transport, cut, pack) <= full_wh:
+        return radio, transport
+    radio_yields = _needed_wh(sums_wh, begin, change, 0.0, transport, cut, pack) <= full_wh
+    low, high = 0.0, radio if radio_yields else transport
+    for _ in range(BISECTIONS):
+        middle = (low + high) / 2
+        r, s = (middle, transport) if radio_yields else (0.0, middle)
+        fits = _needed_wh(sums_wh, begin, change, r, s, cut, pack) <= full_wh
+        low, high = (middle, high) if fits else (low, middle)
+    if radio_yields:
+        return low, transport
+    on = _radio_on(sums_wh[2], begin, low, cut, pack[0], pack[1]) if pack[2] else 0.0
+    return min(on, radio, low), low
+
+
+@njit(cache=True)
+def _site(times_s, early_w, late_w, change, transport_w, full, cutoffs, pack, step_s, floor):  # type: ignore[no-untyped-def]
     """Floors (T+1,) of one site; returns the times that it declares [s]."""
     step_h = step_s / 3600
-    early_wh, late_wh = np.empty(len(early_w) + 1), np.empty(len(early_w) + 1)
-    transport_wh = np.empty(len(early_w) + 1)
-    _sums(early_w, step_h, early_wh)
-    _sums(late_w, step_h, late_wh)
-    _sums(transport_w, step_h, transport_wh)
-    radio, transport = class_s[0] / step_s, class_s[1] / step_s
-    length, loss_wh = transport, loss_w * step_h
+    sums_wh = (np.empty(len(early_w) + 1), np.empty(len(early_w) + 1), np.empty(len(early_w) + 1))
+    _sums(early_w, step_h, sums_wh[0])
+    _sums(late_w, step_h, sums_wh[1])
+    _sums(transport_w, step_h, sums_wh[2])
+    radio, transport = times_s[0] / step_s, times_s[1] / step_s
+    asked = (radio, transport)
     worst = np.empty((len(floor), 3))
     for t in range(len(floor)):  # first what can be declared: the least over all boundaries
-        worst[t, 0] = _worst(cutoffs[0], t, length, False)
-        worst[t, 1] = _worst(cutoffs[1], t, length, False)
-        worst[t, 2] = _worst(full, t, length, True)
+        worst[t, 0] = _worst(cutoffs[0], t, asked[1], False)
+        worst[t, 1] = _worst(cutoffs[1], t, asked[1], False)
+        worst[t, 2] = _worst(full, t, asked[1], True)
         cut = (worst[t, 0], worst[t, 1])
-        needed = _needed_wh(
-            early_wh, late_wh, transport_wh, t, change, radio, transport, cut, efficiency, loss_wh
-        )
-        if needed <= worst[t, 2]:
-            continue
-        without_radio = _needed_wh(
-            early_wh, late_wh, transport_wh, t, change, 0.0, transport, cut, efficiency, loss_wh
-        )
-        radio_yields = without_radio <= worst[t, 2]
-        low, high = 0.0, radio if radio_yields else transport
-        for _ in range(BISECTIONS):
-            middle = (low + high) / 2
-            r, s = (middle, transport) if radio_yields else (0.0, middle)
-            needed = _needed_wh(early_wh, late_wh, transport_wh, t, change, r, s, cut, efficiency, loss_wh)
-            low, high = (middle, high) if needed <= worst[t, 2] else (low, middle)
-        radio, transport = (low, transport) if radio_yields else (0.0, low)
+        radio, transport = _lowered(sums_wh, t, change, radio, transport, cut, worst[t, 2], pack)
     for t in range(len(floor)):
-        cut = (worst[t, 0], worst[t, 1])
-        needed = _needed_wh(
-            early_wh, late_wh, transport_wh, t, change, radio, transport, cut, efficiency, loss_wh
-        )
+        needed = _needed_wh(sums_wh, t, change, radio, transport, (worst[t, 0], worst[t, 1]), pack)
         floor[t] = min(needed, worst[t, 2])  # above it only where the pack does not reach its own cut-off
     # what was not lowered is the class's own, to the bit
-    return (
-        radio * step_s if radio < class_s[0] / step_s else class_s[0],
-        transport * step_s if transport < length else class_s[1],
-    )
+    radio_s = times_s[0] if radio == asked[0] else radio * step_s
+    return radio_s, times_s[1] if transport == asked[1] else transport * step_s
 
 
 @njit(parallel=True, cache=True)
@@ -269,8 +235,11 @@ def _floors(backup, loads, agents, pack, step_s, floor, radio_s, transport_s, al
             loads.transport_w[i],
             pack.capacity_wh[i],
             cutoffs,
-            pack.discharge_efficiency[i],
-            pack.self_discharge_w[i],
+            (
+                pack.discharge_efficiency[i],
+                pack.self_discharge_w[i] * step_s / 3600,
+                not agents.acknowledged[i],
+            ),
             step_s,
             floor[i],
         )

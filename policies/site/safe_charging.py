@@ -25,7 +25,9 @@ class Ahead(NamedTuple):
     """What is expected from now on. n sites, T steps; row ``at`` of a call is the step that begins now."""
 
     floor_wh: Floats  # (n, T+1) stored energy at or above which each boundary is to be met
-    charge_max_w: Floats  # (n, T) the pack's limit at the bus, at the expected temperature
+    charge_max_w: (
+        Floats  # (n, T) that pack and rectifiers surely take at the bus, at the expected temperature
+    )
     meter_load_w: Floats  # (n, T) import with an idle battery and no PV, an upper quantile
 
 
@@ -36,7 +38,8 @@ class Terms(NamedTuple):
     rectifier_efficiency: Floats  # DC out per AC in
     charge_efficiency: Floats  # stored per Wh at the bus
     discharge_efficiency: Floats  # Wh at the bus per Wh stored
-    discharge_max_w: Floats  # the pack's limit at the bus
+    charge_max_w: Floats  # at the bus, at the best temperature
+    discharge_max_w: Floats  # the same for discharging
     self_discharge_w: Floats
     room_ratio: Floats  # share of the expected charging that is relied on
 
@@ -85,20 +88,26 @@ def usable_cap(asked_w, hard_w):  # type: ignore[no-untyped-def]
 
 
 @njit(inline="always")
-def charge_to(target_wh, stored_wh, room, terms, i, step_h):  # type: ignore[no-untyped-def]
-    """Charging that brings a site from ``stored_wh`` to ``target_wh`` by the end of the step, as far as it can. [W]"""
+def charge_to(target_wh, stored_wh, terms, i, step_h):  # type: ignore[no-untyped-def]
+    """Charging that brings a site from ``stored_wh`` to ``target_wh`` by the end of the step. [W]
+
+    Only the pack's own limit bounds it: temperature, rectifiers and import cap may leave more than was expected, and
+    the plant takes no more than they do.
+    """
     missing = target_wh - stored_wh + terms.self_discharge_w[i] * step_h
     if not missing > 0:
         return 0.0
-    return min(missing / (terms.charge_efficiency[i] * step_h), room)
+    return min(missing / (terms.charge_efficiency[i] * step_h), terms.charge_max_w[i])
 
 
 @njit(inline="always")
-def lifted_w(ahead, terms, i, at, stored_wh, charge, step_h):  # type: ignore[no-untyped-def]
-    """Charging of at least ``charge`` that keeps every floor within reach of the connection. [W]"""
+def with_cap(ahead, terms, i, at, stored_wh, charge_w, cap_w, step_h):  # type: ignore[no-untyped-def]
+    """Charging and import cap, lifted where what is sure under ``cap_w`` would leave a floor out of reach. [W, W]"""
     hard = needed_wh(ahead, terms, i, at, terms.hard_cap_w[i], step_h)
-    limit = room_w(ahead, terms, i, at, terms.hard_cap_w[i]) / terms.room_ratio[i]
-    return max(charge, charge_to(hard, stored_wh, limit, terms, i, step_h))
+    least = charge_to(hard, stored_wh, terms, i, step_h)
+    if least > min(charge_w, room_w(ahead, terms, i, at, cap_w)):
+        return least, terms.hard_cap_w[i]
+    return charge_w, cap_w
 
 
 @njit(inline="always")
@@ -109,10 +118,8 @@ def safe_site(ahead, terms, i, at, stored_wh, asked_cap_w, step_h):  # type: ign
     for t in range(at + 1, ahead.floor_wh.shape[1]):
         highest = max(highest, known_floor(ahead, i, t))
     stored = stored_wh if 0 < stored_wh < np.inf else 0.0
-    room = room_w(ahead, terms, i, at, cap) / terms.room_ratio[i]
-    charge = charge_to(highest, stored, room, terms, i, step_h)
-    lifted = lifted_w(ahead, terms, i, at, stored, charge, step_h)
-    return lifted, terms.hard_cap_w[i] if lifted > charge else cap
+    charge = charge_to(highest, stored, terms, i, step_h)
+    return with_cap(ahead, terms, i, at, stored, charge, cap, step_h)
 
 
 @njit(parallel=True, cache=True)
@@ -156,6 +163,6 @@ def check(ahead: Ahead, terms: Terms, step_s: float, at: int, **per_site: NDArra
         ratio = getattr(terms, name)
         if not ((ratio > 0) & (ratio <= 1)).all():
             raise ValueError(f"{name} must be above 0 and at most 1")
-    for name in ("hard_cap_w", "discharge_max_w", "self_discharge_w"):
+    for name in ("hard_cap_w", "charge_max_w", "discharge_max_w", "self_discharge_w"):
         if not (getattr(terms, name) >= 0).all():
             raise ValueError(f"{name} must be a number that is not negative")

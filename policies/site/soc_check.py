@@ -170,13 +170,19 @@ def _site(state, report, cells, allowed, i, elapsed_h):  # type: ignore[no-untyp
     return reason
 
 
+@njit(cache=True)
+def _prove(state, report, cells, allowed, i, elapsed_h):  # type: ignore[no-untyped-def]
+    """Take in one report; it is good once enough in a row were."""
+    found = _site(state, report, cells, allowed, i, elapsed_h)
+    state.good[i] = state.good[i] + 1 if found == _GOOD else 0
+    return _PROVING if found == _GOOD and state.good[i] < allowed.good_reports else found
+
+
 @njit(parallel=True, cache=True)
 def _check(state, report, cells, allowed, elapsed_h, trusted, reason):  # type: ignore[no-untyped-def]
     for i in prange(len(trusted)):
-        found = _site(state, report, cells, allowed, i, elapsed_h)
-        state.good[i] = state.good[i] + 1 if found == _GOOD else 0
-        trusted[i] = state.good[i] >= allowed.good_reports
-        reason[i] = _PROVING if found == _GOOD and not trusted[i] else found
+        reason[i] = _prove(state, report, cells, allowed, i, elapsed_h)
+        trusted[i] = reason[i] == _GOOD
 
 
 def check_charge(
