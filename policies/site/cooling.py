@@ -1,10 +1,11 @@
 """Set points of cooling: cool while power is cheap and air is cold, drift while it is dear, mind the battery's age.
 
 What a room costs is the energy of its cooling at the price of each step, and the calendar ageing of its battery, which
-a warmer cell does faster. The plan begins at the best constant set point and changes it block by block, singly and
-several at a time, as long as that makes the whole horizon cheaper: pre-cooling before a dear hour and drifting through
-it come out of that. It keeps to the limits of the room, and as ``policies.site.cooling_model`` expects it, never costs
-more than the safe set point. Missing input makes it the safe set point.
+a warmer cell does faster. The plan begins with one set point for cheap hours and one for dear ones, and changes them
+block by block, singly and several at a time, as long as that makes the whole horizon cheaper: pre-cooling before a dear
+hour and drifting through it come out of that. It keeps to the limits of the room, and as
+``policies.site.cooling_model`` expects it, never costs more than the safe set point. Missing input makes it the safe
+set point.
 """
 
 from __future__ import annotations
@@ -37,8 +38,9 @@ class CoolingPlan(NamedTuple):
 
     setpoint_c: NDArray[np.float64]  # (n, T)
     electric_w: NDArray[np.float64]  # (n, T)
-    air_c: NDArray[np.float64]  # at the end of each step. (n, T)
-    battery_c: NDArray[np.float64]  # at the end of each step. (n, T)
+    air_c: NDArray[np.float64]  # here and below at the end of each step. (n, T)
+    mass_c: NDArray[np.float64]  # (n, T)
+    battery_c: NDArray[np.float64]  # (n, T)
     cost: NDArray[np.float64]  # energy and ageing over the horizon; NaN without a plan. (n,) [currency]
     status: NDArray[np.uint8]  # (n,)
 

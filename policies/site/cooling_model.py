@@ -33,6 +33,7 @@ class Expected(NamedTuple):
 
     electric_w: NDArray[np.float64]
     air_c: NDArray[np.float64]
+    mass_c: NDArray[np.float64]
     battery_c: NDArray[np.float64]
 
 
@@ -44,7 +45,7 @@ def expect(
     Raises ValueError where shapes differ.
     """
     series = as_series(cooling, ahead, setpoint_c=setpoint_c)
-    found = Expected(*(np.empty(series[0].shape) for _ in range(3)))
+    found = Expected(*(np.empty(series[0].shape) for _ in Expected._fields))
     start = np.stack([state.air_c, state.mass_c, state.battery_c], 1)
     _expect(cooling, transition(cooling.rate, cooling.gain, step_s), start, series, found)
     return found
@@ -144,7 +145,8 @@ def _expect_room(c, step, start, i, series, found):  # type: ignore[no-untyped-d
         asked = asked_c(u, setpoint_c[i, k])
         drawn, air, mass, battery = expected_step(u, matrices, warming, room, weather, asked)
         room = (air, mass, battery)
-        found.electric_w[i, k], found.air_c[i, k], found.battery_c[i, k] = drawn, air, battery
+        found.electric_w[i, k], found.air_c[i, k] = drawn, air
+        found.mass_c[i, k], found.battery_c[i, k] = mass, battery
 
 
 @njit(parallel=True, cache=True)

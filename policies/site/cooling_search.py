@@ -11,11 +11,11 @@ from hw.power.cooling_unit import unit_of
 from hw.power.room import AIR, BATTERY, MASS
 from policies.site.cooling_model import expected_step, warming_of
 
-MOVES_K = (-4.0, 4.0, -2.0, 2.0, -1.0, 1.0, -0.5, 0.5)
-WIDTHS = (1, 3, 8)  # blocks that are moved together
-COARSE_K = 1.0  # between the constant set points that the search may begin at
+MOVES_K = (-3.0, 3.0, -1.0, 1.0)
+WIDTHS = (1, 4)  # blocks that are moved together
+COARSE_K = 2.0  # between the set points that the search may begin with
 MAX_PASSES = 6
-WORTHWHILE = 1e-4  # a pass that saves less of the cost is the last
+WORTHWHILE = 1e-3  # a pass that saves less of the cost is the last
 REFERENCE_C = 25.0  # cells age at their stated price
 BEYOND_KWH_PER_K_H = (
     2.0  # a K above the cells' preferred range is as bad as this much energy at the mean price
@@ -96,6 +96,24 @@ def _descend(u, matrices, warming, start, levels, series, terms, per_block, step
 
 
 @njit(cache=True, error_model="numpy")
+def _begin(u, matrices, warming, room, levels, series, terms, per_block, step_h):  # type: ignore[no-untyped-def]
+    """Set ``levels``, safe ones at first, to the best of constants and of two set points by price. Returns the cost."""
+    price = series[4]
+    mean, tried = price.mean(), levels.copy()
+    best = _cost(u, matrices, warming, room, 0, levels, series, terms, per_block, step_h)
+    n_levels = int((u.setpoint_max_c - u.setpoint_min_c) / COARSE_K) + 1
+    for low in range(n_levels):
+        for high in range(low, n_levels):
+            for b in range(len(tried)):
+                cheap = price[b * per_block : (b + 1) * per_block].mean() <= mean
+                tried[b] = u.setpoint_min_c + COARSE_K * (low if cheap else high)
+            cost = _cost(u, matrices, warming, room, 0, tried, series, terms, per_block, step_h)
+            if cost < best:
+                best, levels[:] = cost, tried
+    return best
+
+
+@njit(cache=True, error_model="numpy")
 def _search_room(c, step, start, i, every, eased, ageing, per_block, step_s, setpoint_c):  # type: ignore[no-untyped-def]
     """Search the set points of room i into ``setpoint_c`` (T,). Returns their cost."""
     u, warming, step_h = unit_of(c, i), warming_of(c, i), step_s / 3600
@@ -112,15 +130,7 @@ def _search_room(c, step, start, i, every, eased, ageing, per_block, step_s, set
     ends = (worth * held[AIR], worth * held[MASS] * inward, worth * held[BATTERY])
     terms = (ageing[i, 0], ageing[i, 1], beyond, c.battery_max_c[i], ends[0], ends[1], ends[2])
     levels = np.full(-(-len(setpoint_c) // per_block), u.safe_setpoint_c)
-    best_level, best = u.safe_setpoint_c, np.inf
-    n_levels = int((u.setpoint_max_c - u.setpoint_min_c) / COARSE_K) + 1
-    for k in range(-1, n_levels):
-        level = u.safe_setpoint_c if k < 0 else u.setpoint_min_c + k * COARSE_K
-        levels[:] = level
-        cost = _cost(u, matrices, warming, room, 0, levels, series, terms, per_block, step_h)
-        if cost < best:
-            best_level, best = level, cost
-    levels[:] = best_level
+    best = _begin(u, matrices, warming, room, levels, series, terms, per_block, step_h)
     for _ in range(MAX_PASSES):
         gained = _descend(u, matrices, warming, room, levels, series, terms, per_block, step_h)
         if gained <= WORTHWHILE * abs(best):
