@@ -34,6 +34,7 @@ class SiteRun:
     health: Float64  # (n,) at the end
     guarded: NDArray[np.int64]  # (n,) steps in which the guard changed what was wanted
     wear_cost: Float64  # (n,) of what the battery gave, at the plant's wear price of each step [currency of the plant]
+    cycles: Float64  # (n,) full and half turns by rainflow
 
     def series(self, flow: int) -> Float64:
         """One kept flow. (n, T) [W]"""
@@ -63,6 +64,7 @@ def run_sites(
     stored_wh = np.empty((n, end - begin + 1))
     stored_wh[:, 0] = start.stored_wh
     guarded, wear, billed = np.zeros(n, np.int64), np.zeros(n), _Billed(scene)
+    cycles = start.cycles.copy()
     for t in range(begin, end):
         dc_w = scene.radio_w[:, t] + scene.transport_w[:, t]
         view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
@@ -79,7 +81,7 @@ def run_sites(
         stored_wh[:, t - begin + 1] = start.stored_wh
         wear += view.wear_price * made[:, F.BATTERY_OUT] * (scene.step_h / 1000)
         billed.add(t, made[:, F.GRID_IMPORT])
-    return SiteRun(begin, flows_w, stored_wh, start.health.copy(), guarded, wear)
+    return SiteRun(begin, flows_w, stored_wh, start.health.copy(), guarded, wear, start.cycles - cycles)
 
 
 class _Billed:

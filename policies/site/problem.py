@@ -169,7 +169,7 @@ def _validate(fleet: Fleet) -> None:
         if name not in ("cap_w", "export_cap_w"):
             bad |= np.isinf(array)
         if name.endswith("efficiency"):
-            bad |= (array <= 0) | (array > 1)
+            bad |= (array <= 0) | (array > 2)
         if bad.any():
             at = tuple(int(k) for k in np.argwhere(bad)[0])
             raise ValueError(f"{name}{list(at)} cannot be {array[at]}")

@@ -90,7 +90,7 @@ class ThresholdDispatch:
 
 
 class Returning:
-    """A policy that must end where it began: over its last steps it only recharges, under the billed peak if that will do."""
+    """A policy that must end where it began: over its last half day it goes there at an even pace."""
 
     def __init__(self, inner: Dispatch, plant: Plant, end: int, keep_wh: Float64, calendar: Calendar) -> None:
         self._inner, self._plant, self._end, self._keep_wh = inner, plant, end, keep_wh
@@ -98,12 +98,15 @@ class Returning:
         self._window = calendar.steps_per_day // 2
 
     def decide(self, moment: Moment) -> Setpoint:
-        """The inner policy's wish, or the even share of what is missing."""
+        """The inner policy's wish, or the even share of what is missing or spare."""
         left = self._end - moment.step
         if left > self._window:
             return self._inner.decide(moment)
         missing_w = refill_w(self._plant, moment, self._keep_wh, self._step_h * left)
-        return Setpoint(-missing_w, _unlimited(missing_w))
+        view = view_now(self._plant, moment)
+        spare_wh = np.maximum(moment.state.stored_wh - self._keep_wh, 0.0)
+        spare_w = spare_wh * view.discharge_efficiency / (self._step_h * left) / view.rectifier_efficiency
+        return Setpoint(spare_w - missing_w, _unlimited(missing_w))
 
 
 def refill_w(plant: Plant, moment: Moment, keep_wh: Float64, hours: float) -> Float64:
