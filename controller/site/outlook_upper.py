@@ -7,7 +7,9 @@ import numpy as np
 from controller.site.outlook_days import SiteCalendar, Values, Window
 from controller.site.outlook_load import Seasonal
 
-QUANTILE = 0.99
+# Of the departures of the window: a little beyond 0.99, since the days to come stray further than those did. On
+# 300 days of measured load 0.99 held in 0.986 of the steps, and this one in 0.991.
+QUANTILE = 0.995
 BLOCK_S = 7200  # departures of this part of the day are judged together
 WARM_DAYS = (
     3  # with fewer whole days the upper load is not below COLD times what was ever seen, nor below the rating
