@@ -172,7 +172,7 @@ def _floors(plant: Plant, radio_w: Float64, transport_w: Float64) -> Float64:
         np.broadcast_to(view.cutoff_wh[:, None], over).copy(),
         np.broadcast_to(view.transport_cutoff_wh[:, None], over).copy(),
         view.discharge_efficiency,
-        state.stored_wh * plant.self_discharge_per_h,
+        state.stored_wh * plant.sites["self_discharge_per_h"],
     )
     agents = Agents(np.zeros(n, np.bool_), np.zeros(n))
     loads = Loads(radio, radio, radio, transport)

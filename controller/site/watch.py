@@ -40,7 +40,7 @@ class SceneGuard:
             charge_efficiency=view.charge_efficiency,
             discharge_efficiency=view.discharge_efficiency,
             discharge_max_w=view.discharge_max_w,
-            self_discharge_w=state.stored_wh * scene.plant.self_discharge_per_h,
+            self_discharge_w=state.stored_wh * scene.plant.sites["self_discharge_per_h"],
             room_ratio=np.full(n, 0.9),
         )
         dc_w = scene.radio_w[:, step] + scene.transport_w[:, step]
@@ -50,7 +50,7 @@ class SceneGuard:
             mains=scene.mains[:, step].copy(),
             recovering=np.zeros(n, np.bool_),
             recovery_w=np.zeros(n),
-            served_w=dc_w - scene.pv_w[:, step] * scene.plant.converter_efficiency,
+            served_w=dc_w - scene.pv_w[:, step] * scene.plant.sites["converter_efficiency"],
         )
         verdict = guard(Wanted(battery_w, limit_w), facts, ahead, terms, scene.step_s)
         return verdict.battery_w, verdict.import_cap_w

@@ -78,7 +78,8 @@ def _over(value: Float64, shape: tuple[int, ...]) -> Float64:
 
 def pv_at_meter_w(plant: Plant, pv_w: Float64, rectifier_efficiency: Float64) -> Float64:
     """Import that the panels could save. ``pv_w`` (n,) or (n, T) DC power of the panels; efficiency (n,). [W]"""
-    ratio, most_w, rectified = plant.converter_efficiency, plant.converter_w, rectifier_efficiency
+    ratio, most_w = plant.sites["converter_efficiency"], plant.sites["converter_w"]
+    rectified = rectifier_efficiency
     if pv_w.ndim == 2:
         ratio, most_w, rectified = ratio[:, None], most_w[:, None], rectified[:, None]
     return np.asarray(np.minimum(pv_w * ratio, most_w) / rectified)
