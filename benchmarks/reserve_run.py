@@ -26,7 +26,7 @@ from hw.power.plant import Command, Inputs, Plant, State, step
 from hw.power.view import meter_load_w
 from policies.site.guard import Facts, GuardReason, Wanted, guard
 from policies.site.outage import run_program, with_mains
-from policies.site.pack import cable_losses_w, charging_w, reserve_pack
+from policies.site.pack import cable_losses_w, charging_w, parameter, reserve_pack
 from policies.site.recovery import RecoveryTerms, no_recovery, recover
 from policies.site.reserve import Loads, Reserve, floor_wh
 from policies.site.safe_charging import Ahead, Terms
@@ -203,11 +203,11 @@ def run(
     terms = Terms(
         world.hard_cap_w,
         np.full(n, RECTIFIER_EFFICIENCY),
-        plant.charge_efficiency,
-        plant.discharge_efficiency,
-        plant.charge_rate * plant.rated_wh,
-        plant.discharge_rate * plant.rated_wh,
-        plant.rated_wh * plant.self_discharge_per_h,
+        parameter(plant, "charge_efficiency"),
+        parameter(plant, "discharge_efficiency"),
+        parameter(plant, "charge_rate") * plant.rated_wh,
+        parameter(plant, "discharge_rate") * plant.rated_wh,
+        plant.rated_wh * parameter(plant, "self_discharge_per_h"),
         np.full(n, ROOM_RATIO),
     )
     lost_left, mains_seen = np.zeros(n, np.int64), np.ones(n, bool)
@@ -225,7 +225,7 @@ def run(
         cells = Cells(
             capacity_wh / PACK_V,
             np.full(n, 0.001),
-            plant.charge_rate * capacity_wh / PACK_V,
+            parameter(plant, "charge_rate") * capacity_wh / PACK_V,
             capacity_wh / PACK_V,
         )
         for at in range(STEPS_PER_DAY):
@@ -274,7 +274,9 @@ def run(
             gain_w = charging_w(plant, cells_c[:, None], (radio_w + world.transport_w)[:, None])[:, 0]
             load = meter_load_w(plant, radio_w + world.transport_w, world.ac_load_w)
             left = np.maximum(world.hard_cap_w - load, 0) * RECTIFIER_EFFICIENCY
-            stored_w = np.minimum(gain_w, left) * plant.charge_efficiency - terms.self_discharge_w
+            stored_w = (
+                np.minimum(gain_w, left) * parameter(plant, "charge_efficiency") - terms.self_discharge_w
+            )
             watch.gained += np.where(mains, stored_w * STEP_S / 3600, 0)
             watch.forget(~mains | recovered.recovering, state.stored_wh)
             counts.recovering_steps += int(recovered.recovering.sum())

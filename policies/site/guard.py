@@ -105,7 +105,7 @@ class Verdict(NamedTuple):
 @njit(inline="always")
 def _at_most(wanted, stored, served_w, ahead, terms, i, at, needed, step_h):  # type: ignore[no-untyped-def]
     """Largest battery power, and why it is less than wanted."""
-    now = max(known_floor(ahead, i, at), known_floor(ahead, i, at + 1))
+    now = max(known_floor(ahead.floor_wh[i, at]), known_floor(ahead.floor_wh[i, at + 1]))
     spare = stored - max(now, needed) - terms.self_discharge_w[i] * step_h
     by_floor = spare * terms.discharge_efficiency[i] / step_h if spare > 0 else 0.0
     by_load = served_w if served_w > 0 else 0.0
@@ -123,14 +123,14 @@ def _at_most(wanted, stored, served_w, ahead, terms, i, at, needed, step_h):  # 
 def _judge(wanted, stored, served_w, asked_cap_w, ahead, terms, i, at, step_h):  # type: ignore[no-untyped-def]
     """Power, cap and reason with mains and a trusted state of charge."""
     cap = usable_cap(asked_cap_w, terms.hard_cap_w[i])
-    needed = needed_wh(ahead, terms, i, at, cap, step_h)
+    needed, hard = needed_wh(ahead, terms, i, at, cap, step_h)
     power, reason = _at_most(wanted, stored, served_w, ahead, terms, i, at, needed, step_h)
     if power < -terms.charge_max_w[i]:
         power, reason = -terms.charge_max_w[i], _PACK_LIMIT
     least = charge_to(needed, stored, terms, i, step_h)
     if least > 0 and -power < least:
         power, reason = -least, _CHARGE_NOW
-    charge, lifted = with_cap(ahead, terms, i, at, stored, max(-power, 0.0), cap, step_h)
+    charge, lifted = with_cap(ahead, terms, i, at, stored, hard, max(-power, 0.0), cap, step_h)
     if lifted > cap:
         power, reason, cap = -charge, _CAP_LIFTED, lifted
     return power, cap, reason

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from hw.power.battery import stored_at_wh
 from hw.power.plant import Plant
-from hw.power.site import site_of
 from hw.power.tables import (
     CHARGE_BY_C,
     CHARGE_BY_SOC,
@@ -27,6 +26,11 @@ from policies.site.reserve import Pack
 
 Floats = NDArray[np.float64]
 HIGHEST_SOC = 0.95  # that a floor may ask for: the last of a charge takes long and is never sure
+
+
+def parameter(plant: Plant, name: str) -> Floats:
+    """A parameter of each site, by the names of hw/power/spec.py. (n,)"""
+    return np.ascontiguousarray(plant.sites[name], np.float64)
 
 
 @njit(cache=True)
@@ -59,7 +63,7 @@ def _cutoff_wh(site, tables, i, health, cells_c, disconnect_soc, peak_w):  # typ
 @njit(parallel=True, cache=True)
 def _pack(plant, health, battery_c, peak_w, transport_peak_w, capacity, radio_cutoff, transport_cutoff):  # type: ignore[no-untyped-def]
     for i in prange(len(health)):
-        site = site_of(plant, i)
+        site = plant.sites[i]
         for t in range(battery_c.shape[1]):
             cells_c = battery_c[i, t]
             capacity[i, t] = HIGHEST_SOC * site.rated_wh * health[i]
@@ -82,7 +86,7 @@ def reserve_pack(
     battery_c : lowest expected temperature of the cells at each boundary. Shape (n, T+1). [degC]
     peak_w : highest load at the bus that is to be carried, and that of transport alone. Shape (n,). [W]
     """
-    n = len(plant.rated_wh)
+    n = len(plant.sites)
     for name, array in {"health": health, "peak_w": peak_w, "transport_peak_w": transport_peak_w}.items():
         if array.shape != (n,):
             raise ValueError(f"{name} must be of shape {(n,)}, not {array.shape}")
@@ -90,14 +94,14 @@ def reserve_pack(
         raise ValueError(f"battery_c must be of shape ({n}, boundaries), not {battery_c.shape}")
     capacity, radio, transport = (np.empty(battery_c.shape) for _ in range(3))
     _pack(plant, health, battery_c, peak_w, transport_peak_w, capacity, radio, transport)
-    lost_w = plant.rated_wh * health * plant.self_discharge_per_h
-    return Pack(capacity, radio, transport, plant.discharge_efficiency, lost_w)
+    lost_w = plant.rated_wh * health * parameter(plant, "self_discharge_per_h")
+    return Pack(capacity, radio, transport, parameter(plant, "discharge_efficiency"), lost_w)
 
 
 @njit(parallel=True, cache=True)
 def _charging(plant, battery_c, dc_load_w, soc, found):  # type: ignore[no-untyped-def]
     for i in prange(len(found)):
-        site = site_of(plant, i)
+        site = plant.sites[i]
         by_soc = look_up(plant.tables, i, CHARGE_BY_SOC, soc)
         for t in range(found.shape[1]):
             share = min(look_up_inside(plant.tables, i, CHARGE_BY_C, battery_c[i, t]), by_soc)
@@ -110,7 +114,7 @@ def charging_w(plant: Plant, battery_c: Floats, dc_load_w: Floats, soc: float = 
 
     ``battery_c`` and ``dc_load_w`` (cable losses included) are of that shape.
     """
-    if battery_c.shape != dc_load_w.shape or len(battery_c) != len(plant.rated_wh):
+    if battery_c.shape != dc_load_w.shape or len(battery_c) != len(plant.sites):
         raise ValueError(f"battery_c {battery_c.shape} and dc_load_w {dc_load_w.shape} must be (n, T)")
     found = np.empty(battery_c.shape)
     _charging(plant, battery_c, dc_load_w, soc, found)
@@ -119,6 +123,6 @@ def charging_w(plant: Plant, battery_c: Floats, dc_load_w: Floats, soc: float = 
 
 def cable_losses_w(plant: Plant, radio_w: Floats, transport_w: Floats) -> tuple[Floats, Floats]:
     """Radio and transport loads at the bus, (n, S), losses in the cables included: radio bears what it adds. [W]"""
-    ohm_v2 = (plant.distribution_ohm / plant.voltage_v**2)[:, None]
+    ohm_v2 = (parameter(plant, "distribution_ohm") / parameter(plant, "voltage_v") ** 2)[:, None]
     alone_w = ohm_v2 * transport_w**2
     return radio_w + ohm_v2 * (radio_w + transport_w) ** 2 - alone_w, transport_w + alone_w

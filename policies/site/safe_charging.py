@@ -52,33 +52,40 @@ class Charge(NamedTuple):
 
 
 @njit(inline="always")
-def room_w(ahead, terms, i, t, cap_w):  # type: ignore[no-untyped-def]
-    """Charging at the bus that site i can rely on in step t under an import cap. [W]"""
-    room = (cap_w - ahead.meter_load_w[i, t]) * terms.rectifier_efficiency[i]
-    if not room > 0:  # NaN, too
+def room_w(charge_max_w, load_w, cap_w, rectifier_efficiency):  # type: ignore[no-untyped-def]
+    """Charging at the bus under an import cap; none where a number is missing. [W]"""
+    room = (cap_w - load_w) * rectifier_efficiency
+    if not (room > 0 and charge_max_w > 0):
         return 0.0
-    limit = ahead.charge_max_w[i, t]
-    if not limit > 0:
-        return 0.0
-    return min(room, limit) * terms.room_ratio[i]
+    return min(room, charge_max_w)
 
 
 @njit(inline="always")
-def known_floor(ahead, i, t):  # type: ignore[no-untyped-def]
+def known_floor(floor_wh):  # type: ignore[no-untyped-def]
     """The floor of a boundary; out of reach where it is no number. [Wh]"""
-    floor = ahead.floor_wh[i, t]
-    return floor if floor <= np.inf else np.inf
+    return floor_wh if floor_wh <= np.inf else np.inf
 
 
 @njit(cache=True)
 def needed_wh(ahead, terms, i, at, cap_w, step_h):  # type: ignore[no-untyped-def]
-    """Stored energy needed at boundary ``at + 1`` so that charging at the limit under a cap meets each later floor."""
-    last = ahead.floor_wh.shape[1] - 1
-    needed = known_floor(ahead, i, last)
-    for t in range(last - 1, at, -1):
-        added = room_w(ahead, terms, i, t, cap_w) * terms.charge_efficiency[i] - terms.self_discharge_w[i]
-        needed = max(known_floor(ahead, i, t), needed - added * step_h)
-    return needed
+    """Stored energy needed at boundary ``at + 1`` so that charging at the limit meets each later floor. [Wh, Wh]
+
+    The first under ``cap_w``, the second under what the connection allows.
+    """
+    floor_wh, charge_max_w, load_w = ahead.floor_wh[i], ahead.charge_max_w[i], ahead.meter_load_w[i]
+    efficiency, hard_w = terms.rectifier_efficiency[i], terms.hard_cap_w[i]
+    stored_h, lost_wh = (
+        terms.room_ratio[i] * terms.charge_efficiency[i] * step_h,
+        terms.self_discharge_w[i] * step_h,
+    )
+    needed = hard = known_floor(floor_wh[-1])
+    for t in range(len(floor_wh) - 2, at, -1):
+        floor = known_floor(floor_wh[t])
+        room = room_w(charge_max_w[t], load_w[t], cap_w, efficiency)
+        hard_room = room_w(charge_max_w[t], load_w[t], hard_w, efficiency)
+        needed = max(floor, needed - room * stored_h + lost_wh)
+        hard = max(floor, hard - hard_room * stored_h + lost_wh)
+    return needed, hard
 
 
 @njit(inline="always")
@@ -101,11 +108,12 @@ def charge_to(target_wh, stored_wh, terms, i, step_h):  # type: ignore[no-untype
 
 
 @njit(inline="always")
-def with_cap(ahead, terms, i, at, stored_wh, charge_w, cap_w, step_h):  # type: ignore[no-untyped-def]
-    """Charging and import cap, lifted where what is sure under ``cap_w`` would leave a floor out of reach. [W, W]"""
-    hard = needed_wh(ahead, terms, i, at, terms.hard_cap_w[i], step_h)
-    least = charge_to(hard, stored_wh, terms, i, step_h)
-    if least > min(charge_w, room_w(ahead, terms, i, at, cap_w)):
+def with_cap(ahead, terms, i, at, stored_wh, hard_wh, charge_w, cap_w, step_h):  # type: ignore[no-untyped-def]
+    """Charging and import cap, lifted where what is sure under ``cap_w`` would leave ``hard_wh`` unmet. [W, W]"""
+    least = charge_to(hard_wh, stored_wh, terms, i, step_h)
+    efficiency = terms.rectifier_efficiency[i]
+    room = room_w(ahead.charge_max_w[i, at], ahead.meter_load_w[i, at], cap_w, efficiency)
+    if least > min(charge_w, room * terms.room_ratio[i]):
         return least, terms.hard_cap_w[i]
     return charge_w, cap_w
 
@@ -114,12 +122,13 @@ def with_cap(ahead, terms, i, at, stored_wh, charge_w, cap_w, step_h):  # type: 
 def safe_site(ahead, terms, i, at, stored_wh, asked_cap_w, step_h):  # type: ignore[no-untyped-def]
     """Charging at the bus [W] and import cap [W] of one site."""
     cap = usable_cap(asked_cap_w, terms.hard_cap_w[i])
-    highest = known_floor(ahead, i, at)
+    highest = known_floor(ahead.floor_wh[i, at])
     for t in range(at + 1, ahead.floor_wh.shape[1]):
-        highest = max(highest, known_floor(ahead, i, t))
+        highest = max(highest, known_floor(ahead.floor_wh[i, t]))
     stored = stored_wh if 0 < stored_wh < np.inf else 0.0
     charge = charge_to(highest, stored, terms, i, step_h)
-    return with_cap(ahead, terms, i, at, stored, charge, cap, step_h)
+    hard = needed_wh(ahead, terms, i, at, cap, step_h)[1]
+    return with_cap(ahead, terms, i, at, stored, hard, charge, cap, step_h)
 
 
 @njit(parallel=True, cache=True)
