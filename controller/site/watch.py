@@ -39,6 +39,7 @@ class SceneGuard:
             rectifier_efficiency=view.rectifier_efficiency,
             charge_efficiency=view.charge_efficiency,
             discharge_efficiency=view.discharge_efficiency,
+            charge_max_w=view.charge_max_w,
             discharge_max_w=view.discharge_max_w,
             self_discharge_w=state.stored_wh * scene.plant.sites["self_discharge_per_h"],
             room_ratio=np.full(n, 0.9),
