@@ -173,22 +173,27 @@ def _walk(start, left, slopes, lengths, begin, pieces, n):  # type: ignore[no-un
             b += 1
     if y > began:
         return min(y, high)
-    while True:  # a piece that ends at y is left for the one before it
-        if edge >= y:
+    return max(_walk_back(y, a, edge, slopes, lengths, b, own, pieces, n), low)
+
+
+@njit(cache=True)
+def _walk_back(y, a, edge, slopes, lengths, b, own, pieces, n):  # type: ignore[no-untyped-def]
+    """Store less than ``y`` as far as it pays; piece a of the list begins at ``edge``, b of the step at ``own``."""
+    while True:
+        if edge >= y:  # a piece that ends at y is left for the one before it
             a -= 1
             if a < 0:
-                break
+                return y
             edge -= lengths[a]
         elif own >= y:
             b -= 1
             if b < 0:
-                break
+                return y
             own -= pieces.length[b]
-        elif slopes[a] + pieces.slope[b] > TIE:
+        elif a < len(slopes) and b < n and slopes[a] + pieces.slope[b] > TIE:
             y = max(edge, own)
         else:
-            break
-    return max(y, low)
+            return y
 
 
 @njit(cache=True)
