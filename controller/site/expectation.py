@@ -49,7 +49,7 @@ class SceneDuties:
         last = step + n_steps >= self._end
         end_wh = np.minimum(self._end_wh, view.capacity_wh) if last else floor_wh[:, -1]
         cap_w = np.repeat(scene.import_cap_w[:, None], n_steps, axis=1)
-        return Duty(np.ascontiguousarray(floor_wh), end_wh.copy(), cap_w, scene.export_cap_w)
+        return Duty(np.ascontiguousarray(floor_wh), end_wh.copy(), np.zeros(len(cap_w)), cap_w, scene.export_cap_w)
 
 
 class OutlookExpect:
