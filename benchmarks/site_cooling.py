@@ -147,7 +147,7 @@ def simulate(
 def best_constant(
     spec: CoolingSpec, ahead: Ahead, price: NDArray[np.float64], days: int
 ) -> NDArray[np.float64]:
-    """Cost of the constant set point that is best in hindsight at each site, cells in their range as far as with 25."""
+    """Cost of the constant that is best in hindsight at each site, even if it keeps cells above their range."""
     n = len(ahead.outdoor_c)
     levels = CONSTANTS_C[
         (spec.limits.setpoint_min_c <= CONSTANTS_C) & (spec.limits.setpoint_max_c >= CONSTANTS_C)
