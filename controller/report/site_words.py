@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.report.words import UNDEFINED, Figure, Report, applicable, number, percent, small_share
+from controller.report.words import UNDEFINED, Figure, Report, applicable, count, number, percent, small_share
 
 FIGURES = (
     Figure("bill", "Bill", "bill", number, "energy and demand charge, less what feed-in paid"),
@@ -29,14 +29,18 @@ FIGURES = (
         number,
         "least stored energy above the reserve floor of any site while mains was present",
     ),
-    Figure("battery_max_c", "Hottest battery [°C]", "battery\n°C", number, "highest temperature of the cells"),
-    Figure("outages", "Outages", "outages", number, "mains failures"),
-    Figure("outages_carried", "Outages carried", "carried", number, "of them, with no declared load shed"),
+    Figure(
+        "battery_max_c", "Hottest battery [°C]", "battery\n°C", number, "highest temperature of the cells"
+    ),
+    Figure("outages", "Outages", "outages", count, "mains failures"),
+    Figure("outages_carried", "Outages carried", "carried", count, "of them, with no declared load shed"),
     Figure("outage_lost_h", "Time lost [h]", "lost\nh", number, "site-hours in outages with a load shed"),
     Figure("shed_kwh", "Shed [kWh]", "shed\nkWh", number, "loads not served"),
-    Figure("guard_interventions", "Guard interventions", "guard", number, "steps that the guard changed"),
-    Figure("plan_gap", "Plan gap", "plan\ngap", small_share, "cost on the full physics over the plan's, less 1"),
-    Figure("alarms", "Alarms", "alarms", number, "such as a pack that no longer meets its class"),
+    Figure("guard_interventions", "Guard interventions", "guard", count, "steps that the guard changed"),
+    Figure(
+        "plan_gap", "Plan gap", "plan\ngap", small_share, "cost on the full physics over the plan's, less 1"
+    ),
+    Figure("alarms", "Alarms", "alarms", count, "such as a pack that no longer meets its class"),
 )
 FIGURE = {figure.name: figure for figure in FIGURES}
 
@@ -62,7 +66,11 @@ def headline_policy(site: Report) -> str | None:
     ``idle`` and ``oracle`` are the two ends of the scale and never the headline. None where nothing else ran.
     """
     rest = {name: policy for name, policy in applicable(site).items() if name not in ("idle", "oracle")}
-    saved = {name: policy.get("saved_cost") for name, policy in rest.items()}
     if "plan" in rest:
         return "plan"
-    return max(rest, key=lambda name: float("-inf") if saved[name] is None else saved[name], default=None)
+    return max(rest, key=lambda name: _saved(rest[name]), default=None)
+
+
+def _saved(policy: Report) -> float:
+    value = policy.get("saved_cost")
+    return float("-inf") if value is None else float(value)

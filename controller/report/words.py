@@ -41,6 +41,11 @@ def number(value: float) -> str:
     return f"{value:,.{decimals}f}"
 
 
+def count(value: float) -> str:
+    """A whole number with thousands set apart: 12345 is '12,345'."""
+    return f"{value:,.0f}"
+
+
 @dataclass(frozen=True, slots=True)
 class Figure:
     """A figure of ``policies.<name>``: its key, heading, short heading, format and meaning."""
