@@ -123,13 +123,13 @@ def _headline_figures(site: Report, name: str) -> Iterator[tuple[str, str, str]]
         yield (
             "Outages carried",
             carried if policy["outages"] else "none came",
-            f"time with a load shed: {lost} h",
+            f"time with a load shed: {lost}\u00a0h",
         )
 
 
 def _with_unit(policy: Report, name: str, unit: str) -> str:
     text = figure_text(policy, name)
-    return text if text == UNDEFINED else f"{text} {unit}"
+    return text if text == UNDEFINED else f"{text}\u00a0{unit}"
 
 
 def _policies(site: Report) -> str:
