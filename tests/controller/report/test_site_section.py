@@ -187,6 +187,20 @@ def test_every_policy_has_its_figures_in_the_table(sample: tuple[SiteMade, Check
     assert "Plan gap" in section[: section.index("What the columns mean")]
 
 
+def test_alarms_and_long_notes_are_not_overlooked(tmp_path: Path, made: Made, site: SiteMade) -> None:
+    report, page = site
+    report["notes"] = [f"note {rank}" for rank in range(40)]
+    report["policies"]["rule"]["life_years"] = float("inf")
+    html = written(tmp_path / "notes.html", made, (report, page))
+    assert html.text.index("3 sites raise alarms") < html.text.index("the battery waits for an outage")
+    whole = (tmp_path / "notes.html").read_text()
+    assert re.search(r"note 7</li></ul><details><summary>32 more notes<.*>note 8<.*>note 39<", whole)
+    report["n_alarms"], report["notes"] = 0, []
+    calm = written(tmp_path / "calm.html", made, (report, page)).text
+    assert "raise" not in calm[calm.index("Site power", calm.index("One cell: ")) :]
+    assert "more notes" not in calm
+
+
 def test_the_series_come_back_as_they_went_in(sample: tuple[SiteMade, Checked]) -> None:
     (_, page), html = sample
     arrays = arrays_of(html)
