@@ -49,6 +49,10 @@ class SceneDuties:
         last = step + n_steps >= self._end
         end_wh = np.minimum(self._end_wh, view.capacity_wh) if last else floor_wh[:, -1]
         cap_w = np.repeat(scene.import_cap_w[:, None], n_steps, axis=1)
+        if scene.event is not None:  # as far as it was announced
+            span = slice(step, step + n_steps)
+            known = scene.event.known_at[:, span] <= step
+            cap_w = np.where(known, np.minimum(cap_w, scene.event.limit_w[:, span]), cap_w)
         return Duty(np.ascontiguousarray(floor_wh), end_wh.copy(), cap_w, scene.export_cap_w)
 
 
