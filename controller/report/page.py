@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import math
-from datetime import UTC, datetime
 from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import numpy as np
 from numpy.typing import NDArray
 from plotly.offline import get_plotlyjs
 
-from controller.report import sections
+from controller.report import sections, site_section
+from controller.report.axis import time_axis
 from controller.report.pagedata import CurvePoint, PageData, WorstCell
 from controller.report.payload import Packer, deflated, script_json
+from controller.report.sitedata import SitePage
 from controller.report.words import (
     POLICY_MEANING,
     UNDEFINED,
@@ -32,9 +32,10 @@ from controller.report.words import (
 
 MAX_POINTS = 3000  # of the plots over all cells; more would only slow the browser down
 SCRIPTS = ("decode.js", "plots.js", "curve.js", "page.js")
+SITE_SCRIPTS = ("site.js", "fleet.js")  # stand before page.js, only where there is site power
 
 
-def write_page(path: Path, report: dict[str, Any], page: PageData) -> None:
+def write_page(path: Path, report: dict[str, Any], page: PageData, site: SitePage | None = None) -> None:
     """Write the self-contained page of a report.
 
     Parameters
@@ -42,11 +43,14 @@ def write_page(path: Path, report: dict[str, Any], page: PageData) -> None:
     path : file to write; an existing one is replaced.
     report : the document of report.json, see docs/report.md.
     page : the series that the plots draw.
+    site : the series of site power, whose figures are ``report["site"]``; without it the page has no such section.
 
     Raises ValueError if a figure that the plots need is NaN or infinite.
     """
     packer = Packer()
     data = _data(report, page, packer)
+    if site is not None:
+        data["site"] = site_section.site_data(report["site"], site, packer)
     text = Template(_asset("page.html")).substitute(
         title=escape(f"quietcell: {report['trace']['source']}"),
         origin=escape(origin(report)),
@@ -55,13 +59,19 @@ def write_page(path: Path, report: dict[str, Any], page: PageData) -> None:
         policies=sections.policies(report),
         level_shares=sections.level_shares(report),
         energy=sections.energy(report),
-        css=_asset("page.css"),
+        site_link="" if site is None else '<a href="#site">Site power</a>\n',
+        site="" if site is None else site_section.section(report["site"], site, _asset("site.html")),
+        css=_asset("page.css") + ("" if site is None else _asset("site.css")),
         data=script_json(data | {"arrays": packer.manifest}),
         arrays=packer.packed(),
         plotly=deflated(get_plotlyjs().encode()),
-        scripts="\n".join(_asset(name) for name in SCRIPTS),
+        scripts="\n".join(_asset(name) for name in _scripts(site)),
     )
     path.write_text(text, encoding="utf-8")
+
+
+def _scripts(site: SitePage | None) -> tuple[str, ...]:
+    return SCRIPTS if site is None else (*SCRIPTS[:-1], *SITE_SCRIPTS, SCRIPTS[-1])
 
 
 def _asset(name: str) -> str:
@@ -79,10 +89,11 @@ def _data(report: dict[str, Any], page: PageData, packer: Packer) -> dict[str, A
         unscored = np.isnan(series.level_share).all(axis=1)
         packer.quantity(f"energy/{name}", _mean_of(np.where(unscored, np.nan, series.energy), stride))
     _pack_cells(page, packer)
+    n_ticks = max(len(page.offered), page.cells.load.shape[1])
     headline = headline_policy(report)
     return {
         "headline": headline if headline in drawn else (drawn or [None])[0],
-        "time": _time(page, stride),
+        "time": time_axis(page.first_tick, page.tick_s, n_ticks, page.time_zone, stride),
         "limits": report["limits"],
         "sigma": report.get("world_parameters", {}).get("traffic_path", {}).get("sigma"),
         "energy_unit": next((p["energy_unit"] for p in ran.values() if p.get("energy_unit")), ""),
@@ -115,38 +126,6 @@ def _mean_of(series: NDArray[np.floating[Any]], stride: int) -> NDArray[np.float
     count = known.sum(axis=1)
     mean: NDArray[np.float64] = np.where(known, groups, 0).sum(axis=1) / np.maximum(count, 1)
     return np.where(count, mean, np.nan)
-
-
-def _time(page: PageData, stride: int) -> dict[str, Any]:
-    """The time axis: local at the offset of the first tick, so that a change of clocks leaves it even."""
-    n_ticks = max(len(page.offered), page.cells.load.shape[1])
-    first = page.first_tick.astype("datetime64[s]").astype(np.int64)
-    ends = (int(first), int(first) + n_ticks * page.tick_s)
-    hours = range(ends[0], ends[1] + 1, 3600)
-    offsets = [_offset_s(second, page.time_zone) for second in hours]
-    change = next(
-        (second for second, offset in zip(hours, offsets, strict=True) if offset != offsets[0]), None
-    )
-    return {
-        "first_local_ms": (ends[0] + offsets[0]) * 1000,
-        "tick_s": page.tick_s,
-        "n_ticks": n_ticks,
-        "stride": stride,
-        "zone": page.time_zone,
-        "utc_offset": _offset_text(offsets[0]),
-        "clock_change": None if change is None else str(np.datetime64(change + offsets[0], "s"))[:10],
-    }
-
-
-def _offset_s(second: int, time_zone: str) -> int:
-    local = datetime.fromtimestamp(second, UTC).astimezone(ZoneInfo(time_zone))
-    offset = local.utcoffset()
-    return 0 if offset is None else int(offset.total_seconds())
-
-
-def _offset_text(offset_s: int) -> str:
-    hours, minutes = divmod(abs(offset_s) // 60, 60)
-    return f"UTC{'-' if offset_s < 0 else '+'}{hours:02d}:{minutes:02d}"
 
 
 def _policy(name: str, policy: dict[str, Any], page: PageData) -> dict[str, Any]:

@@ -176,7 +176,7 @@ def level_shares(report: Report) -> str:
         + "</tr>"
         for name, policy in ran.items()
     )
-    return _framed("Share of scored cell-time at each level", f'<th scope="col">Policy</th>{head}', rows)
+    return framed("Share of scored cell-time at each level", f'<th scope="col">Policy</th>{head}', rows)
 
 
 def _share_of(policy: Report, level: str) -> str:
@@ -190,10 +190,11 @@ def _table(report: Report, keys: Iterable[str], caption: str, extra: Extra) -> s
         f'<th scope="col">{escape(label)}</th>' for label in [f.label for f in figures] + list(extra)
     )
     rows = "".join(_row(name, policy, figures, extra) for name, policy in applicable(report).items())
-    return _framed(caption, f'<th scope="col">Policy</th>{head}', rows)
+    return framed(caption, f'<th scope="col">Policy</th>{head}', rows)
 
 
-def _framed(caption: str, head: str, rows: str) -> str:
+def framed(caption: str, head: str, rows: str) -> str:
+    """A table that scrolls sideways by itself; head and rows are HTML."""
     title = escape(caption)
     return (
         f'<div class="scroll" tabindex="0" role="region" aria-label="{title}">'

@@ -2,8 +2,8 @@
 
 Figures carry the same names in ``report["site"]["policies"][policy]``, summed over the sites, and in
 ``SitePage.fleet[row]["policies"][policy]``, of one site. Money is in the tariff's currency; a figure that is undefined
-is None with ``<name>_reason`` beside it, one that does not apply is absent. `controller.report.site_section.FIGURES`
-lists them all:
+is None with ``<name>_reason`` beside it, one that does not apply is absent. `controller.report.site_words`
+has their words:
 
 ``bill``, ``energy_cost``, ``demand_cost``, ``wear_cost``, ``cost`` (bill and wear), ``saved_cost`` and ``saved_share``
 (against ``idle``), ``captured_share`` (of the oracle's saving), ``peak_kw`` (highest of a site), ``import_kwh``,
@@ -36,8 +36,10 @@ class SitePage:
     ``series`` holds arrays of shape (S, T). Of all policies alike: ``load_w`` (meter import with an idle battery and no
     PV), ``pv_w`` (what the panels could give, at the meter), ``import_price`` (per kWh), ``floor_wh``, ``battery_c``,
     ``outdoor_c``, and if there are outages ``mains`` (1 present, 0 absent). Of policy p: ``charge_w/p`` and
-    ``discharge_w/p`` (at the bus, both >= 0), ``stored_wh/p``, ``import_w/p``. Energies are those at the begin of a step, the
-    rest is its mean. NaN where nothing is known; a series that is not known at all is left out.
+    ``discharge_w/p`` (at the bus, both >= 0), ``stored_wh/p``, ``import_w/p``. Energies are those at the begin of a
+    step, the rest is its mean. NaN where nothing is known; a series that is not known at all is left out.
+    ``fleet`` has one row per site: ``site_id``, ``policies`` (policy -> figures as above) and, where there are any,
+    ``alarms`` (sentences) and ``site_class`` (of backup).
     """
 
     site_id: list[str]  # the S sites whose courses are kept
@@ -49,8 +51,6 @@ class SitePage:
     day_first_step: int  # the step kept with which the first whole local day begins
     series: dict[str, NDArray[np.float32]]
     fleet: list[dict[str, Any]] = field(default_factory=list)
-    """One row per site: ``site_id``, ``policies`` (policy -> figures as above) and, if there are any, ``alarms`` (sentences)
-    and ``site_class`` (of backup)."""
     series_note: str = ""  # says which sites and days were kept when not all were
 
     def __post_init__(self) -> None:

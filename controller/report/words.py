@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,11 @@ def number(value: float) -> str:
         return "0"
     decimals = min(max(0, 2 - math.floor(math.log10(abs(value)))), 8)
     return f"{value:,.{decimals}f}"
+
+
+def count(value: float) -> str:
+    """A whole number with thousands set apart: 12345 is '12,345'."""
+    return f"{value:,.0f}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,7 +201,7 @@ def headline_policy(report: Report) -> str | None:
     )
 
 
-def undefined_figures(report: Report) -> list[str]:
+def undefined_figures(report: Report, words: Mapping[str, Figure] = FIGURE) -> list[str]:
     """One sentence for each reason why figures are null, with the figures and the policies it holds for."""
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for name, policy in applicable(report).items():
@@ -204,7 +209,7 @@ def undefined_figures(report: Report) -> list[str]:
             reason = policy.get(f"{key}_reason")
             if value is None and reason:
                 figures, policies = found.setdefault(reason, ({}, {}))
-                figures[FIGURE[key].label.lower() if key in FIGURE else key] = None
+                figures[words[key].label.lower() if key in words else key] = None
                 policies[name] = None
     return [
         f"{', '.join(figures)} ({', '.join(policies)}): {reason}"

@@ -12,11 +12,11 @@ function element(id) {
 }
 
 // #cell=ID&policy=NAME, each part percent-encoded; a part that is absent leaves its choice as it was.
-function choiceIn(fragment) {
+function choiceIn(fragment, keys = ["cell", "policy"]) {
   const choice = {};
   for (const part of fragment.replace(/^#/, "").split("&")) {
     const [key, value] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
-    if (key !== "cell" && key !== "policy") continue;
+    if (!keys.includes(key)) continue;
     try {
       choice[key] = decodeURIComponent(value);
     } catch {
@@ -99,10 +99,9 @@ function fillSelect(select, entries, chosen) {
   select.replaceChildren(...entries.map(([value, text]) => new Option(text, value, false, value === chosen)));
 }
 
-// The days of the trace, each beginning at local midnight, as choices of the time axis.
-function dayOptions() {
-  const { first_local_ms: first, tick_s: tick, n_ticks: count } = data.time;
-  const options = [["all", "whole trace"]];
+// The days of a time axis, each beginning at local midnight, as choices of what it shows.
+function dayOptions({ first_local_ms: first, tick_s: tick, n_ticks: count }, all) {
+  const options = [["all", all]];
   for (let day = first - (first % DAY_MS); day < first + count * tick * 1000; day += DAY_MS) {
     options.push([String(day), new Date(day).toLocaleDateString("en-GB", { timeZone: "UTC", weekday: "short", day: "numeric", month: "short", year: "numeric" })]);
   }
@@ -132,6 +131,7 @@ function drawAll() {
   drawCurve(data, curveChoice());
   drawLevels(data);
   draw();
+  if (data.site && siteState.policy !== null) drawSitePower(data.site);
 }
 
 function timeNote() {
@@ -152,7 +152,7 @@ function listen() {
       draw();
     });
   }
-  const days = dayOptions();
+  const days = dayOptions(data.time, "whole trace");
   for (const select of document.querySelectorAll("select.day")) {
     fillSelect(select, days, state.day);
     select.addEventListener("change", () => {
@@ -181,6 +181,7 @@ async function start() {
   element("time-note").textContent = timeNote();
   drawAll();
   follow(location.hash);
+  if (data.site) startSite(data.site);
 }
 
 start().catch((problem) => {

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.report import page as page_module
+from controller.report.axis import offset_text
 from controller.report.page import write_page
 from controller.report.pagedata import PageData
 from controller.report.payload import Packer, script_json
@@ -319,7 +320,7 @@ def test_the_axis_is_local_and_says_when_clocks_change(sample: tuple[Made, str, 
     ("offset_s", "text"), [(0, "UTC+00:00"), (-12600, "UTC-03:30"), (20700, "UTC+05:45")]
 )
 def test_offsets_read_as_clocks_do(offset_s: int, text: str) -> None:
-    assert page_module._offset_text(offset_s) == text
+    assert offset_text(offset_s) == text
 
 
 @given(
