@@ -56,6 +56,7 @@ def plan(plant: Plant, hard_cap_w: Floats, price: Floats, stored_wh: Floats, ahe
         capacity_wh=capacity,
         start_wh=np.clip(np.nan_to_num(stored_wh), 0, capacity),
         end_wh=floor[:, -1].copy(),
+        end_price=np.zeros(len(floor)),
         charge_max_w=np.ascontiguousarray(ahead.charge_max_w[:, at:] / ratio),
         discharge_max_w=np.minimum(
             load, (parameter(plant, "discharge_rate") * plant.rated_wh / ratio)[:, None]

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
+from benchmarks.reserve_judge import Counts
 from benchmarks.reserve_planner import replanned
-from benchmarks.reserve_run import Belief, Counts, adversary, run
+from benchmarks.reserve_run import Belief, adversary, run
 from benchmarks.reserve_world import STEPS_PER_DAY, make_world
 from benchmarks.rows import print_row
 from controller.strict_yaml import load_yaml
@@ -58,6 +59,8 @@ def report(name: str, total: Counts, planner: str, spent_s: float) -> None:
     print_row(f"outages_others{name}", total.others, "outages", why)
     hours = f"of {total.others_s / 3600:.0f} h that those outages lasted within the declared time"
     print_row(f"outages_others_carried{name}", round(total.others_carried_s / 3600, 1), "h", hours)
+    unmet = f"of {total.unmet} others that were other only because their floor was out of reach"
+    print_row(f"outages_unmet_missed{name}", total.unmet_missed, "outages", unmet)
     rest = f"out of {total.steps} steps"
     print_row(f"recovering_steps{name}", total.recovering_steps, "steps", f"recovery after outages, {rest}")
     below = f"below a floor that charging could not have met, {rest}"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from controller.site.catalogue import load_class, load_cooling, load_plant
 from controller.site.floors import alarms_of, site_floors
+from controller.site.grid_events import EventSeries
 from controller.site.inputs import (
     Emissions,
     Grid,
@@ -31,9 +32,10 @@ from controller.site.outlook_days import SiteCalendar
 from controller.site.reaction import event_terms, outage_terms
 from controller.site.scene import SiteScene
 from controller.site.sites_file import Site, SitesFile
-from controller.site.tariff import Tariff, load_tariff, tariff_names
+from controller.site.tariff import Tariff, TariffSeries, load_tariff, tariff_names
 from controller.site.upper import upper_power_w
 from hw.power.cooling import cool, make_cooling, start_room
+from hw.power.cooling_spec import CoolingSpec
 from hw.power.plant import Plant, make_plant
 from hw.power.room import solar_heat_w
 from hw.power.spec import PlantSpec
@@ -57,49 +59,79 @@ class RadioLoad:
 
 
 @dataclass(frozen=True, slots=True)
+class Prepared:
+    """All that a sites file names, read for the steps of a trace, before any radio is replayed."""
+
+    file: SitesFile
+    grid: Grid
+    sites: list[Site]
+    tariff: Tariff
+    series: TariffSeries
+    plant: Plant
+    classes: list[BackupClass]
+    rooms: list[tuple[int, CoolingSpec]]  # sites with simulated cooling
+    weather: WeatherOf
+    mains: NDArray[np.bool_]
+    events: EventSeries | None
+    emissions: Emissions
+
+
+def prepare(file: SitesFile, grid: Grid) -> Prepared:
+    """Read all that a sites file names. Raises ConfigError or TraceError for what does not fit the trace."""
+    sites, tariff = file.resolve(grid.site_id), read_tariff(file)
+    beside = file.path.parent
+    cooled = [(i, site.cooling) for i, site in enumerate(sites) if site.cooling not in (None, NO_COOLING)]
+    return Prepared(
+        file=file,
+        grid=grid,
+        sites=sites,
+        tariff=tariff,
+        series=tariff.series(grid.start, grid.n_steps, grid.step_s, read_price_series(file, tariff)),
+        plant=make_plant([plant_of(file, site, tariff.currency) for site in sites]),
+        classes=[_class_of(file, site) for site in sites],
+        rooms=[(i, load_cooling(str(name), beside)) for i, name in cooled],
+        weather=read_sites_weather(file, sites, grid, tariff),
+        mains=read_mains(file, sites, grid),
+        events=read_events(file, grid),
+        emissions=read_emissions(file, grid, tariff),
+    )
+
+
+@dataclass(frozen=True, slots=True)
 class SitesScene:
     """A scene with what the report says about it."""
 
+    given: Prepared
     scene: SiteScene
     calendar: SiteCalendar
-    tariff: Tariff
-    file: SitesFile
-    sites: list[Site]
-    weather: WeatherOf
-    emissions: Emissions
     alarms: list[list[str]]  # of each site
     radio_policy: str
 
     @property
     def soc(self) -> Float64:
         """State of charge at the begin and the end of a billing month. (n,)"""
-        return np.array([site.soc for site in self.sites])
+        return np.array([site.soc for site in self.given.sites])
 
     @property
     def health(self) -> Float64:
         """Capacity now over rated. (n,)"""
-        return np.array([site.health for site in self.sites])
+        return np.array([site.health for site in self.given.sites])
 
 
-def build_scene(file: SitesFile, radio: RadioLoad) -> SitesScene:
-    """The scene of a trace's sites. Raises ConfigError or TraceError for what does not fit together."""
-    grid, sites = radio.grid, file.resolve(radio.grid.site_id)
-    tariff = read_tariff(file)
-    series = tariff.series(grid.start, grid.n_steps, grid.step_s, read_price_series(file, tariff))
-    specs = [plant_of(file, site, tariff.currency) for site in sites]
-    plant = make_plant(specs)
-    classes = [_class_of(file, site) for site in sites]
-    weather = read_sites_weather(file, sites, grid, tariff)
-    mains = read_mains(file, sites, grid)
+def build_scene(made: Prepared, radio: RadioLoad) -> SitesScene:
+    """The scene of a trace's sites, with the radio of one policy."""
+    grid, sites, plant, weather, series = made.grid, made.sites, made.plant, made.weather, made.series
     transport_w = _over([site.transport_w for site in sites], grid)
-    cooling_w, battery_c = _cooling(file, sites, grid, plant, radio.power_w + transport_w, weather, mains)
+    cooling_w, battery_c = _cooling(made, radio.power_w + transport_w)
     ac_w = cooling_w + _over([site.ac_load_w for site in sites], grid)
     day = min(86_400 // grid.step_s, grid.n_steps)
-    margin, rated = file.spec.neighbour_margin, radio.rated_w
+    margin, rated = made.file.spec.neighbour_margin, radio.rated_w
     full_w = _seen(upper_power_w(radio.full_w, day, rated, margin), day)
     planned_w = _seen(upper_power_w(radio.power_w, day, rated, margin), day)
     coldest_c = -_seen(upper_power_w(-battery_c, day, -battery_c.min(1), 0.0), day) - COLDER_K
-    reserve = site_floors(plant, sites, classes, planned_w, full_w, transport_w, coldest_c, grid.step_s)
+    reserve = site_floors(
+        plant, sites, made.classes, planned_w, full_w, transport_w, coldest_c, grid.step_s
+    )
     pv_kwp = np.array([site.pv_kwp for site in sites])
     scene = SiteScene(
         site_id=np.array(grid.site_id),
@@ -114,25 +146,16 @@ def build_scene(file: SitesFile, radio: RadioLoad) -> SitesScene:
         upper_ac_w=_seen(upper_power_w(ac_w, day, ac_w.max(1), 0.0), day),
         pv_w=np.ascontiguousarray(weather.pv_kw_per_kwp * pv_kwp[:, None] * 1000),
         battery_c=battery_c,
-        mains=mains,
+        mains=made.mains,
         floor_wh=reserve.floor_wh,
         export_cap_w=np.array([site.export_cap_w if series.feeds_in else 0.0 for site in sites]),
         import_cap_w=np.array([np.inf if s.import_cap_w is None else s.import_cap_w for s in sites]),
+        outage=None if made.mains.all() else outage_terms(sites, made.classes, radio.full_w, reserve),
     )
-    outage = None if mains.all() else outage_terms(sites, classes, radio.full_w, reserve)
-    events = read_events(file, grid)
-    scene = replace(scene, outage=outage, event=None if events is None else event_terms(events, scene))
-    return SitesScene(
-        scene=scene,
-        calendar=SiteCalendar(grid.start, grid.step_s, tariff.spec.time_zone),
-        tariff=tariff,
-        file=file,
-        sites=sites,
-        weather=weather,
-        emissions=read_emissions(file, grid, tariff),
-        alarms=alarms_of(reserve, sites, classes),
-        radio_policy=radio.policy,
-    )
+    if made.events is not None:
+        scene = replace(scene, event=event_terms(made.events, scene))
+    calendar = SiteCalendar(grid.start, grid.step_s, made.tariff.spec.time_zone)
+    return SitesScene(made, scene, calendar, alarms_of(reserve, sites, made.classes), radio.policy)
 
 
 def read_tariff(file: SitesFile) -> Tariff:
@@ -175,42 +198,25 @@ def _class_of(file: SitesFile, site: Site) -> BackupClass:
     return found
 
 
-def _cooling(
-    file: SitesFile,
-    sites: list[Site],
-    grid: Grid,
-    plant: Plant,
-    dc_w: Float64,
-    weather: WeatherOf,
-    mains: NDArray[np.bool_],
-) -> tuple[Float64, Float64]:
+def _cooling(made: Prepared, dc_w: Float64) -> tuple[Float64, Float64]:
     """Electric power of the cooling and temperature of the cells. (n, T) [W], [degC]"""
-    power_w, battery_c = np.zeros(dc_w.shape), np.zeros(dc_w.shape)
-    rows = [i for i, site in enumerate(sites) if site.cooling not in (None, NO_COOLING)]
-    for i, site in enumerate(sites):
-        battery_c[i] = np.nan if site.indoor_c is None else site.indoor_c
-    if not rows:
+    power_w, weather, step_s = np.zeros(dc_w.shape), made.weather, made.grid.step_s
+    indoor_c = [25.0 if site.indoor_c is None else site.indoor_c for site in made.sites]
+    battery_c = _over(indoor_c, made.grid)
+    if not made.rooms:
         return power_w, battery_c
-    loss_w = meter_load_w(plant, dc_w, np.zeros_like(dc_w)) - dc_w
-    heat_w = (dc_w + file.spec.rectifier_loss_indoors * loss_w)[rows]
-    units = make_cooling([load_cooling(sites[i].cooling or "", file.path.parent) for i in rows])
-    setpoint_c = np.full(len(rows), file.spec.setpoint_c)
+    rows = [i for i, _ in made.rooms]
+    loss_w = meter_load_w(made.plant, dc_w, np.zeros_like(dc_w)) - dc_w
+    heat_w = (dc_w + made.file.spec.rectifier_loss_indoors * loss_w)[rows]
+    units = make_cooling([spec for _, spec in made.rooms])
+    setpoint_c = np.full(len(rows), made.file.spec.setpoint_c)
     rooms = start_room(units, setpoint_c)
     sun_w = solar_heat_w(units.solar_area_m2, weather.sun_w_m2[rows])
     outdoor_c, dewpoint_c = weather.outdoor_c[rows], weather.dewpoint_c[rows]
-    for t in range(grid.n_steps):
-        before_c = rooms.battery_c.copy()
-        power_w[rows, t], _ = cool(
-            units,
-            rooms,
-            outdoor_c[:, t],
-            sun_w[:, t],
-            heat_w[:, t],
-            setpoint_c,
-            grid.step_s,
-            dewpoint_c=dewpoint_c[:, t],
-            mains=mains[rows, t],
-        )
+    for t in range(made.grid.n_steps):
+        before_c, mains = rooms.battery_c.copy(), made.mains[rows, t]
+        now = (outdoor_c[:, t], sun_w[:, t], heat_w[:, t], setpoint_c, step_s)
+        power_w[rows, t], _ = cool(units, rooms, *now, dewpoint_c=dewpoint_c[:, t], mains=mains)
         battery_c[rows, t] = (before_c + rooms.battery_c) / 2
     return power_w, battery_c
 

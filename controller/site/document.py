@@ -21,10 +21,10 @@ def site_section(comparison: Comparison) -> dict[str, Any]:
     return {
         "schema": "quietcell.site-power/1",
         "complete": comparison.complete,
-        "source": made.file.spec.source,
-        "tariff": made.tariff.name,
-        "currency": made.tariff.currency,
-        "time_zone": made.tariff.spec.time_zone,
+        "source": made.given.file.spec.source,
+        "tariff": made.given.tariff.name,
+        "currency": made.given.tariff.currency,
+        "time_zone": made.given.tariff.spec.time_zone,
         "radio_policy": made.radio_policy,
         "n_sites": comparison.scene.n_sites,
         "start": f"{_moment(comparison, comparison.spans[0].begin)}Z",
@@ -44,7 +44,7 @@ def site_rows(comparison: Comparison) -> list[dict[str, Any]]:
     rows = []
     for i, site in enumerate(comparison.scene.site_id.tolist()):
         policies = {name: _row(own, by_policy, i) for name, own in by_policy.items()}
-        row = {"site_id": site, "site_class": made.sites[i].backup_class, "policies": policies}
+        row = {"site_id": site, "site_class": made.given.sites[i].backup_class, "policies": policies}
         rows.append(row | ({"alarms": made.alarms[i]} if made.alarms[i] else {}))
     return rows
 

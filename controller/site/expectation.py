@@ -53,7 +53,8 @@ class SceneDuties:
             span = slice(step, step + n_steps)
             known = scene.event.known_at[:, span] <= step
             cap_w = np.where(known, np.minimum(cap_w, scene.event.limit_w[:, span]), cap_w)
-        return Duty(np.ascontiguousarray(floor_wh), end_wh.copy(), cap_w, scene.export_cap_w)
+        floors_wh, nothing = np.ascontiguousarray(floor_wh), np.zeros(scene.n_sites)
+        return Duty(floors_wh, end_wh.copy(), nothing, cap_w, scene.export_cap_w)
 
 
 class OutlookExpect:

@@ -31,7 +31,7 @@ def billing_spans(made: SitesScene) -> list[Span]:
 
     Raises ConfigError for a trace of less than two days.
     """
-    scene, file = made.scene, made.file
+    scene, file = made.scene, made.given.file
     per_day = scene.steps_per_day
     if scene.n_steps < LEAST_DAYS * per_day:
         raise ConfigError(
@@ -51,7 +51,7 @@ def billing_spans(made: SitesScene) -> list[Span]:
 
 def _span(made: SitesScene, begin: int, end: int) -> Span:
     moment = made.scene.start + np.timedelta64(begin * made.scene.step_s, "s")
-    month_begin, month_end = made.tariff.billing_month(moment)
+    month_begin, month_end = made.given.tariff.billing_month(moment)
     whole_s = float((month_end - month_begin) / np.timedelta64(1, "s"))
     share = min(1.0, (end - begin) * made.scene.step_s / whole_s)
     return Span(begin, end, max(0, begin - (end - begin)), share)

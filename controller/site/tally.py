@@ -62,7 +62,7 @@ def month_figures(
         "hours": hours,
     }
     imported_wh = run.series(F.GRID_IMPORT) * scene.step_h
-    for name, by_step in (("co2_g", made.emissions.average), ("co2_marginal_g", made.emissions.marginal)):
+    for name, by_step in (("co2_g", made.given.emissions.average), ("co2_marginal_g", made.given.emissions.marginal)):
         if by_step is not None:
             figures[name] = imported_wh @ by_step[span]
     if planned is not None:

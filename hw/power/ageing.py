@@ -1,9 +1,9 @@
 """How an LFP pack loses capacity: by its cycles, found by rainflow counting as they close, and by the calendar.
 
-Cycles: a cycle of depth d does damage ``(d / cycle_depth) ** depth_exponent / cycles``, times a factor for temperature
-and rate; the loss is ``(1 - end_health) * damage ** throughput_exponent``. So the data sheet says how many cycles a
-pack lasts, and Wang et al. (2011), https://doi.org/10.1016/j.jpowsour.2010.11.134, how temperature, rate and
-throughput bend that: ``Q_loss % = B exp((-31700 + 370.3 C) / (R T)) Ah ** 0.55``. Damage adds up whatever the order.
+Cycles: a cycle of depth d, over rated capacity, does damage ``(d / cycle_depth) ** depth_exponent / cycles``, times
+the mean stress by temperature and rate; the loss is ``(1 - end_health) * damage ** throughput_exponent``. So the data
+sheet says how many cycles a pack lasts, and Wang et al. (2011), https://doi.org/10.1016/j.jpowsour.2010.11.134, how
+temperature, rate and throughput bend that: ``Q_loss % = B exp((-31700 + 370.3 C) / (R T)) Ah ** 0.55``. Damage adds up.
 
 Calendar: ``loss = k sqrt(t)`` with Arrhenius' law and a cubic of the state of charge, Naumann et al. (2018),
 https://doi.org/10.1016/j.est.2018.01.019; kept as the square of the loss, so that it adds up as well.
@@ -40,7 +40,7 @@ from hw.power.spec import AgeingSpec
 GAS_J_MOL_K = 8.314462618  # CODATA 2018
 ZERO_C_K = 273.15
 CALENDAR_REFERENCE_K = 298.15
-DEAD_BAND = 0.005  # of rated capacity: reversals below are no cycles
+DEAD_BAND = 0.005  # of capacity: reversals below are no cycles, ranges that differ by less are alike
 MAX_TURNS = 32  # turning points that may be open at once; beyond, the oldest range counts as half a cycle
 LEAST_HEALTH = 0.05
 
@@ -83,10 +83,17 @@ def stress(ageing, i, cells_c, rate):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def damage(ageing, i, depth, count, cells_c, rate):  # type: ignore[no-untyped-def]
-    """What ``count`` cycles of a depth take of the life of pack i. [ratio]"""
+def mean_stress(ageing, i, mean, cells_c, rate, hours):  # type: ignore[no-untyped-def]
+    """The mean stress of the last capacity or so that went in or out, after some more at a temperature and a rate."""
+    moved = rate * hours
+    return mean + (stress(ageing, i, cells_c, rate) - mean) * moved / (1 + moved) if moved > 0 else mean
+
+
+@njit(cache=True, error_model="numpy")
+def damage(ageing, i, depth, count, mean):  # type: ignore[no-untyped-def]
+    """What ``count`` cycles of a depth take of the life of pack i at a mean stress. [ratio]"""
     worn = (depth / ageing[i, CYCLE_DEPTH]) ** ageing[i, DEPTH_EXPONENT]
-    return count * worn / ageing[i, CYCLES] * stress(ageing, i, cells_c, rate)
+    return count * worn / ageing[i, CYCLES] * mean
 
 
 @njit(cache=True, error_model="numpy")
@@ -132,7 +139,7 @@ def take_in(turns, i, n, value, dead_band):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def close_cycle(turns, i, n):  # type: ignore[no-untyped-def]
+def close_cycle(turns, i, n, dead_band):  # type: ignore[no-untyped-def]
     """Take one closed cycle out of the open turning points, by rules 4 to 6 of ASTM E1049-85, 5.4.4.
 
     Returns how many points are left, the range of the cycle and its count: 1, 0.5 or, where none is closed, 0.
@@ -141,10 +148,11 @@ def close_cycle(turns, i, n):  # type: ignore[no-untyped-def]
     if n < 3:
         return n, 0.0, 0.0
     last, before = abs(turns[i, n - 1] - turns[i, n - 2]), abs(turns[i, n - 2] - turns[i, n - 3])
-    if last >= before and n > 3:
+    closed = last >= before - dead_band
+    if closed and n > 3:
         turns[i, n - 3] = turns[i, n - 1]
         return n - 2, before, 1.0
-    if last >= before or n == turns.shape[1]:
+    if closed or n == turns.shape[1]:
         first = abs(turns[i, 1] - turns[i, 0])
         for k in range(1, n):
             turns[i, k - 1] = turns[i, k]
@@ -158,7 +166,7 @@ def _count(series, dead_band, ranges, counts):  # type: ignore[no-untyped-def]
     for value in series:
         n = take_in(turns, 0, n, value, dead_band)
         while True:
-            n, closed, count = close_cycle(turns, 0, n)
+            n, closed, count = close_cycle(turns, 0, n, dead_band)
             if count == 0:
                 break
             ranges[found], counts[found] = closed, count

@@ -6,7 +6,7 @@ from numba import njit
 
 from hw.power.tables import CHARGE_BY_SOC, DISCHARGE_BY_SOC, look_up
 
-AT_LIMIT = 1e-9  # of the capacity: as good as full, empty or at a threshold
+AT_LIMIT = 1e-6  # of the capacity: as good as full, empty or at a threshold
 
 
 @njit(cache=True, error_model="numpy")

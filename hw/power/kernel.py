@@ -11,7 +11,16 @@ import math
 from numba import njit, prange
 
 from hw.power import flows as f
-from hw.power.ageing import DEAD_BAND, calendar_rate, close_cycle, damage, health_of, soc_factor, take_in
+from hw.power.ageing import (
+    DEAD_BAND,
+    calendar_rate,
+    close_cycle,
+    damage,
+    health_of,
+    mean_stress,
+    soc_factor,
+    take_in,
+)
 from hw.power.battery import charge_limit_w, stored_at_wh
 from hw.power.booking import book_loads, book_pack, book_supply
 from hw.power.bus import CONNECTED, capped_charge_w, reconnect, shed, threshold_wh
@@ -21,6 +30,9 @@ from hw.power.tables import CHARGE_BY_C, DISCHARGE_BY_C, USABLE_BY_C, look_up, l
 
 SUB_STEP_S = 300.0
 ROUNDING_W = 1e-9  # of a pack that is kept full
+PATIENCE_H = (
+    10 / 3600
+)  # modules take seconds to wake: no set point that is shorter wakes one or puts it to rest
 CUTS = 6  # more than the events that one sub-step can hold: full, empty and two stages
 
 
@@ -74,10 +86,11 @@ def until_event_h(stored_wh, rate_w, full_wh, low_wh, left_h):  # type: ignore[n
 
 @njit(cache=True, error_model="numpy")
 def run_sub_step(site, tables, rectifier, i, now, health, stored_wh, stage, clock_s, left_h, flows):  # type: ignore[no-untyped-def]
-    """Carry one site through one sub-step. Returns stored energy [Wh] and stage."""
+    """Carry one site through one sub-step. Returns stored energy [Wh], stage and the pack's highest power [W]."""
     capacity_wh = site.rated_wh * health
     cutoff_wh = stored_at_wh(site, health, now.usable_share, site.cutoff_soc)
     other_w = now.pv_bus_w + (site.modules * site.module_w if now.mains else 0.0)
+    highest_w = 0.0
     for cut in range(CUTS):
         stage, load_w, need_w, can_w = shed(site, tables, i, now, health, stored_wh, stage, other_w)
         lost_w = min(stored_wh * site.self_discharge_per_h, stored_wh / left_h)
@@ -86,13 +99,16 @@ def run_sub_step(site, tables, rectifier, i, now, health, stored_wh, stage, cloc
             site, tables, rectifier, i, now, health, stored_wh, stage, asked, clock_s
         )
         rate_w = taken_w * site.charge_efficiency - given_w / site.discharge_efficiency - lost_w
-        low_wh = threshold_wh(site, health, now.usable_share, stage) if need_w > 0 else cutoff_wh
+        low_wh = 0.0
+        if given_w > 0:
+            low_wh = threshold_wh(site, health, now.usable_share, stage) if need_w > 0 else cutoff_wh
         hours = left_h
         if cut < CUTS - 1 and (taken_w > 0 or given_w > 0):
             hours = until_event_h(stored_wh, rate_w, capacity_wh, low_wh, left_h)
         stored_wh += rate_w * hours
+        highest_w = max(highest_w, taken_w, given_w)
         demand_w = load_w + taken_w - given_w - now.pv_bus_w
-        if now.mains:
+        if now.mains and hours >= PATIENCE_H:
             wanted = modules_for(site, rectifier, max(demand_w, 0.0), clock_s)
             let_work(site, rectifier, wanted, clock_s)
         book_pack(site, taken_w, given_w, lost_w, hours, flows, i)
@@ -102,27 +118,28 @@ def run_sub_step(site, tables, rectifier, i, now, health, stored_wh, stage, cloc
         left_h -= hours
         if left_h <= 0:
             break
-    return stored_wh, stage
+    return stored_wh, stage, highest_w
 
 
 @njit(cache=True, error_model="numpy")
-def wear(site, ageing, turns, i, stored_wh, cells_c, rate, n_turns):  # type: ignore[no-untyped-def]
-    """Close cycles of pack i with what it stores now. Returns their damage, their number and the points left open."""
+def wear(ageing, turns, i, soc, health, mean, n_turns):  # type: ignore[no-untyped-def]
+    """Close cycles of pack i at a state of charge. Returns their damage, their number and the points left open."""
     worn, cycles = 0.0, 0.0
-    n = take_in(turns, i, n_turns, stored_wh / site.rated_wh, DEAD_BAND)
+    n = take_in(turns, i, n_turns, soc, DEAD_BAND)
     while True:
-        n, depth, count = close_cycle(turns, i, n)
+        n, depth, count = close_cycle(turns, i, n, DEAD_BAND)
         if count == 0:
             return worn, cycles, n
         cycles += count
-        worn += damage(ageing, i, depth, count, cells_c, rate)
+        worn += damage(ageing, i, depth * health, count, mean)
 
 
 @njit(cache=True, error_model="numpy")
 def step_site(site, tables, ageing, rectifier, turns, i, now, memory, step_s, count, flows):  # type: ignore[no-untyped-def]
     """Carry site i through one step and write its flows. Returns what it remembers."""
     stored_wh, health, stage, back_s = memory.stored_wh, memory.health, memory.stage, memory.back_s
-    clock_s = memory.clock_s
+    clock_s, mean, capacity_wh = memory.clock_s, memory.mean_stress, site.rated_wh * health
+    worn, cycles, n_turns = memory.cycle_damage, memory.cycles, memory.n_turns
     sub_s, calendar_s = step_s / count, 0.0
     flows[i] = 0.0
     flows[i, f.STORED_BEFORE] = stored_wh
@@ -132,21 +149,21 @@ def step_site(site, tables, ageing, rectifier, turns, i, now, memory, step_s, co
         elif stage > CONNECTED:
             stage = reconnect(site, health, now.usable_share, stored_wh, stage, back_s)
             back_s = back_s + sub_s if stage > CONNECTED else 0.0
-        mean_soc = stored_wh / (2 * site.rated_wh * health)
+        before = stored_wh / capacity_wh
         at_s, sub_h = clock_s + k * sub_s, sub_s / 3600
-        stored_wh, stage = run_sub_step(
+        stored_wh, stage, pack_w = run_sub_step(
             site, tables, rectifier, i, now, health, stored_wh, stage, at_s, sub_h, flows
         )
-        mean_soc += stored_wh / (2 * site.rated_wh * health)
-        calendar_s += soc_factor(ageing, i, mean_soc) * sub_s
-    rate = (flows[i, f.BATTERY_IN] + flows[i, f.BATTERY_OUT]) * 3600 / step_s / site.rated_wh
+        soc = stored_wh / capacity_wh
+        calendar_s += soc_factor(ageing, i, (before + soc) / 2) * sub_s
+        mean = mean_stress(ageing, i, mean, now.battery_c, pack_w / site.rated_wh, sub_h)
+        by_cycles, closed, n_turns = wear(ageing, turns, i, soc, health, mean, n_turns)
+        worn, cycles = worn + by_cycles, cycles + closed
     for column in range(f.STORED_BEFORE):
         flows[i, column] *= 3600 / step_s
     flows[i, f.STORED_AFTER] = stored_wh
     if now.mains:
         book_hours(site, rectifier, step_s / 3600)
-    worn, cycles, n_turns = wear(site, ageing, turns, i, stored_wh, now.battery_c, rate, memory.n_turns)
-    worn += memory.cycle_damage
     square = memory.calendar_square + calendar_rate(ageing, i, now.battery_c) * calendar_s
     health = health_of(ageing, i, worn, square)
     return Memory(
@@ -156,8 +173,9 @@ def step_site(site, tables, ageing, rectifier, turns, i, now, memory, step_s, co
         back_s,
         clock_s + step_s,
         worn,
+        mean,
         square,
-        memory.cycles + cycles,
+        cycles,
         n_turns,
     )
 

@@ -13,15 +13,16 @@ from hw.power.rectifier import modules_wanted
 from hw.power.spec import MAX_CHANGES
 
 LOCK_S = 3600.0
+SAME_S = 1e-3  # rounding of the clock: loads change on the hour, so that an hour is often just over
 
 
 @njit(cache=True, error_model="numpy")
 def may_change(site, rectifier, clock_s):  # type: ignore[no-untyped-def]
     """Whether the number at work may follow the load: after one more change there is one left in this hour."""
-    if clock_s < rectifier.locked_until_s:
+    if clock_s + SAME_S < rectifier.locked_until_s:
         return False
     oldest = (rectifier.next - (site.max_changes_per_hour - 1)) % MAX_CHANGES
-    return clock_s - rectifier.changed_s[oldest] >= LOCK_S
+    return clock_s - rectifier.changed_s[oldest] + SAME_S >= LOCK_S
 
 
 @njit(cache=True, error_model="numpy")

@@ -110,6 +110,7 @@ def start_state(plant: Plant, soc: Floats, health: Floats) -> State:
         clock_s=np.zeros(n),
         rectifier=rectifier,
         cycle_damage=cycle_damage,
+        mean_stress=np.ones(n),
         calendar_square=calendar_square,
         cycles=np.zeros(n),
         turns=np.zeros((n, MAX_TURNS)),

@@ -107,9 +107,10 @@ class State(NamedTuple):
     clock_s: Floats  # since the start
     rectifier: NDArray[np.void]  # records of RECTIFIER
     cycle_damage: Floats  # share of the cycle life that is gone [ratio]
+    mean_stress: Floats  # of what went through the pack lately, over that of the data sheet [ratio]
     calendar_square: Floats  # square of the calendar loss
     cycles: Floats  # closed so far, a half one as 0.5, whatever their depth
-    turns: Floats  # open turning points of what is stored, over rated capacity (n, MAX_TURNS)
+    turns: Floats  # open turning points of the state of charge (n, MAX_TURNS)
     n_turns: NDArray[np.int64]
 
 
@@ -122,6 +123,7 @@ class Memory(NamedTuple):
     back_s: float
     clock_s: float
     cycle_damage: float
+    mean_stress: float
     calendar_square: float
     cycles: float
     n_turns: int
@@ -137,6 +139,7 @@ def memory_of(state, i):  # type: ignore[no-untyped-def]
         state.back_s[i],
         state.clock_s[i],
         state.cycle_damage[i],
+        state.mean_stress[i],
         state.calendar_square[i],
         state.cycles[i],
         state.n_turns[i],
@@ -152,6 +155,7 @@ def remember(state, i, memory):  # type: ignore[no-untyped-def]
     state.back_s[i] = memory.back_s
     state.clock_s[i] = memory.clock_s
     state.cycle_damage[i] = memory.cycle_damage
+    state.mean_stress[i] = memory.mean_stress
     state.calendar_square[i] = memory.calendar_square
     state.cycles[i] = memory.cycles
     state.n_turns[i] = memory.n_turns

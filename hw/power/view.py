@@ -106,9 +106,51 @@ def meter_load_w(plant: Plant, dc_load_w: Floats, ac_load_w: Floats) -> Floats:
     -------
     array of that shape [W]
     """
-    dc, ac = np.ascontiguousarray(dc_load_w, np.float64), np.ascontiguousarray(ac_load_w, np.float64)
-    if dc.shape != ac.shape or dc.ndim not in (1, 2) or len(dc) != len(plant.sites):
-        raise ValueError(f"dc_load_w and ac_load_w must have shape ({len(plant.sites)},) or (n, T)")
-    found = np.empty(dc.shape if dc.ndim == 2 else (len(dc), 1))
-    _meter(plant, dc.reshape(found.shape), ac.reshape(found.shape), found)
-    return found.reshape(dc.shape)
+    dc, ac = _series(plant, dc_load_w, ac_load_w)
+    found = np.empty(dc.shape)
+    _meter(plant, dc, ac, found)
+    return found.reshape(np.shape(dc_load_w))
+
+
+@njit(parallel=True, cache=True, error_model="numpy")
+def _pv(plant, dc_load_w, pv_w, found):  # type: ignore[no-untyped-def]
+    for i in prange(len(found)):
+        site = plant.sites[i]
+        most_w = site.modules * site.module_w
+        for t in range(found.shape[1]):
+            load_w = dc_load_w[i, t] + bus_loss_w(site, dc_load_w[i, t])
+            pv_bus_w = min(pv_w[i, t] * site.converter_efficiency, site.converter_w)
+            without_w, with_w = min(load_w, most_w), min(max(load_w - pv_bus_w, 0.0), most_w)
+            saved_w = rectifier_in_w(site, without_w, modules_wanted(site, without_w, site.modules))
+            saved_w -= rectifier_in_w(site, with_w, modules_wanted(site, with_w, site.modules))
+            fed_w = min(max(pv_bus_w - load_w, 0.0) * site.inverter_efficiency, site.inverter_w)
+            found[i, t] = saved_w + fed_w
+
+
+def pv_meter_w(plant: Plant, dc_load_w: Floats, pv_w: Floats) -> Floats:
+    """What PV is worth at the meter with an idle pack: import that it saves, and what the inverter can feed behind it.
+
+    Surplus that only a charging pack could use is left out: without an inverter it never reaches the meter.
+
+    Parameters
+    ----------
+    dc_load_w : radio and transport together, without cable losses. Shape (n,) or (n, T). [W]
+    pv_w : DC power that the panels could give. Of the same shape. [W]
+
+    Returns
+    -------
+    array of that shape [W]
+    """
+    dc, pv = _series(plant, dc_load_w, pv_w)
+    found = np.empty(dc.shape)
+    _pv(plant, dc, pv, found)
+    return found.reshape(np.shape(dc_load_w))
+
+
+def _series(plant: Plant, one: Floats, other: Floats) -> tuple[Floats, Floats]:
+    """Two arrays of one shape, (n,) or (n, T), both as (n, T)."""
+    n, shape = len(plant.sites), np.shape(one)
+    if shape != np.shape(other) or len(shape) not in (1, 2) or shape[0] != n:
+        raise ValueError(f"both series must have shape ({n},) or ({n}, T), not {shape} and {np.shape(other)}")
+    first, second = (np.ascontiguousarray(x, np.float64).reshape(n, -1) for x in (one, other))
+    return first, second

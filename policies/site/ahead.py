@@ -36,6 +36,7 @@ class Duty(NamedTuple):
 
     floor_wh: Float64  # (n, T + 1)
     end_wh: Float64  # (n,)
+    end_price: Float64  # (n,) of what is stored at the end [currency/kWh]
     cap_w: Float64  # (n, T) import that must not be exceeded, inf: none
     export_cap_w: Float64  # (n,)
 
@@ -61,6 +62,7 @@ def make_fleet(plant: Plant, state: State, view: View, ahead: Expected, bill: Bi
         capacity_wh=view.capacity_wh,
         start_wh=state.stored_wh.copy(),
         end_wh=duty.end_wh,
+        end_price=duty.end_price,
         charge_max_w=_over(view.charge_max_w / rectified, shape),
         discharge_max_w=_over(view.discharge_max_w / rectified, shape),
         charge_efficiency=view.charge_efficiency * rectified,

@@ -1,7 +1,7 @@
 """The import cap that makes a site's bill least: energy, wear and the demand charge on the month's highest import.
 
-The cost under a cap is convex and piecewise linear in the cap, and a pass through the value function gives its slope, so
-tangents close in on the optimum from both sides (Kelley 1960, doi:10.1137/0108053, in one dimension).
+The cost under a cap is convex and piecewise linear in the cap, and a pass through the value function gives its slope.
+So tangents close in on the optimum from both sides (Kelley 1960, doi:10.1137/0108053, in one dimension).
 """
 
 from __future__ import annotations

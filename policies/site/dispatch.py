@@ -23,6 +23,7 @@ from policies.site.month_target import month_target_w
 from policies.site.problem import OK, Fleet, Plans, plan_fleet
 
 Float64 = NDArray[np.float64]
+CHEAP_SHARE = 1 / 8  # of a day: the hours in which a store is refilled
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
@@ -115,6 +116,8 @@ class PlanDispatch:
         if self.settings.with_target and (moment.bill.demand_price > 0).any():
             peak_w = np.maximum(peak_w, self._target(moment))
         fleet = self._fleet(moment, ahead, Bill(peak_w, moment.bill.demand_price))
+        if moment.step + n_steps < self.calendar.end:
+            fleet = fleet._replace(end_price=replacement_price(fleet, self.calendar.steps_per_day))
         self.plans = plan_fleet(fleet)
         self.infeasible += int((self.plans.status != OK).sum())
         self._made_at = moment.step
@@ -140,6 +143,16 @@ class PlanDispatch:
             plant, state = _repeat(plant, count), _repeat(state, count)
             view, duty, bill = _repeat(view, count), _repeat(duty, count), _repeat(bill, count)
         return make_fleet(plant, state, view, ahead, bill, duty, self.calendar.step_h)
+
+
+def replacement_price(fleet: Fleet, steps_per_day: int) -> Float64:
+    """What stored energy is worth at the end of a plan: what it costs to store it in the cheap hours of the last day.
+
+    Without it each plan would sell what is stored, and the next one would have to buy it back. (n,) [currency/kWh]
+    """
+    last = np.sort(fleet.import_price[:, -steps_per_day:], axis=1)
+    cheap = last[:, : max(1, round(CHEAP_SHARE * last.shape[1]))].mean(1)
+    return np.asarray(np.maximum(cheap, 0.0) / fleet.charge_efficiency)
 
 
 def _repeat(rows: T, count: int) -> T:

@@ -34,6 +34,9 @@ STATUS_WORDS = {
 }
 
 
+PER_STEP = ("load_w", "pv_w", "import_price", "export_price", "charge_max_w", "discharge_max_w", "cap_w")
+
+
 class Fleet(NamedTuple):
     """n sites and T steps; powers are means over a step.
 
@@ -54,6 +57,7 @@ class Fleet(NamedTuple):
     capacity_wh: Floats  # (n,)
     start_wh: Floats  # (n,) stored at the start
     end_wh: Floats  # (n,) least stored energy at the end
+    end_price: Floats  # (n,) what is stored at the end is worth [currency per kWh], at least 0; not part of a cost
     charge_max_w: Floats  # (n, T)
     discharge_max_w: Floats  # (n, T)
     charge_efficiency: Floats  # (n,) stored per Wh at the meter [ratio]
@@ -79,7 +83,7 @@ class Plans(NamedTuple):
 
 def plan_fleet(fleet: Fleet) -> Plans:
     """The cheapest plan of each site. Raises ValueError where an array has a wrong shape or an impossible value."""
-    _validate(fleet)
+    fleet = _checked(fleet)
     n, n_steps = fleet.load_w.shape
     stored_wh, cap_wh = np.full((n, n_steps + 1), np.nan), np.full(n, np.nan)
     status = np.zeros(n, np.uint8)
@@ -102,7 +106,7 @@ def cost_at_caps(fleet: Fleet, caps_w: Floats) -> Floats:
 
     The demand charge is not in it; inf where a site's limits cannot be kept under the cap.
     """
-    _validate(fleet)
+    fleet = _checked(fleet)
     caps_w = np.ascontiguousarray(caps_w, np.float64)
     if caps_w.ndim != 2 or len(caps_w) != len(fleet.load_w) or np.isnan(caps_w).any():
         raise ValueError(f"caps_w must be {len(fleet.load_w)} rows of numbers, not {caps_w.shape}")
@@ -155,21 +159,26 @@ def _cost_sites(fleet, caps_wh, costs):  # type: ignore[no-untyped-def]
                 costs[i, k] = cost_at_cap(fleet, i, caps_wh[i, k], floors, room)[0]
 
 
-def _validate(fleet: Fleet) -> None:
+def _checked(fleet: Fleet) -> Fleet:
+    """The fleet as the kernels take it: they are compiled once, for writable float64 arrays."""
     n, n_steps = fleet.load_w.shape
     if n_steps < 1 or not fleet.step_h > 0:
         raise ValueError(f"a plan needs steps of some length, not {n_steps} of {fleet.step_h} h")
-    series = ("load_w", "pv_w", "import_price", "export_price", "charge_max_w", "discharge_max_w", "cap_w")
+    arrays = {}
     for name in fleet._fields[1:]:
-        array = getattr(fleet, name)
-        shape = (n, n_steps) if name in series else (n, n_steps + 1) if name == "floor_wh" else (n,)
-        if array.shape != shape or array.dtype != np.float64 or not array.flags.c_contiguous:
-            raise ValueError(f"{name} must be contiguous float64 of shape {shape}, not {array.shape}")
-        bad = np.isnan(array) | ((array < 0) if "price" not in name or name == "wear_price" else False)
+        array = np.require(getattr(fleet, name), np.float64, ["C", "A", "W"])
+        shape = (n, n_steps) if name in PER_STEP else (n, n_steps + 1) if name == "floor_wh" else (n,)
+        if array.shape != shape:
+            raise ValueError(f"{name} must be of shape {shape}, not {array.shape}")
+        bad = np.isnan(array)
+        if name in ("wear_price", "end_price") or "price" not in name:
+            bad |= array < 0
         if name not in ("cap_w", "export_cap_w"):
             bad |= np.isinf(array)
         if name.endswith("efficiency"):
-            bad |= (array <= 0) | (array > 2)
+            bad |= (array == 0) | (array > 2)
         if bad.any():
             at = tuple(int(k) for k in np.argwhere(bad)[0])
             raise ValueError(f"{name}{list(at)} cannot be {array[at]}")
+        arrays[name] = array
+    return Fleet(float(fleet.step_h), **arrays)

@@ -2,8 +2,9 @@
 
 Energies of a step are in Wh at the meter. ``c`` is what the battery adds to the meter, below zero while it discharges,
 ``d`` what it adds to the store. With load l, PV p, import price a, feed-in price f and import limit k the meter sees
-``l + c - used PV``. PV beyond the load charges for nothing, then for the lost feed-in, then the grid charges; at a price
-below zero PV is curtailed and the load imports what the limit allows. The battery never discharges beyond ``l - p``.
+``l + c - used PV``. PV beyond the load charges for nothing, then for the lost feed-in, then the grid charges; at a
+price below zero PV is curtailed and the load imports what the limit allows. The battery never discharges beyond
+``l - p``.
 """
 
 from __future__ import annotations

@@ -95,11 +95,12 @@ def _step_back(fleet, i, t, cap_wh, pieces, slopes, lengths, moved, span, ends):
 
 
 @njit(cache=True)
-def _begin(floors, capacity_wh, slopes, lengths, moved, span, ends):  # type: ignore[no-untyped-def]
-    """The cost after the last step: nothing, between the floor and the capacity."""
+def _begin(fleet, i, floors, slopes, lengths, moved, span, ends):  # type: ignore[no-untyped-def]
+    """The cost after the last step, between the floor and the capacity: less by what is stored above the floor."""
+    capacity_wh = fleet.capacity_wh[i]
     middle = len(slopes) // 2
     span[0], span[1] = middle, middle + 1
-    slopes[middle], lengths[middle], moved[middle] = 0.0, capacity_wh - floors[-1], 0.0
+    slopes[middle], lengths[middle], moved[middle] = -fleet.end_price[i] / 1000, capacity_wh - floors[-1], 0.0
     ends[:] = 0.0
     ends[LEFT], ends[RIGHT] = floors[-1], capacity_wh
 
@@ -119,8 +120,9 @@ def cost_at_cap(fleet, i, cap_wh, floors, room):  # type: ignore[no-untyped-def]
     ``floors`` (T + 1,) can be met by charging. Infinite where the limits cannot be kept.
     """
     pieces, slopes, lengths, moved, span, ends = room
-    n_steps, capacity_wh = fleet.load_w.shape[1], fleet.capacity_wh[i]
-    _begin(floors, capacity_wh, slopes, lengths, moved, span, ends)
+    n_steps = fleet.load_w.shape[1]
+    capacity_wh = fleet.capacity_wh[i]
+    _begin(fleet, i, floors, slopes, lengths, moved, span, ends)
     for t in range(n_steps - 1, -1, -1):
         if not _step_back(fleet, i, t, cap_wh, pieces, slopes, lengths, moved, span, ends):
             return np.inf, 0.0
@@ -173,22 +175,27 @@ def _walk(start, left, slopes, lengths, begin, pieces, n):  # type: ignore[no-un
             b += 1
     if y > began:
         return min(y, high)
-    while True:  # a piece that ends at y is left for the one before it
-        if edge >= y:
+    return max(_walk_back(y, a, edge, slopes, lengths, b, own, pieces, n), low)
+
+
+@njit(cache=True)
+def _walk_back(y, a, edge, slopes, lengths, b, own, pieces, n):  # type: ignore[no-untyped-def]
+    """Store less than ``y`` as far as it pays; piece a of the list begins at ``edge``, b of the step at ``own``."""
+    while True:
+        if edge >= y:  # a piece that ends at y is left for the one before it
             a -= 1
             if a < 0:
-                break
+                return y
             edge -= lengths[a]
         elif own >= y:
             b -= 1
             if b < 0:
-                break
+                return y
             own -= pieces.length[b]
-        elif slopes[a] + pieces.slope[b] > TIE:
+        elif a < len(slopes) and b < n and slopes[a] + pieces.slope[b] > TIE:
             y = max(edge, own)
         else:
-            break
-    return max(y, low)
+            return y
 
 
 @njit(cache=True)
@@ -198,7 +205,7 @@ def best_path(fleet, i, cap_wh, floors, room, stored_wh):  # type: ignore[no-unt
     n_steps, capacity_wh = fleet.load_w.shape[1], fleet.capacity_wh[i]
     first, left = np.zeros(n_steps + 2, np.int64), np.empty(n_steps + 1)  # lists in the order they are made
     kept_slopes, kept_lengths = np.empty(64 * n_steps + 64), np.empty(64 * n_steps + 64)
-    _begin(floors, capacity_wh, slopes, lengths, moved, span, ends)
+    _begin(fleet, i, floors, slopes, lengths, moved, span, ends)
     for k in range(n_steps):
         t = n_steps - k
         left[k] = ends[LEFT]

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from policies.site.problem import Fleet, Plans
 
-PER_SITE = ("export_cap_w", "capacity_wh", "start_wh", "end_wh", "charge_efficiency", "discharge_efficiency")
+PER_SITE = ("export_cap_w", "capacity_wh", "start_wh", "end_wh", "end_price", "charge_efficiency", "discharge_efficiency")
 PER_SITE += ("wear_price", "peak_w", "demand_price")
 
 
@@ -26,6 +26,7 @@ def one_site(load_w: Any, import_price: Any, **changes: Any) -> Fleet:
         "capacity_wh": 1000,
         "start_wh": 0,
         "end_wh": 0,
+        "end_price": 0,
         "charge_max_w": 1000,
         "discharge_max_w": 1000,
         "charge_efficiency": 1,
@@ -70,6 +71,7 @@ def random_fleet(
         "capacity_wh": capacity_wh,
         "start_wh": capacity_wh * each(0.1, 1),
         "end_wh": capacity_wh * each(0.1, 0.8),
+        "end_price": each(0, 0),
         "charge_max_w": np.full(shape, each(0, 4000)),
         "discharge_max_w": rng.uniform(0.8, 1, shape) * each(0, 4000),
         "charge_efficiency": each(0.85, 0.99),

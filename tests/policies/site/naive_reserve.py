@@ -1,4 +1,4 @@
-"""Twin of the reserve: walks through each failure second by second, in floats and without prefix sums."""
+"""Twin of the reserve: walks through each failure in slices of seconds, in floats and without prefix sums."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 
 from policies.site.reserve import Agents, Backup, Loads, Pack
 
-SLICE_S = 1
+SLICE_S = 5
 
 
 def stored_needed_wh(

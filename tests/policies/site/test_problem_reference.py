@@ -1,0 +1,51 @@
+"""The battery planner against HiGHS, and its plans against every limit."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from policies.site.problem import OK, cost_at_caps, plan_fleet
+from policies.site.reference import plan_reference
+from tests.policies.site.fleets import bill, broken_limits, random_fleet
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("n_steps", [1, 2, 7, 24, 96])
+def test_plans_are_as_cheap_as_those_of_highs(n_steps: int) -> None:
+    n = 20
+    fleet = random_fleet(np.random.default_rng(n_steps), n, n_steps)
+    plans = plan_fleet(fleet)
+    for i in range(n):
+        reference = plan_reference(fleet, i)
+        assert reference.status == plans.status[i]
+        if reference.status == OK:
+            assert broken_limits(fleet, plans, i) == []
+            assert plans.cost[i] == pytest.approx(bill(fleet, plans, i))
+            assert plans.cost[i] == pytest.approx(reference.cost, rel=1e-6, abs=1e-6)
+    assert (plans.status == OK).sum() > n / 2
+
+
+def test_plans_at_negative_prices_keep_their_limits_and_undercut_nobody() -> None:
+    n = 40
+    fleet = random_fleet(np.random.default_rng(5), n, 24, negative=True, feed_in_above=True)
+    plans = plan_fleet(fleet)
+    for i in range(n):
+        reference = plan_reference(fleet, i)
+        assert reference.status == plans.status[i]
+        if reference.status == OK:
+            assert broken_limits(fleet, plans, i) == []
+            assert plans.cost[i] == pytest.approx(bill(fleet, plans, i))
+            assert plans.cost[i] >= reference.bound - 1e-6
+
+
+def test_the_cost_over_the_cap_is_convex_and_its_best_is_the_plan() -> None:
+    fleet = random_fleet(np.random.default_rng(3), 10, 96)
+    plans = plan_fleet(fleet)
+    highest_w = (fleet.load_w + fleet.charge_max_w).max(1)
+    caps_w = np.linspace(fleet.peak_w, np.maximum(highest_w, fleet.peak_w), 300, axis=1)
+    total = cost_at_caps(fleet, caps_w) + fleet.demand_price[:, None] * caps_w / 1000
+    for i in np.flatnonzero(plans.status == OK):
+        kept = total[i][np.isfinite(total[i])]
+        assert (np.diff(kept, 2) > -1e-9).all()
+        assert plans.cost[i] <= kept.min() + 1e-6
