@@ -39,8 +39,10 @@ def _filled(power: Float64, ticks_per_day: int) -> Float64:
     slot = np.arange(ticks) % ticks_per_day
     known = np.where(gaps, 0.0, power)
     total, count = np.zeros((n, ticks_per_day)), np.zeros((n, ticks_per_day))
-    np.add.at(total, (slice(None), slot), known)
-    np.add.at(count, (slice(None), slot), ~gaps)
+    for day in range(0, ticks, ticks_per_day):
+        width = min(ticks_per_day, ticks - day)
+        total[:, :width] += known[:, day : day + width]
+        count[:, :width] += ~gaps[:, day : day + width]
     recorded = np.maximum((~gaps).sum(1), 1)
     mean = known.sum(1) / recorded
     typical = np.where(count > 0, total / np.maximum(count, 1), mean[:, None])

@@ -129,9 +129,7 @@ def build_scene(made: Prepared, radio: RadioLoad) -> SitesScene:
     full_w = _seen(upper_power_w(radio.full_w, day, rated, margin), day)
     planned_w = _seen(upper_power_w(radio.power_w, day, rated, margin), day)
     coldest_c = -_seen(upper_power_w(-battery_c, day, -battery_c.min(1), 0.0), day) - COLDER_K
-    reserve = site_floors(
-        plant, sites, made.classes, planned_w, full_w, transport_w, coldest_c, grid.step_s
-    )
+    reserve = site_floors(plant, sites, made.classes, planned_w, full_w, transport_w, coldest_c, grid.step_s)
     pv_kwp = np.array([site.pv_kwp for site in sites])
     scene = SiteScene(
         site_id=np.array(grid.site_id),
@@ -176,11 +174,15 @@ def plant_of(file: SitesFile, site: Site, currency: str) -> PlantSpec:
             f"how many {currency} one {pack.currency} is"
         )
     if pack.currency == currency and rate not in (None, 1.0):
-        raise file.error(f"exchange_rate is {rate}, but plant {spec.name} is priced in {currency} already; remove it")
+        raise file.error(
+            f"exchange_rate is {rate}, but plant {spec.name} is priced in {currency} already; remove it"
+        )
     size_wh = pack.rated_wh * (site.packs or 1.0) if site.rated_kwh is None else 1000 * site.rated_kwh
     priced = {"price_per_kwh": pack.price_per_kwh * (rate or 1.0), "currency": currency}
     if site.pv_kwp and spec.pv is None:
-        raise file.error(f"plant {spec.name} has no pv, but a site with it has pv_kwp; choose a plant with pv")
+        raise file.error(
+            f"plant {spec.name} has no pv, but a site with it has pv_kwp; choose a plant with pv"
+        )
     modules = site.rectifier_modules or spec.rectifier.modules
     return spec.model_copy(
         update={
@@ -223,7 +225,9 @@ def _cooling(made: Prepared, dc_w: Float64) -> tuple[Float64, Float64]:
 
 def _seen(upper: Float64, day: int) -> Float64:
     """An upper quantile whose first day, before anything was seen, is that of the second; no step of it is scored."""
-    upper[:, :day] = np.resize(upper[:, day : 2 * day].T, (day, len(upper))).T if upper.shape[1] > day else upper
+    upper[:, :day] = (
+        np.resize(upper[:, day : 2 * day].T, (day, len(upper))).T if upper.shape[1] > day else upper
+    )
     return upper
 
 

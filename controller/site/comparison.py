@@ -12,8 +12,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,11 @@ from controller.site.building import SitesScene
 from controller.site.expectation import OutlookExpect, SceneDuties, TrueExpect
 from controller.site.month import Month, run_month
 from controller.site.planned import CostedPlan
-from controller.site.run import SiteRun
+from controller.site.run import Guard, SiteRun
 from controller.site.scene import SiteScene
 from controller.site.spans import Span, billing_spans, day_ranks, with_shares
 from controller.site.tally import Tally, month_figures
-from controller.site.tuning import BASELINES, tuned
+from controller.site.tuning import BASELINES, Make, tuned
 from controller.site.watch import SceneGuard
 from policies.site.dispatch import Dispatch, Expect, Moment, PlanDispatch, PlanSettings
 from policies.site.follow import Setpoint
@@ -62,15 +63,14 @@ class Comparison:
     def run(self, progress: Progress = quiet, keep: Keep | None = None) -> None:
         """Run every policy over every month. Interrupted, it keeps the policies that are done."""
         rank, guard = day_ranks(self.made), SceneGuard(self.scene)
+        share = 1 / (len(SITE_POLICIES) * len(self.spans))
         for number, name in enumerate(SITE_POLICIES):
             tally = Tally()
             for k, span in enumerate(self.spans):
                 month = self._month(span.begin, span.end, rank, guard)
                 dispatch = self._dispatch(name, month, span)
-                whole = len(self.spans) * len(SITE_POLICIES)
-                done = (number * len(self.spans) + k) / whole
-                watched = _Watched(dispatch, span, lambda share, d=done, w=whole: progress(name, d + share / w))
-                run = run_month(month, watched)
+                done = share * (number * len(self.spans) + k)
+                run = run_month(month, _Watched(dispatch, span, partial(_tell, progress, name, done, share)))
                 planned = dispatch.cost if isinstance(dispatch, CostedPlan) else None
                 tally.add(month_figures(self.made, self.scene, run, planned))
                 if keep is not None:
@@ -78,7 +78,7 @@ class Comparison:
             self.tallies[name] = tally
         self.complete = True
 
-    def _month(self, begin: int, end: int, rank: Float64, guard: SceneGuard) -> Month:
+    def _month(self, begin: int, end: int, rank: Float64, guard: Guard) -> Month:
         return Month(self.scene, begin, end, self.made.soc, self.made.health, rank, guard)
 
     def _dispatch(self, name: str, month: Month, span: Span) -> Dispatch:
@@ -87,7 +87,7 @@ class Comparison:
             return Idle(scene.plant, month.keep_wh, scene.step_h)
         if name in BASELINES:
             make, grid = BASELINES[name]
-            before = self._month(span.before, span.begin, month.rank, month.guard)  # type: ignore[arg-type]
+            before = self._month(span.before, span.begin, month.rank, month.guard)
             return make(month, _tuned_in_parts(before, make, grid))
         expect: Expect = TrueExpect(scene)
         if name != ORACLE:
@@ -106,12 +106,16 @@ def _settings(name: str, scene: SiteScene, month: Month) -> PlanSettings:
     }.get(name, PlanSettings(2 * day, replan, True))
 
 
-def _tuned_in_parts(before: Month, make: object, grid: object) -> Float64:
+def _tuned_in_parts(before: Month, make: Make, grid: Sequence[tuple[float, ...]]) -> Float64:
     """Settings of each site, tuned for as many sites at once as memory allows."""
     n, steps = before.scene.n_sites, before.scene.n_steps
     at_once = max(1, TUNED_BYTES // (COPIED_ARRAYS * 8 * steps * TUNED_CHOICES))
     parts = [np.arange(first, min(first + at_once, n)) for first in range(0, n, at_once)]
-    return np.concatenate([tuned(before.take(part), make, grid) for part in parts])  # type: ignore[arg-type]
+    return np.concatenate([tuned(before.take(part), make, grid) for part in parts])
+
+
+def _tell(progress: Progress, name: str, done: float, share: float, part: float) -> None:
+    progress(f"site {name}", done + share * part)
 
 
 class _Watched:

@@ -17,7 +17,6 @@ LEAST_SAVING = 0.02  # of the bill: where the oracle saves less, a share of it s
 def site_section(comparison: Comparison) -> dict[str, Any]:
     """Totals over the sites for each policy, and one row per site under ``sites``."""
     made = comparison.made
-    alarmed = [i for i, own in enumerate(made.alarms) if own]
     return {
         "schema": "quietcell.site-power/1",
         "complete": comparison.complete,
@@ -30,7 +29,6 @@ def site_section(comparison: Comparison) -> dict[str, Any]:
         "start": f"{_moment(comparison, comparison.spans[0].begin)}Z",
         "end": f"{_moment(comparison, comparison.spans[-1].end)}Z",
         "n_months": len(comparison.spans),
-        "n_alarms": len(alarmed),
         "notes": site_notes(comparison),
         "policies": {name: _policy(comparison, name) for name in SITE_POLICIES},
         "sites": site_rows(comparison),
@@ -43,7 +41,7 @@ def site_rows(comparison: Comparison) -> list[dict[str, Any]]:
     by_policy = {name: _figures(comparison, name) for name in comparison.tallies}
     rows = []
     for i, site in enumerate(comparison.scene.site_id.tolist()):
-        policies = {name: _row(own, by_policy, i) for name, own in by_policy.items()}
+        policies = {name: _row(own, by_policy, made.alarms, i) for name, own in by_policy.items()}
         row = {"site_id": site, "site_class": made.given.sites[i].backup_class, "policies": policies}
         rows.append(row | ({"alarms": made.alarms[i]} if made.alarms[i] else {}))
     return rows
@@ -67,14 +65,13 @@ def site_notes(comparison: Comparison) -> list[str]:
         )
     if comparison.scene.outage is not None:
         notes.append("Costs include what outages and recovery from them did; idle meets the same outages.")
-    for i, own in enumerate(made.alarms):
-        notes += [f"Site {comparison.scene.site_id[i]}: {alarm}." for alarm in own]
     return notes
 
 
 def _moment(comparison: Comparison, step: int) -> np.datetime64:
     scene = comparison.scene
-    return scene.start.astype("datetime64[s]") + np.timedelta64(step * scene.step_s, "s")
+    moment: np.datetime64 = scene.start.astype("datetime64[s]") + np.timedelta64(step * scene.step_s, "s")
+    return moment
 
 
 def _figures(comparison: Comparison, name: str) -> dict[str, Float64]:
@@ -93,10 +90,12 @@ def _policy(comparison: Comparison, name: str) -> dict[str, Any]:
             "reason": "the comparison was stopped before this policy was computed",
         }
     by_policy = {other: _figures(comparison, other) for other in comparison.tallies}
-    return {"applicable": True, **_row(by_policy[name], by_policy, None)}
+    return {"applicable": True, **_row(by_policy[name], by_policy, comparison.made.alarms, None)}
 
 
-def _row(own: dict[str, Float64], by_policy: dict[str, dict[str, Float64]], i: int | None) -> dict[str, Any]:
+def _row(
+    own: dict[str, Float64], by_policy: dict[str, dict[str, Float64]], alarms: list[list[str]], i: int | None
+) -> dict[str, Any]:
     """Figures of one site, or over all where ``i`` is None."""
 
     def total(values: Float64) -> float:
@@ -109,7 +108,9 @@ def _row(own: dict[str, Float64], by_policy: dict[str, dict[str, Float64]], i: i
     n = len(own["hours"]) if i is None else 1
     used_wh = total(own["pv_used_wh"])
     years = hours / n / 8760
-    row: dict[str, Any] = {name: total(own[name]) for name in ("bill", "energy_cost", "demand_cost", "wear_cost", "cost")}
+    row: dict[str, Any] = {
+        name: total(own[name]) for name in ("bill", "energy_cost", "demand_cost", "wear_cost", "cost")
+    }
     if any(figures["event_cost"].any() for figures in by_policy.values()):
         row["event_cost"] = total(own["event_cost"])
     row |= _savings({name: total(figures["cost"]) for name, figures in by_policy.items()}, total(own["cost"]))
@@ -120,7 +121,7 @@ def _row(own: dict[str, Float64], by_policy: dict[str, dict[str, Float64]], i: i
         "green_share": used_wh / max(used_wh + total(own["import_wh"]), 1e-9),
         "cycles_per_year": total(own["cycles"]) / n / years,
         "life_years": extreme(own["life_years"], np.min),
-        "reserve_margin_kwh": extreme(own["reserve_margin_wh"], np.min) / 1000,
+        "reserve_margin_kwh": round(extreme(own["reserve_margin_wh"], np.min)) / 1000,  # in whole Wh
         "battery_max_c": extreme(own["battery_max_c"], np.max),
     }
     if "outages" in own:
@@ -128,8 +129,11 @@ def _row(own: dict[str, Float64], by_policy: dict[str, dict[str, Float64]], i: i
         row |= {"outage_h": total(own["outage_h"]), "outage_lost_h": total(own["outage_lost_h"])}
         row["shed_kwh"] = total(own["shed_wh"]) / 1000
     row["guard_interventions"] = round(total(own["guard_interventions"]))
+    row["alarms"] = sum(map(len, alarms)) if i is None else len(alarms[i])
     if "planned_cost" in own:
-        row["plan_gap"] = total(own["cost"]) / total(own["planned_cost"]) - 1 if total(own["planned_cost"]) > 0 else None
+        row["plan_gap"] = (
+            total(own["cost"]) / total(own["planned_cost"]) - 1 if total(own["planned_cost"]) > 0 else None
+        )
         if row["plan_gap"] is None:
             row["plan_gap_reason"] = "the plan cost nothing"
     return row
@@ -137,7 +141,10 @@ def _row(own: dict[str, Float64], by_policy: dict[str, dict[str, Float64]], i: i
 
 def _emissions(own: dict[str, Float64], total: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
-    for key, name, what in (("co2_kg", "co2_g", "average"), ("co2_marginal_kg", "co2_marginal_g", "marginal")):
+    for key, name, what in (
+        ("co2_kg", "co2_g", "average"),
+        ("co2_marginal_kg", "co2_marginal_g", "marginal"),
+    ):
         found[key] = total(own[name]) / 1000 if name in own else None
         if name not in own:
             found[f"{key}_reason"] = f"neither tariff nor sites file states {what} emissions"
@@ -149,7 +156,11 @@ def _savings(costs: dict[str, float], cost: float) -> dict[str, Any]:
     idle, oracle = costs.get(IDLE), costs.get(ORACLE)
     if idle is None:
         why = f"{IDLE} was not computed"
-        return {k: v for key in ("saved_cost", "saved_share", "captured_share") for k, v in ((key, None), (f"{key}_reason", why))}
+        return {
+            k: v
+            for key in ("saved_cost", "saved_share", "captured_share")
+            for k, v in ((key, None), (f"{key}_reason", why))
+        }
     found: dict[str, Any] = {"saved_cost": idle - cost}
     found["saved_share"] = (idle - cost) / idle if idle > 0 else None
     if idle <= 0:

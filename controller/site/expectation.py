@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from controller.site.outlook import Outlook, SiteCalendar
 from controller.site.scene import SiteScene
 from hw.power.view import View
-from policies.site.ahead import Expected, Duty
+from policies.site.ahead import Duty, Expected
 
 Float64 = NDArray[np.float64]
 

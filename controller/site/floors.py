@@ -29,7 +29,6 @@ def site_floors(
     ``planned_w``, ``full_w``: upper quantiles of the radio under the plan and at full service, ``transport_w``, and
     ``coldest_c`` the lowest cell temperature to be expected. (n, T)
     """
-    n, steps = full_w.shape
     backup = backup_of(classes, [site.mains_grade for site in sites])
     beyond = int(np.ceil(backup.transport_s.max() / step_s)) + 1
     planned_w, full_w, transport_w = (_longer(a, beyond, step_s) for a in (planned_w, full_w, transport_w))

@@ -133,9 +133,6 @@ def read_emissions(sites: SitesFile, grid: Grid, tariff: Tariff) -> Emissions:
         average = np.full(grid.n_steps, tariff.average_co2_kg_per_kwh)
     if spec.marginal is not None:
         path = sites.beside(spec.marginal)
-        if path.is_dir():
-            series = read_marginal_co2(path)
-        else:
-            series = read_tidy(path, "marginal_co2_kg_per_kwh")
+        series = read_marginal_co2(path) if path.is_dir() else read_tidy(path, "marginal_co2_kg_per_kwh")
         marginal = as_steps(series, *span)
     return Emissions(average, marginal)

@@ -53,6 +53,4 @@ class LiveOutages:
     def below_peak(wanted: Setpoint, recovery: Recovery, peak_w: Float64, load_w: Float64) -> Setpoint:
         """While a site recovers, charging takes only what is left below the peak already billed."""
         least_w = np.minimum(wanted.import_limit_w, np.maximum(peak_w, load_w))
-        return Setpoint(
-            wanted.battery_w, np.where(recovery.recovering, least_w, wanted.import_limit_w)
-        )
+        return Setpoint(wanted.battery_w, np.where(recovery.recovering, least_w, wanted.import_limit_w))

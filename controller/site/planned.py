@@ -9,7 +9,7 @@ from controller.site.scene import SiteScene
 from hw.power.view import planning_view
 from policies.site.dispatch import Moment, PlanDispatch
 from policies.site.follow import Setpoint
-from policies.site.problem import OK
+from policies.site.problem import OK, Plans
 
 Float64 = NDArray[np.float64]
 
@@ -20,7 +20,8 @@ class CostedPlan:
     def __init__(self, inner: PlanDispatch, scene: SiteScene) -> None:
         n = scene.n_sites
         self.inner, self._scene = inner, scene
-        self._seen, self._age = None, 0
+        self._seen: Plans | None = None
+        self._age = 0
         self._peak_w = np.zeros(n)
         self._demand = np.zeros(n)
         self._cost = np.zeros(n)

@@ -23,7 +23,9 @@ class RadioPower(NamedTuple):
 
     site_id: NDArray[np.str_]  # (n,)
     power_w: Float64  # (n, T)
-    filled_share: float  # of the cell-ticks, those without a record, taken from the same time of other days [ratio]
+    filled_share: (
+        float  # of the cell-ticks, those without a record, taken from the same time of other days [ratio]
+    )
 
 
 def watt_per_unit(world: EvaluatedWorld, given: float | None) -> float:
@@ -65,4 +67,4 @@ def rated_power_w(cells: Cells, world: EvaluatedWorld, unit_w: float) -> Float64
     model = one.models_of(cells.product, cells.cell_id)
     cell_w = unit_w * (one.power[model, FULL].max(1) + one.ul_power[model, FULL]).astype(np.float64)
     number = np.unique(cells.site_id, return_inverse=True)[1]
-    return np.bincount(number, cell_w)
+    return np.asarray(np.bincount(number, cell_w), np.float64)

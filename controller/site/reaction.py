@@ -60,7 +60,7 @@ def event_terms(events: EventSeries, scene: SiteScene) -> EventTerms:
     load_w = meter_load_w(scene.plant, dc_w, scene.ac_load_w)
     net_w = np.maximum(load_w - pv_at_meter_w(scene.plant, scene.pv_w, view.rectifier_efficiency), 0.0)
     baseline_w = np.full(net_w.shape, np.nan)
-    for t in np.flatnonzero((events.reduce_w > 0).any(0)):
+    for t in np.flatnonzero((events.reduce_w > 0).any(0)).tolist():
         before = np.arange(t - per_day, max(-1, t - (BASELINE_DAYS + 1) * per_day), -per_day)
         before = before[before >= 0]
         if len(before):

@@ -1,7 +1,7 @@
 """Carries out a policy of the battery on the simulated plant, step by step, at many sites at once.
 
-Each step: what is known -> the policy -> the site's own power controller -> guard -> plant -> what happened. The loop is
-the same for every policy; perfect foresight differs only in what its plan was told.
+Each step: what is known -> the policy -> the site's own power controller -> guard -> plant -> what happened. The
+loop is the same for every policy; perfect foresight differs only in what its plan was told.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from controller.site.on_battery import LiveOutages
 from controller.site.scene import SiteScene
-from hw.power import flows as F
+from hw.power import flows
 from hw.power.plant import Command, State, step
 from hw.power.view import View, meter_load_w, planning_view
 from policies.site.ahead import Bill, pv_at_meter_w
@@ -23,7 +23,16 @@ from policies.site.follow import Setpoint, follow
 from policies.site.recovery import Recovery
 
 Float64 = NDArray[np.float64]
-KEPT = (F.GRID_IMPORT, F.GRID_EXPORT, F.BATTERY_IN, F.BATTERY_OUT, F.PV_OUT, F.PV_CURTAILED, F.RADIO_SHED, F.TRANSPORT_SHED)
+KEPT = (
+    flows.GRID_IMPORT,
+    flows.GRID_EXPORT,
+    flows.BATTERY_IN,
+    flows.BATTERY_OUT,
+    flows.PV_OUT,
+    flows.PV_CURTAILED,
+    flows.RADIO_SHED,
+    flows.TRANSPORT_SHED,
+)
 
 
 @dataclass(slots=True)
@@ -48,7 +57,7 @@ class SiteRun:
     @property
     def n_steps(self) -> int:
         """Number of steps."""
-        return self.flows_w.shape[2]
+        return int(self.flows_w.shape[2])
 
 
 class Guard(Protocol):
@@ -101,11 +110,21 @@ def run_sites(
         made = step(plant, start, inputs, Command(battery_w, limit_w, scene.export_cap_w), scene.step_s)
         flows_w[:, :, t - begin] = made[:, KEPT].T
         stored_wh[:, t - begin + 1] = start.stored_wh
-        wear += view.wear_price * made[:, F.BATTERY_OUT] * (scene.step_h / 1000)
-        billed.add(t, made[:, F.GRID_IMPORT])
-    aged = (now - then for now, then in zip((start.cycles, start.cycle_damage, start.calendar_square), began, strict=True))
+        wear += view.wear_price * made[:, flows.BATTERY_OUT] * (scene.step_h / 1000)
+        billed.add(t, made[:, flows.GRID_IMPORT])
     shed_wh = np.zeros(n) if outages is None else outages.shed_wh
-    return SiteRun(begin, flows_w, stored_wh, start.health.copy(), guarded, wear, *aged, shed_wh)
+    return SiteRun(
+        begin=begin,
+        flows_w=flows_w,
+        stored_wh=stored_wh,
+        health=start.health.copy(),
+        guarded=guarded,
+        wear_cost=wear,
+        cycles=start.cycles - began[0],
+        cycle_damage=start.cycle_damage - began[1],
+        calendar_square=start.calendar_square - began[2],
+        program_shed_wh=shed_wh,
+    )
 
 
 class _Billed:

@@ -6,7 +6,7 @@ The scene also holds the past before the steps that are scored, because forecast
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from policies.site.outage import Program
 from policies.site.recovery import RecoveryTerms
 
 Float64 = NDArray[np.float64]
+T = TypeVar("T", bound=tuple[Any, ...])
 
 
 class OutageTerms(NamedTuple):
@@ -33,12 +34,12 @@ class OutageTerms(NamedTuple):
     def take(self, sites: NDArray[np.intp]) -> OutageTerms:
         """The terms of some sites."""
         return OutageTerms(
-            Program(*(a[sites] for a in self.program)),
+            _rows(self.program, sites),
             self.acknowledged[sites],
             self.full_radio_w[sites],
             self.radio_s[sites],
             self.transport_s[sites],
-            RecoveryTerms(*(a[sites] for a in self.recovery)),
+            _rows(self.recovery, sites),
             self.seed,
         )
 
@@ -55,7 +56,7 @@ class EventTerms(NamedTuple):
 
     def take(self, sites: NDArray[np.intp]) -> EventTerms:
         """The terms of some sites."""
-        return EventTerms(*(a[sites] for a in self))
+        return _rows(self, sites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class SiteScene:
     @property
     def n_steps(self) -> int:
         """Number of steps."""
-        return self.radio_w.shape[1]
+        return int(self.radio_w.shape[1])
 
     @property
     def step_h(self) -> float:
@@ -125,10 +126,12 @@ class SiteScene:
 
     def take(self, sites: NDArray[np.intp]) -> SiteScene:
         """The scene of some sites, in this order; a site may be taken more than once."""
-        picked = {name: np.ascontiguousarray(getattr(self, name)[sites]) for name in _PER_SITE}
+        picked: dict[str, Any] = {
+            name: np.ascontiguousarray(getattr(self, name)[sites]) for name in _PER_SITE
+        }
         outage = None if self.outage is None else self.outage.take(sites)
         event = None if self.event is None else self.event.take(sites)
-        plant = Plant(*(a[sites] for a in self.plant))
+        plant = _rows(self.plant, sites)
         return replace(self, plant=plant, outage=outage, event=event, **picked)
 
 
@@ -146,3 +149,8 @@ _PER_SITE = (
     "export_cap_w",
     "import_cap_w",
 )
+
+
+def _rows(arrays: T, sites: NDArray[np.intp]) -> T:
+    """Every array of a named tuple for some sites."""
+    return type(arrays)(*(array[sites] for array in arrays))

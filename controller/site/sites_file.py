@@ -35,7 +35,9 @@ class ProgramSpec(Spec):
     """What a site agent does on battery by itself. It frees reserve only where it is acknowledged."""
 
     acknowledged: bool  # the agent has stored the program and said so
-    reaction_s: NotNegative  # from the failure to the sleep of the first stage, a restart of the agent included
+    reaction_s: (
+        NotNegative  # from the failure to the sleep of the first stage, a restart of the agent included
+    )
     back_s: NotNegative = 300.0  # mains must stay for so long before the program ends
     stages: Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)]
 
@@ -191,7 +193,9 @@ class SitesFile:
         if site.pv_kwp and site.weather is None:
             raise self.error(f"site {name} has pv_kwp but no weather; name its place of the weather file")
         if site.weather is not None and self.spec.weather is None:
-            raise self.error(f"site {name} names weather {site.weather!r}, but no file does; add weather: path")
+            raise self.error(
+                f"site {name} names weather {site.weather!r}, but no file does; add weather: path"
+            )
         if site.cooling in (None, "none") and site.indoor_c is None:
             raise self.error(f"site {name} has neither cooling nor indoor_c; state one of them")
         if site.cooling not in (None, "none") and site.weather is None:

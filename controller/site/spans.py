@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -35,8 +36,8 @@ def billing_spans(made: SitesScene) -> list[Span]:
     per_day = scene.steps_per_day
     if scene.n_steps < LEAST_DAYS * per_day:
         raise ConfigError(
-            f"{file.path}: the trace has {scene.n_steps / per_day:.1f} days, site power needs {LEAST_DAYS}: one to learn "
-            "from and one to score; replay a longer trace, or leave out --site"
+            f"{file.path}: the trace has {scene.n_steps / per_day:.1f} days, site power needs {LEAST_DAYS}: one to "
+            "learn from and one to score; replay a longer trace, or leave out --site"
         )
     learning = min(file.spec.history_days, scene.n_steps // per_day // 2) * per_day
     slot = made.calendar.slot(0, scene.n_steps)
@@ -71,6 +72,6 @@ def day_ranks(made: SitesScene) -> Float64:
     day = made.calendar.days(0, scene.n_steps)
     rank = np.empty(scene.n_steps)
     edges = [0, *(np.flatnonzero(np.diff(day)) + 1).tolist(), scene.n_steps]
-    for begin, end in zip(edges, edges[1:], strict=False):
+    for begin, end in pairwise(edges):
         rank[begin:end] = price_rank(scene.tariff.import_price[begin:end])
     return rank

@@ -11,7 +11,8 @@ from controller.site.building import SitesScene
 from controller.site.figures import site_figures
 from controller.site.run import SiteRun
 from controller.site.scene import SiteScene
-from hw.power import flows as F
+from hw.power import flows
+from hw.power.ageing import END_LOSS, THROUGHPUT_EXPONENT
 
 Float64 = NDArray[np.float64]
 HIGHEST = ("peak_w", "battery_max_c")
@@ -61,8 +62,11 @@ def month_figures(
         "calendar_square": run.calendar_square,
         "hours": hours,
     }
-    imported_wh = run.series(F.GRID_IMPORT) * scene.step_h
-    for name, by_step in (("co2_g", made.given.emissions.average), ("co2_marginal_g", made.given.emissions.marginal)):
+    imported_wh = run.series(flows.GRID_IMPORT) * scene.step_h
+    for name, by_step in (
+        ("co2_g", made.given.emissions.average),
+        ("co2_marginal_g", made.given.emissions.marginal),
+    ):
         if by_step is not None:
             figures[name] = imported_wh @ by_step[span]
     if planned is not None:
@@ -75,7 +79,7 @@ def event_cost(scene: SiteScene, run: SiteRun) -> Float64:
     if scene.event is None:
         return np.zeros(scene.n_sites)
     span = slice(run.begin, run.begin + run.n_steps)
-    event, imported_w = scene.event, run.series(F.GRID_IMPORT)
+    event, imported_w = scene.event, run.series(flows.GRID_IMPORT)
     over_w = np.maximum(imported_w - event.limit_w[:, span], 0.0)  # 0 without a limit
     baseline_w = np.nan_to_num(event.baseline_w[:, span])
     reduced_w = np.clip(baseline_w - imported_w, 0.0, event.reduce_w[:, span])
@@ -89,7 +93,7 @@ def outage_figures(scene: SiteScene, run: SiteRun) -> dict[str, Float64]:
         return {}
     span = slice(run.begin, run.begin + run.n_steps)
     away = ~scene.mains[:, span]
-    radio_lost, transport_lost = run.series(F.RADIO_SHED) > 1.0, run.series(F.TRANSPORT_SHED) > 1.0
+    radio_lost, transport_lost = run.series(flows.RADIO_SHED) > 1.0, run.series(flows.TRANSPORT_SHED) > 1.0
     count, carried = np.zeros(scene.n_sites), np.zeros(scene.n_sites)
     for i in np.flatnonzero(away.any(1)):
         edges = np.flatnonzero(np.diff(np.concatenate([[False], away[i], [False]]).astype(np.int8)))
@@ -110,8 +114,6 @@ def outage_figures(scene: SiteScene, run: SiteRun) -> dict[str, Float64]:
 
 def life_years(scene: SiteScene, figures: dict[str, Float64]) -> Float64:
     """Years until a new pack that ages as in these hours is at its end. (n,)"""
-    from hw.power.ageing import END_LOSS, THROUGHPUT_EXPONENT
-
     years = figures["hours"] / 8760
     damage, square = figures["cycle_damage"] / years, figures["calendar_square"] / years
     end_loss, power = scene.plant.ageing[:, END_LOSS], scene.plant.ageing[:, THROUGHPUT_EXPONENT]
