@@ -101,6 +101,7 @@ class RunConfig(BaseModel):
     policies: tuple[str, ...] | None = None
     seed: Annotated[int, Field(ge=0)] | None = None
     prices: PriceConfig | None = None
+    site: str | None = None  # a sites file, quietcell.sites/1
     constraints: ConstraintsConfig | None = None
 
 

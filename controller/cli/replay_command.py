@@ -14,8 +14,10 @@ from controller.cli.guard_option import Guarded
 from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile
 from controller.cli.run_task import merged, read_task
+from controller.cli.site_option import Sites, sites_path
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig
+from controller.report.site_table import print_site_table
 from controller.report.table import print_table
 from controller.wholefile import whole_file
 
@@ -59,6 +61,7 @@ def replay(
     model: ModelFile = None,
     guard: Guarded = False,
     lever: Levers = None,
+    site: Sites = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.json and report.html; made if absent.")
     ] = None,
@@ -87,6 +90,8 @@ def replay(
       quietcell replay --out report
 
       quietcell replay city --world 3gpp-cat2-set1 --policy predictive --json
+
+      quietcell replay --world earth-macro --site sample
     """
     with errors_to_stderr():
         made = _prepare(
@@ -100,6 +105,7 @@ def replay(
                     "model": model,
                     "guard": guard or None,
                     "levers": check_levers(lever) or None,
+                    "site": site,
                     "seed": seed,
                     "time_zone": time_zone,
                     "assume_overlay": assume_overlay or None,
@@ -118,7 +124,10 @@ def replay(
         typer.echo(json.dumps(document, indent=2, allow_nan=False))
     else:
         console = Console()
-        print_table(document, console if console.is_terminal else Console(width=PIPED_WIDTH))
+        console = console if console.is_terminal else Console(width=PIPED_WIDTH)
+        print_table(document, console)
+        if "site" in document:
+            print_site_table(document["site"], console)
         if out is not None:
             Console(stderr=True).print(
                 f"Written: {out / 'report.json'} and {out / 'report.html'}", markup=False
@@ -139,7 +148,13 @@ def _prepare(settings: RunConfig, source: str) -> Replay:
         if given is None
         else Prices(given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source)
     )
-    return Replay(task, order_policies(names or None, foreign=task.foreign), prices)
+    ordered = order_policies(names or None, foreign=task.foreign)
+    made = Replay(task, ordered, prices)
+    if settings.site is not None:
+        from controller.site.replaying import SiteReplay
+
+        made.site = SiteReplay(sites_path(settings.site), task, ordered)
+    return made
 
 
 def _run(made: Replay, *, with_page: bool) -> bool:
@@ -160,7 +175,7 @@ def write_report(out: Path, made: Replay, document: dict[str, Any]) -> None:
 
     for name, write in (
         ("report.json", lambda p: p.write_text(json.dumps(document, indent=2, allow_nan=False) + "\n")),
-        ("report.html", lambda p: write_page(p, document, made.page())),
+        ("report.html", lambda p: write_page(p, document, made.page(), made.site_page())),
     ):
         with whole_file(out / name) as partial:
             write(partial)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from controller.replay.curve import curve_points
 from controller.replay.figures import (
@@ -25,7 +25,11 @@ from controller.replay.scene import make_clock
 from controller.replay.series import kept_cells, page_data
 from controller.replay.stage import Progress, Stage, Task, quiet
 from controller.report.pagedata import CurvePoint, PageData
+from controller.report.sitedata import SitePage
 from hw.world import World
+
+if TYPE_CHECKING:
+    from controller.site.replaying import SiteReplay
 
 SCHEMA = "quietcell.report/1"
 
@@ -50,6 +54,7 @@ class Replay:
     runs: dict[str, PolicyRun] = field(default_factory=dict)
     curve: list[CurvePoint] = field(default_factory=list)
     complete: bool = False
+    site: SiteReplay | None = None  # batteries of the sites, where a sites file was given
     stage: Stage = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +67,10 @@ class Replay:
         keep = kept_cells(self.task.trace.n_cells) if with_page else None
         for name in self.policies:
             if why_not(name, self.task) is None:
-                self.runs[name] = run_policy(name, self.stage, keep=keep, progress=progress)
+                power = self.site is not None and self.site.wants(name)
+                self.runs[name] = run_policy(name, self.stage, keep=keep, progress=progress, with_power=power)
+        if self.site is not None:
+            self.site.run(self.runs, progress, with_page=with_page)
         if with_curve:
             for point in curve_points(self.task, self.stage, self.runs, progress):
                 self.curve.append(point)
@@ -71,6 +79,10 @@ class Replay:
     def page(self) -> PageData:
         """What the page draws."""
         return page_data(self.task, self.stage, self.runs, self.curve)
+
+    def site_page(self) -> SitePage | None:
+        """What the page draws of site power, where there is any."""
+        return None if self.site is None else self.site.page()
 
     def report(self) -> dict[str, Any]:
         """The document of report.json."""
@@ -111,6 +123,8 @@ class Replay:
             "policies": {name: self._policy(name) for name in self.policies},
             "sensitivity": [_curve_row(p) for p in self.curve],
         }
+        if self.site is not None and self.site.begun:
+            document["site"] = self.site.section()
         if self.prices.currency:
             document["currency"] = self.prices.currency
         return document

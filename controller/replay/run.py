@@ -13,6 +13,7 @@ from controller.replay.figures import Outcome, join
 from controller.replay.logged import logged_plan, why_not_logged
 from controller.replay.planners import FIXED
 from controller.replay.planning import Planned, fixed_plan, run_controller, set_up
+from controller.replay.power import tick_power
 from controller.replay.recording import Series, add_series
 from controller.replay.scene import Scene, make_tables
 from controller.replay.stage import Progress, Stage, Task, quiet
@@ -36,6 +37,8 @@ class PolicyRun:
     model_share: float = 0.0  # of the cell-ticks, those in which a model said how the load moves
     faults: Faults | None = None  # of a policy that is not ours
     plan_gap: float | None = None  # price of the plans of cut groups over their bound, less 1
+    power: NDArray[np.float64] | None = None  # mean of each cell and tick (n_cells, ticks), where asked for
+    unknown_ticks: int = 0  # cell-ticks of it without a record
 
 
 def why_not(name: str, task: Task) -> str | None:
@@ -44,7 +47,12 @@ def why_not(name: str, task: Task) -> str | None:
 
 
 def run_policy(
-    name: str, stage: Stage, *, keep: NDArray[np.bool_] | None = None, progress: Progress = quiet
+    name: str,
+    stage: Stage,
+    *,
+    keep: NDArray[np.bool_] | None = None,
+    progress: Progress = quiet,
+    with_power: bool = False,
 ) -> PolicyRun:
     """Replay one policy over all blocks. ``keep`` marks the cells whose series are kept, None for no series."""
     began = time.perf_counter()
@@ -52,6 +60,8 @@ def run_policy(
     parts: list[Figures] = []
     series: Series | None = None
     used, alarms, faults, planned_at, bound = 0, 0, Faults(), 0.0, 0.0
+    power = np.empty((stage.network.n_cells, stage.clock.n_ticks)) if with_power else None
+    unknown_ticks = 0
     for block, scene in stage.scenes():
         if ceiling is not None:
             planned = Planned(*ceiling.plans[block])
@@ -65,13 +75,20 @@ def run_policy(
         # the baselines rest in micro sleep only, also where levers are pulled
         tables = make_tables(stage.task.world.baseline, scene.clock) if name in FIXED else None
         figures = scene.execute(
-            planned.plan, awake=planned.awake, tables=tables, energy_per_tick=keep is not None
+            planned.plan,
+            awake=planned.awake,
+            tables=tables,
+            energy_per_tick=keep is not None or power is not None,
         )
+        if power is not None:
+            power[stage.blocks[block]], unknown = tick_power(scene, figures)
+            unknown_ticks += unknown
         if keep is not None:
             series = add_series(series, scene, planned, figures, keep[stage.blocks[block]])
         parts.append(Figures(figures.table, figures.latency, figures.energy_tick[:, :0], figures.n_levels))
     run = PolicyRun(join(parts), time.perf_counter() - began, series)
     run.guard, run.alarms = planned.awake is not None, alarms
+    run.power, run.unknown_ticks = power, unknown_ticks
     run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
     run.faults = faults if name in stage.task.foreign else None
     run.plan_gap = planned_at / bound - 1 if bound > 0 else None

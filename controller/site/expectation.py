@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from controller.site.outlook import Outlook, SiteCalendar
 from controller.site.scene import SiteScene
 from hw.power.view import View
-from policies.site.ahead import Expected, Duty
+from policies.site.ahead import Duty, Expected
 
 Float64 = NDArray[np.float64]
 
@@ -49,7 +49,12 @@ class SceneDuties:
         last = step + n_steps >= self._end
         end_wh = np.minimum(self._end_wh, view.capacity_wh) if last else floor_wh[:, -1]
         cap_w = np.repeat(scene.import_cap_w[:, None], n_steps, axis=1)
-        return Duty(np.ascontiguousarray(floor_wh), end_wh.copy(), np.zeros(len(cap_w)), cap_w, scene.export_cap_w)
+        if scene.event is not None:  # as far as it was announced
+            span = slice(step, step + n_steps)
+            known = scene.event.known_at[:, span] <= step
+            cap_w = np.where(known, np.minimum(cap_w, scene.event.limit_w[:, span]), cap_w)
+        floors_wh, nothing = np.ascontiguousarray(floor_wh), np.zeros(scene.n_sites)
+        return Duty(floors_wh, end_wh.copy(), nothing, cap_w, scene.export_cap_w)
 
 
 class OutlookExpect:

@@ -1,7 +1,7 @@
 """What a run of the site's battery cost, and what it did: bill, wear, peak, energy, CO2, reserve.
 
 A bill is energy at the tariff's price less feed-in, plus the demand charge on the highest mean import over the tariff's
-demand interval in each billing month. Wear is what passed the battery at the plant's wear price, for every policy alike.
+demand interval in each billing month. Wear is what passed the battery at the plant's wear price, for all alike.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from controller.site.run import SiteRun
 from controller.site.scene import SiteScene
-from hw.power import flows as F
+from hw.power import flows
 
 Float64 = NDArray[np.float64]
 
@@ -49,14 +49,18 @@ def site_figures(scene: SiteScene, run: SiteRun) -> SiteFigures:
     """Figures of a run over the steps ``run.begin`` .. ``run.begin + T`` of a scene."""
     span = slice(run.begin, run.begin + run.n_steps)
     tariff, step_h = scene.tariff, scene.step_h
-    imported, exported = run.series(F.GRID_IMPORT), run.series(F.GRID_EXPORT)
+    imported, exported = run.series(flows.GRID_IMPORT), run.series(flows.GRID_EXPORT)
     price = tariff.import_price[span] / 1000 * step_h
     revenue = tariff.export_price[span] / 1000 * step_h
     months = tariff.month[span]
-    peak_w = month_peaks_w(np.where(tariff.demand_counts[span], imported, 0.0), months, max(1, tariff.demand_interval_s // scene.step_s))
+    peak_w = month_peaks_w(
+        np.where(tariff.demand_counts[span], imported, 0.0),
+        months,
+        max(1, tariff.demand_interval_s // scene.step_s),
+    )
     demand_price = tariff.demand_price[np.unique(months)] / 1000
-    discharged_wh = run.series(F.BATTERY_OUT).sum(1) * step_h
-    shed_w = run.series(F.RADIO_SHED) + run.series(F.TRANSPORT_SHED)
+    discharged_wh = run.series(flows.BATTERY_OUT).sum(1) * step_h
+    shed_w = run.series(flows.RADIO_SHED) + run.series(flows.TRANSPORT_SHED)
     margin_wh = run.stored_wh - scene.floor_wh[:, run.begin : run.begin + run.n_steps + 1]
     with_mains = np.concatenate([np.ones((len(peak_w), 1), bool), scene.mains[:, span]], 1)
     return SiteFigures(
@@ -67,8 +71,8 @@ def site_figures(scene: SiteScene, run: SiteRun) -> SiteFigures:
         import_wh=imported.sum(1) * step_h,
         export_wh=exported.sum(1) * step_h,
         discharged_wh=discharged_wh,
-        pv_used_wh=run.series(F.PV_OUT).sum(1) * step_h,
-        pv_curtailed_wh=run.series(F.PV_CURTAILED).sum(1) * step_h,
+        pv_used_wh=run.series(flows.PV_OUT).sum(1) * step_h,
+        pv_curtailed_wh=run.series(flows.PV_CURTAILED).sum(1) * step_h,
         shed_wh=shed_w.sum(1) * step_h,
         reserve_margin_wh=np.where(with_mains, margin_wh, np.inf).min(1),
     )

@@ -48,7 +48,7 @@ class Month:
 
     @property
     def highest_before_w(self) -> Float64:
-        """Highest import with an idle battery in as many steps before the month as it has, or in it where there are none."""
+        """Highest import with an idle battery in as many steps before the month as it has; in it where none are."""
         scene, length = self.scene, self.end - self.begin
         span = slice(max(0, self.begin - length), self.begin) if self.begin else slice(0, self.end)
         dc_w = scene.radio_w[:, span] + scene.transport_w[:, span]
@@ -65,7 +65,11 @@ class Month:
     def take(self, sites: NDArray[np.intp]) -> Month:
         """The month of some sites."""
         return replace(
-            self, scene=self.scene.take(sites), soc=self.soc[sites], health=self.health[sites], guard=self.guard.take(sites)
+            self,
+            scene=self.scene.take(sites),
+            soc=self.soc[sites],
+            health=self.health[sites],
+            guard=self.guard.take(sites),
         )
 
 

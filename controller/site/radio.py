@@ -8,9 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.errors import ConfigError
+from controller.replay.power import tick_power
 from controller.replay.run import plans_of
 from controller.replay.stage import Progress, Stage, quiet
 from controller.worlds import EvaluatedWorld
+from hw.world import FULL
+from traces.trace import Cells
 
 Float64 = NDArray[np.float64]
 
@@ -20,62 +23,48 @@ class RadioPower(NamedTuple):
 
     site_id: NDArray[np.str_]  # (n,)
     power_w: Float64  # (n, T)
-    filled_share: float  # of the cell-ticks, those without a record, taken from the same time of other days [ratio]
+    filled_share: (
+        float  # of the cell-ticks, those without a record, taken from the same time of other days [ratio]
+    )
 
 
 def watt_per_unit(world: EvaluatedWorld, given: float | None) -> float:
-    """W of one unit of power of the world. Raises ConfigError where the world has no W and none is given."""
-    if given is not None:
-        return given
-    if world.world.watt_per_unit is None:
+    """W of one unit of power of the world; ``given`` counts where the world has no W.
+
+    Raises ConfigError where neither says it.
+    """
+    known = world.world.watt_per_unit or given
+    if known is None:
         raise ConfigError(
             f"world {world.world.name} has no power in W, but a site has: choose a world such as earth-macro, "
             "or say in the sites file what one unit draws: radio_w_per_unit"
         )
-    return world.world.watt_per_unit
+    return known
 
 
 def radio_power(stage: Stage, policy: str, unit_w: float, progress: Progress = quiet) -> RadioPower:
-    """Replay one causal policy and add up its cells by site.
-
-    Ticks of a cell without a record take its mean at the same time of day on other days, or its mean.
-    """
-    cells = stage.task.trace.cells
-    clock = stage.clock
-    power = np.empty((stage.network.n_cells, clock.n_ticks))
+    """Replay one causal policy and add up its cells by site."""
+    power = np.empty((stage.network.n_cells, stage.clock.n_ticks))
     unknown = 0
     for (block, scene), planned in zip(stage.scenes(), plans_of(policy, stage, progress), strict=True):
         figures = scene.execute(planned.plan, awake=planned.awake, energy_per_tick=True)
-        recorded = _recorded_samples(scene.path, clock.per_tick)
-        unknown += int((recorded == 0).sum())
-        with np.errstate(invalid="ignore", divide="ignore"):
-            mean = figures.energy_tick.astype(np.float64) / recorded
-        power[stage.blocks[block]] = _filled(mean, clock.per_day // clock.per_tick) * unit_w
+        power[stage.blocks[block]], gone = tick_power(scene, figures)
+        unknown += gone
+    return by_site(stage.task.trace.cells, power * unit_w, unknown)
+
+
+def by_site(cells: Cells, power_w: Float64, unknown: int) -> RadioPower:
+    """Add up cells (n_cells, T) by site; ``unknown`` cell-ticks had no record."""
     site_id, number = np.unique(cells.site_id, return_inverse=True)
-    by_site = np.zeros((len(site_id), clock.n_ticks))
-    np.add.at(by_site, number, power)
-    return RadioPower(site_id, by_site, unknown / power.size)
+    total = np.zeros((len(site_id), power_w.shape[1]))
+    np.add.at(total, number, power_w)
+    return RadioPower(site_id, total, unknown / power_w.size)
 
 
-def _recorded_samples(path: NDArray[np.float32], per_tick: int) -> Float64:
-    """Recorded samples of each tick. (n, T)"""
-    known = ~np.isnan(path)
-    starts = np.arange(0, path.shape[1], per_tick)
-    return np.add.reduceat(known, starts, axis=1).astype(np.float64)
-
-
-def _filled(power: Float64, ticks_per_day: int) -> Float64:
-    """Power with its gaps filled from the same time of other days, then from the cell's mean. (n, T)"""
-    gaps = np.isnan(power)
-    if not gaps.any():
-        return power
-    n, ticks = power.shape
-    slot = np.arange(ticks) % ticks_per_day
-    known = np.where(gaps, 0.0, power)
-    total, count = np.zeros((n, ticks_per_day)), np.zeros((n, ticks_per_day))
-    np.add.at(total, (slice(None), slot), known)
-    np.add.at(count, (slice(None), slot), ~gaps)
-    recorded = np.maximum((~gaps).sum(1), 1)
-    mean = known.sum(1) / recorded
-    typical = np.where(count > 0, total / np.maximum(count, 1), mean[:, None])
-    return np.where(gaps, typical[:, slot], power)
+def rated_power_w(cells: Cells, world: EvaluatedWorld, unit_w: float) -> Float64:
+    """What each site draws with all its cells awake at full load, in the order of ``by_site``. (n,) [W]"""
+    one = world.baseline.world
+    model = one.models_of(cells.product, cells.cell_id)
+    cell_w = unit_w * (one.power[model, FULL].max(1) + one.ul_power[model, FULL]).astype(np.float64)
+    number = np.unique(cells.site_id, return_inverse=True)[1]
+    return np.asarray(np.bincount(number, cell_w), np.float64)

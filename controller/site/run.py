@@ -1,7 +1,7 @@
 """Carries out a policy of the battery on the simulated plant, step by step, at many sites at once.
 
-Each step: what is known -> the policy -> the site's own power controller -> guard -> plant -> what happened. The loop is
-the same for every policy; perfect foresight differs only in what its plan was told.
+Each step: what is known -> the policy -> the site's own power controller -> guard -> plant -> what happened. The
+loop is the same for every policy; perfect foresight differs only in what its plan was told.
 """
 
 from __future__ import annotations
@@ -12,16 +12,27 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.site.on_battery import LiveOutages
 from controller.site.scene import SiteScene
-from hw.power import flows as F
+from hw.power import flows
 from hw.power.plant import Command, State, step
 from hw.power.view import View, meter_load_w, planning_view
 from policies.site.ahead import Bill, pv_at_meter_w
 from policies.site.dispatch import Dispatch, Moment
-from policies.site.follow import follow
+from policies.site.follow import Setpoint, follow
+from policies.site.recovery import Recovery
 
 Float64 = NDArray[np.float64]
-KEPT = (F.GRID_IMPORT, F.GRID_EXPORT, F.BATTERY_IN, F.BATTERY_OUT, F.PV_OUT, F.PV_CURTAILED, F.RADIO_SHED, F.TRANSPORT_SHED)
+KEPT = (
+    flows.GRID_IMPORT,
+    flows.GRID_EXPORT,
+    flows.BATTERY_IN,
+    flows.BATTERY_OUT,
+    flows.PV_OUT,
+    flows.PV_CURTAILED,
+    flows.RADIO_SHED,
+    flows.TRANSPORT_SHED,
+)
 
 
 @dataclass(slots=True)
@@ -35,23 +46,37 @@ class SiteRun:
     guarded: NDArray[np.int64]  # (n,) steps in which the guard changed what was wanted
     wear_cost: Float64  # (n,) of what the battery gave, at the plant's wear price of each step [currency of the plant]
     cycles: Float64  # (n,) full and half turns by rainflow
+    cycle_damage: Float64  # (n,) share of the cycle life that went
+    calendar_square: Float64  # (n,) added to the square of the calendar loss
+    program_shed_wh: Float64  # (n,) loads that the on-battery program shed
 
     def series(self, flow: int) -> Float64:
         """One kept flow. (n, T) [W]"""
         return np.asarray(self.flows_w[KEPT.index(flow)])
+
     @property
     def n_steps(self) -> int:
         """Number of steps."""
-        return self.flows_w.shape[2]
+        return int(self.flows_w.shape[2])
 
 
 class Guard(Protocol):
     """The last word on the battery."""
 
     def __call__(
-        self, step: int, battery_w: Float64, limit_w: Float64, state: State, view: View
+        self,
+        step: int,
+        battery_w: Float64,
+        limit_w: Float64,
+        state: State,
+        view: View,
+        recovery: Recovery | None = None,
     ) -> tuple[Float64, Float64]:
         """Battery power at the bus and import limit at the meter that may be commanded. (n,) each"""
+        ...
+
+    def take(self, sites: NDArray[np.intp]) -> Guard:
+        """The guard of some sites."""
         ...
 
 
@@ -64,7 +89,8 @@ def run_sites(
     stored_wh = np.empty((n, end - begin + 1))
     stored_wh[:, 0] = start.stored_wh
     guarded, wear, billed = np.zeros(n, np.int64), np.zeros(n), _Billed(scene)
-    cycles = start.cycles.copy()
+    began = (start.cycles.copy(), start.cycle_damage.copy(), start.calendar_square.copy())
+    outages = None if scene.outage is None else LiveOutages(scene, scene.outage, begin)
     for t in range(begin, end):
         dc_w = scene.radio_w[:, t] + scene.transport_w[:, t]
         view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
@@ -72,16 +98,33 @@ def run_sites(
         pv_w = pv_at_meter_w(plant, scene.pv_w[:, t], view.rectifier_efficiency)
         bill = Bill(billed.peak_w(t), np.full(n, tariff.demand_price[tariff.month[t]]))
         wanted = dispatch.decide(Moment(t, start, *scene.measured(t), bill))
+        wanted = Setpoint(wanted.battery_w, np.minimum(wanted.import_limit_w, scene.limit_w(t)))
+        inputs, recovery = scene.inputs(t), None
+        if outages is not None:
+            inputs, recovery = outages.step(t, inputs, start, view)
+            wanted = outages.below_peak(wanted, recovery, bill.peak_w, load_w)
         asked_w = follow(wanted, load_w, pv_w) * view.rectifier_efficiency
-        limit_w = np.minimum(wanted.import_limit_w, scene.import_cap_w)
-        battery_w, limit_w = guard(t, asked_w, limit_w, start, view)
-        guarded += battery_w != asked_w
-        made = step(plant, start, scene.inputs(t), Command(battery_w, limit_w, scene.export_cap_w), scene.step_s)
+        battery_w, limit_w = guard(t, asked_w, wanted.import_limit_w, start, view, recovery)
+        judged = inputs.mains if recovery is None else inputs.mains & ~recovery.recovering
+        guarded += (battery_w != asked_w) & judged
+        made = step(plant, start, inputs, Command(battery_w, limit_w, scene.export_cap_w), scene.step_s)
         flows_w[:, :, t - begin] = made[:, KEPT].T
         stored_wh[:, t - begin + 1] = start.stored_wh
-        wear += view.wear_price * made[:, F.BATTERY_OUT] * (scene.step_h / 1000)
-        billed.add(t, made[:, F.GRID_IMPORT])
-    return SiteRun(begin, flows_w, stored_wh, start.health.copy(), guarded, wear, start.cycles - cycles)
+        wear += view.wear_price * made[:, flows.BATTERY_OUT] * (scene.step_h / 1000)
+        billed.add(t, made[:, flows.GRID_IMPORT])
+    shed_wh = np.zeros(n) if outages is None else outages.shed_wh
+    return SiteRun(
+        begin=begin,
+        flows_w=flows_w,
+        stored_wh=stored_wh,
+        health=start.health.copy(),
+        guarded=guarded,
+        wear_cost=wear,
+        cycles=start.cycles - began[0],
+        cycle_damage=start.cycle_damage - began[1],
+        calendar_square=start.calendar_square - began[2],
+        program_shed_wh=shed_wh,
+    )
 
 
 class _Billed:

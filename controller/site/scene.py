@@ -6,14 +6,57 @@ The scene also holds the past before the steps that are scored, because forecast
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controller.site.tariff import TariffSeries
 from hw.power.plant import Inputs, Plant
+from policies.site.outage import Program
+from policies.site.recovery import RecoveryTerms
 
 Float64 = NDArray[np.float64]
+T = TypeVar("T", bound=tuple[Any, ...])
+
+
+class OutageTerms(NamedTuple):
+    """How sites live through outages, and after them."""
+
+    program: Program  # (n, K)
+    acknowledged: NDArray[np.bool_]  # (n,) False: no program, the disconnect alone sheds
+    full_radio_w: Float64  # (n, T) radio at full service
+    radio_s: Float64  # (n,) declared time on battery
+    transport_s: Float64  # (n,)
+    recovery: RecoveryTerms
+    seed: int  # of the delays
+
+    def take(self, sites: NDArray[np.intp]) -> OutageTerms:
+        """The terms of some sites."""
+        return OutageTerms(
+            _rows(self.program, sites),
+            self.acknowledged[sites],
+            self.full_radio_w[sites],
+            self.radio_s[sites],
+            self.transport_s[sites],
+            _rows(self.recovery, sites),
+            self.seed,
+        )
+
+
+class EventTerms(NamedTuple):
+    """Demand-response events at the meter. (n, T)"""
+
+    limit_w: Float64  # import that is asked for, a reduction counted from the baseline; inf: none
+    baseline_w: Float64  # what a reduction is counted from, NaN where there is none
+    reduce_w: Float64
+    penalty_per_kwh: Float64
+    reward_per_kwh: Float64
+    known_at: NDArray[np.int64]
+
+    def take(self, sites: NDArray[np.intp]) -> EventTerms:
+        """The terms of some sites."""
+        return _rows(self, sites)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +79,8 @@ class SiteScene:
     floor_wh: Float64  # (n, T + 1) reserve, as the controller computes it
     export_cap_w: Float64  # (n,)
     import_cap_w: Float64  # (n,) of the connection
+    outage: OutageTerms | None = None  # None: mains never fails
+    event: EventTerms | None = None  # None: no events
 
     @property
     def n_sites(self) -> int:
@@ -45,7 +90,7 @@ class SiteScene:
     @property
     def n_steps(self) -> int:
         """Number of steps."""
-        return self.radio_w.shape[1]
+        return int(self.radio_w.shape[1])
 
     @property
     def step_h(self) -> float:
@@ -62,6 +107,12 @@ class SiteScene:
         before = max(step - 1, 0)
         return self.radio_w[:, before] + self.transport_w[:, before], self.battery_c[:, before]
 
+    def limit_w(self, step: int) -> Float64:
+        """Import that the connection and events allow. (n,) [W]"""
+        if self.event is None:
+            return self.import_cap_w
+        return np.minimum(self.import_cap_w, self.event.limit_w[:, step])
+
     def inputs(self, step: int) -> Inputs:
         """What the plant meets in a step."""
         return Inputs(
@@ -75,7 +126,31 @@ class SiteScene:
 
     def take(self, sites: NDArray[np.intp]) -> SiteScene:
         """The scene of some sites, in this order; a site may be taken more than once."""
-        arrays = ("site_id", "radio_w", "transport_w", "ac_load_w", "upper_dc_w", "upper_ac_w", "pv_w", "battery_c", "mains", "floor_wh")
-        names = (*arrays, "export_cap_w", "import_cap_w")
-        picked = {name: np.ascontiguousarray(getattr(self, name)[sites]) for name in names}
-        return replace(self, plant=Plant(*(a[sites] for a in self.plant)), **picked)
+        picked: dict[str, Any] = {
+            name: np.ascontiguousarray(getattr(self, name)[sites]) for name in _PER_SITE
+        }
+        outage = None if self.outage is None else self.outage.take(sites)
+        event = None if self.event is None else self.event.take(sites)
+        plant = _rows(self.plant, sites)
+        return replace(self, plant=plant, outage=outage, event=event, **picked)
+
+
+_PER_SITE = (
+    "site_id",
+    "radio_w",
+    "transport_w",
+    "ac_load_w",
+    "upper_dc_w",
+    "upper_ac_w",
+    "pv_w",
+    "battery_c",
+    "mains",
+    "floor_wh",
+    "export_cap_w",
+    "import_cap_w",
+)
+
+
+def _rows(arrays: T, sites: NDArray[np.intp]) -> T:
+    """Every array of a named tuple for some sites."""
+    return type(arrays)(*(array[sites] for array in arrays))

@@ -14,7 +14,7 @@ def upper_power_w(power_w: Float64, steps_per_day: int, rated_w: Float64, margin
     """For each step the highest power near that time of day in the last 28 days, and a margin. (n, T) [W]
 
     The highest of 28 days within an hour of the time of day lies above the 0.99 quantile of one step. ``margin``
-    [ratio] stands for the traffic of failed neighbours. Never above ``rated_w`` (n,), which also holds for the first day.
+    [ratio] stands for the traffic of failed neighbours. Never above ``rated_w`` (n,), as on the first day.
     """
     n, steps = power_w.shape
     days = -(-steps // steps_per_day)

@@ -9,6 +9,7 @@ from controller.site.scene import SiteScene
 from hw.power.plant import State
 from hw.power.view import View, meter_load_w
 from policies.site.guard import Facts, Wanted, guard
+from policies.site.recovery import Recovery
 from policies.site.safe_charging import Ahead, Terms
 
 Float64 = NDArray[np.float64]
@@ -24,14 +25,22 @@ class SceneGuard:
         self._look = max(1, round(LOOK_H / scene.step_h))
 
     def __call__(
-        self, step: int, battery_w: Float64, limit_w: Float64, state: State, view: View
+        self,
+        step: int,
+        battery_w: Float64,
+        limit_w: Float64,
+        state: State,
+        view: View,
+        recovery: Recovery | None = None,
     ) -> tuple[Float64, Float64]:
         """Battery power at the bus and import limit at the meter that may be commanded. (n,) each"""
         scene = self._scene
         end = min(step + self._look, scene.n_steps)
         charge_w = np.repeat(view.charge_max_w[:, None], end - step, axis=1)
         ahead = Ahead(
-            np.minimum(scene.floor_wh[:, step : end + 1], view.capacity_wh[:, None]), charge_w, self._load_w[:, step:end]
+            np.minimum(scene.floor_wh[:, step : end + 1], view.capacity_wh[:, None]),
+            charge_w,
+            self._load_w[:, step:end],
         )
         n = scene.n_sites
         terms = Terms(
@@ -49,8 +58,8 @@ class SceneGuard:
             stored_wh=state.stored_wh.copy(),
             trusted=np.ones(n, np.bool_),
             mains=scene.mains[:, step].copy(),
-            recovering=np.zeros(n, np.bool_),
-            recovery_w=np.zeros(n),
+            recovering=np.zeros(n, np.bool_) if recovery is None else recovery.recovering,
+            recovery_w=np.zeros(n) if recovery is None else recovery.charge_w,
             served_w=dc_w - scene.pv_w[:, step] * scene.plant.sites["converter_efficiency"],
         )
         verdict = guard(Wanted(battery_w, limit_w), facts, ahead, terms, scene.step_s)
