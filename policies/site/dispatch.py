@@ -23,6 +23,7 @@ from policies.site.month_target import MonthTarget, month_target
 from policies.site.problem import OK, Fleet, Plans, plan_fleet
 
 Float64 = NDArray[np.float64]
+SPARE_SHARE = 0.003  # of the capacity that a plan leaves for holding the month's limit: a last step must not fall short
 CHEAP_SHARE = 1 / 8  # of a day: the hours in which a store is refilled
 T = TypeVar("T", bound=tuple[Any, ...])
 
@@ -120,6 +121,9 @@ class PlanDispatch:
         fleet = self._fleet(moment, ahead, Bill(np.where(charged, peak_w, 0.0), moment.bill.demand_price))
         if moment.step + n_steps < self.calendar.end:
             fleet = fleet._replace(end_price=replacement_price(fleet, self.calendar.steps_per_day))
+        if charged.any():
+            spare_wh = SPARE_SHARE * fleet.capacity_wh[:, None] * charged[:, None]
+            fleet = fleet._replace(floor_wh=np.minimum(fleet.floor_wh + spare_wh, fleet.capacity_wh[:, None]))
         if aims:
             fleet = fleet._replace(end_wh=self._needed(moment.step + n_steps, fleet.end_wh))
         self.plans = plan_fleet(fleet)
