@@ -125,7 +125,7 @@ def test_a_trace_that_is_too_short_is_refused(tmp_path: Path) -> None:
 
 
 def test_the_future_cannot_change_a_causal_policy(tmp_path: Path) -> None:
-    """Loads of the last two days twice as high: rule, plan and all others do the same until then; the oracle does not."""
+    """Loads of the last two days half as high again: all but the oracle do the same until then."""
     made = made_scene(tmp_path)
     scene, until = made.scene, 4 * PER_DAY
     radio_w = scene.radio_w.copy()
