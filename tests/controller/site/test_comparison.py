@@ -216,3 +216,26 @@ def test_months_add_up_but_peaks_and_margins() -> None:
             {"peak_w": np.array([peak]), "reserve_margin_wh": np.array([margin]), "hours": np.array([hours])}
         )
     assert [float(tally.figures[k][0]) for k in ("peak_w", "reserve_margin_wh", "hours")] == [5.0, 2.0, 30.0]
+
+
+def test_an_acknowledged_program_sleeps_and_sheds_on_battery(tmp_path: Path) -> None:
+    """Half of full service at once, no radio after two hours: the pack gives so much less."""
+    program = (
+        "  on_battery_program:\n    acknowledged: {}\n    reaction_s: 60.0\n    stages:\n"
+        "    - {{after_s: 0.0, radio_ratio: 0.5}}\n    - {{after_s: 7200.0, below_soc: 0.2, radio_ratio: 0.0}}\n"
+    )
+    (tmp_path / "out.csv").write_text(OUTAGE.format(13))
+    given = {}
+    for acknowledged in ("true", "false"):
+        text = HEAD + "outages: {path: out.csv}\n" + DEFAULTS + program.format(acknowledged)
+        comparison = Comparison(made_scene(tmp_path, text))
+        kept = KeptCourses(comparison)
+        comparison.run(keep=kept.keep)
+        first = _first_step(comparison)
+        given[acknowledged] = kept.series["discharge_w/idle"][1, first : first + 3].astype(np.float64)
+        shed_kwh = site_section(comparison)["policies"]["idle"]["shed_kwh"]
+        assert (shed_kwh > 1.0) == (acknowledged == "true")
+    step = comparison.spans[0].begin + first
+    full_w = comparison.scene.outage.full_radio_w[1, step : step + 3]  # type: ignore[union-attr]
+    assert given["true"] == pytest.approx(np.array([0.5, 0.5, 0.0]) * full_w + 300.0, rel=0.03)
+    assert given["false"] == pytest.approx(full_w + 300.0, rel=0.03)

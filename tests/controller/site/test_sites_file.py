@@ -36,6 +36,12 @@ def test_the_price_of_a_pack_is_in_the_currency_of_the_tariff(tmp_path: Path) ->
     assert other.sites["price_per_wh"] == pytest.approx(2 * one.sites["price_per_wh"])
 
 
+PROGRAM = """  on_battery_program:
+    acknowledged: true
+    reaction_s: 60.0
+    stages:
+    - {after_s: 0.0, radio_ratio: 0.5}
+"""
 WITHOUT_RATE = HEAD.replace("exchange_rate: 7.7\n", "")
 REFUSED = {
     "unknown pattern": (HEAD + DEFAULTS + "sites:\n- match: [north]\n", "'north' fits no site.*east, west"),
@@ -62,6 +68,21 @@ REFUSED = {
     "prices unasked": (HEAD + "prices: {path: x}\n" + DEFAULTS, "prices of its own; remove prices"),
     "prices missing": (HEAD.replace("cn-five-period-demand", "be-day-ahead") + DEFAULTS, "add prices: path"),
     "two outages": (HEAD + "outages: {path: x, drawn_with_seed: 1}\n" + DEFAULTS, "not both"),
+    "stage does more": (
+        HEAD + DEFAULTS + PROGRAM + "    - {after_s: 60.0, radio_ratio: 0.6}\n",
+        "radio_ratio must not rise",
+    ),
+    "stage begins earlier": (
+        HEAD
+        + DEFAULTS
+        + PROGRAM
+        + "    - {after_s: 60.0, radio_ratio: 0.4}\n    - {after_s: 50.0, radio_ratio: 0.3}\n",
+        "after_s must not fall",
+    ),
+    "radio without transport": (
+        HEAD + DEFAULTS + PROGRAM + "    - {after_s: 60.0, radio_ratio: 0.4, transport: false}\n",
+        "radio sheds first",
+    ),
     "program sheds first": (
         HEAD
         + DEFAULTS
