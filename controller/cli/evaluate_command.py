@@ -21,6 +21,7 @@ from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile, read_model
 from controller.cli.policy_option import find_policies
 from controller.cli.run_task import merged
+from controller.cli.site_option import Sites, sites_path
 from controller.config import RunConfig, load_profile
 from controller.wholefile import write_text_whole
 
@@ -70,13 +71,15 @@ def evaluate(
     model: ModelFile = None,
     guard: Guarded = False,
     lever: Levers = None,
+    site: Sites = None,
     out: Annotated[Path | None, typer.Option(help=f"Folder for {FILE_NAME}; made if absent.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help=f"Print {FILE_NAME} on standard output.")] = False,
     gate: Annotated[
         list[str] | None,
         typer.Option(
-            help="<policy>.<figure> <op> <number>, such as 'predictive.ee_gain_vs_none >= 0.2', may be repeated. "
-            "Every trace, world and seed must meet it; exit 1 if one does not.",
+            help="<policy>.<figure> <op> <number>, such as 'predictive.ee_gain_vs_none >= 0.2', or with --site "
+            "'site.plan.captured_share >= 0.95'; may be repeated. Every trace, world and seed must meet it; exit 1 "
+            "if one does not.",
             show_default=False,
         ),
     ] = None,
@@ -111,6 +114,7 @@ def evaluate(
                 "model": model,
                 "guard": guard or None,
                 "levers": check_levers(lever) or None,
+                "site": site,
                 "policies": tuple(policy) if policy else None,
             },
         )
@@ -154,16 +158,28 @@ def _prepare(
     from controller.evaluation.gates import parse_gate
     from controller.replay.planners import KNOWN
     from controller.replay.report import order_policies
+    from controller.site.comparison import SITE_POLICIES
 
     names, foreign = find_policies(settings.policies or ())
     model = None if settings.model is None else Path(settings.model)
     ordered = order_policies(names or None, with_analysis=model is not None, foreign=foreign)
-    parsed = tuple(parse_gate(text, ordered, (*KNOWN, *foreign)) for text in gates)
+    sites = None if settings.site is None else sites_path(settings.site)
+    of_sites = () if sites is None else SITE_POLICIES
+    parsed = tuple(parse_gate(text, ordered, (*KNOWN, *foreign), of_sites) for text in gates)
     profile, loaded = load_profile(settings.profile), read_model(model)
     cases = _cases(list(dict.fromkeys(traces)), list(dict.fromkeys(worlds)), settings, source)
     once = tuple(dict.fromkeys(seeds))
     return Evaluation(
-        cases, profile, ordered, once, draws, parsed, model=loaded, guard=settings.guard, foreign=foreign
+        cases,
+        profile,
+        ordered,
+        once,
+        draws,
+        parsed,
+        model=loaded,
+        guard=settings.guard,
+        foreign=foreign,
+        site=sites,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from controller.evaluation.bootstrap import CONFIDENCE
@@ -14,6 +15,7 @@ from controller.foreign import ForeignPolicy
 from controller.replay.planning import check_model
 from controller.replay.report import Replay
 from controller.replay.stage import Progress, Task
+from controller.site.replaying import SiteReplay
 from policies.profile import Profile
 
 if TYPE_CHECKING:
@@ -39,12 +41,17 @@ class Evaluation:
     model: LoadedModel | None = None
     guard: bool = False
     foreign: Mapping[str, ForeignPolicy] = field(default_factory=dict)
+    site: Path | None = None  # sites file: site power is compared in every run, too
     runs: list[Report] = field(default_factory=list)  # one report of each replay, the last may be partial
     complete: bool = False
 
     def __post_init__(self) -> None:
         for case in self.cases:
             check_model(self._task(case, 0))
+            self._sites(self._task(case, 0))
+
+    def _sites(self, task: Task) -> SiteReplay | None:
+        return None if self.site is None else SiteReplay(self.site, task, self.policies)
 
     def _task(self, case: Case, seed: int) -> Task:
         return Task(
@@ -70,7 +77,8 @@ class Evaluation:
         """
         for case in self.cases:
             for seed in self.seeds:
-                replay = Replay(self._task(case, seed), self.policies)
+                task = self._task(case, seed)
+                replay = Replay(task, self.policies, site=self._sites(task))
                 with watch(f"{len(self.runs) + 1}/{self.n_replays} {case.name}, seed {seed}") as progress:
                     self._replay(case, replay, progress)
         self.complete = True

@@ -1,4 +1,7 @@
-"""Gates: what an evaluation must reach, such as ``predictive.ee_gain_vs_none >= 0.2``."""
+"""Gates: what an evaluation must reach, such as ``predictive.ee_gain_vs_none >= 0.2``.
+
+A gate on site power begins with ``site.``: ``site.plan.captured_share >= 0.95``.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,7 @@ from typing import Any
 from controller.errors import ConfigError
 from controller.evaluation.against_logged import SAVED_VS_LOGGED
 from controller.evaluation.sums import FIGURES
+from controller.report.site_words import FIGURE as SITE_FIGURE
 
 Report = dict[str, Any]
 
@@ -36,6 +40,8 @@ OPERATORS: dict[str, Callable[[float, float], bool]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+NOT_COMPUTED: Report = {"policies": {}}  # site power of a run without it
+_SITE = re.compile(r"\s*site\.(?=[A-Za-z_][\w:-]*\.)")
 _PARTS = (
     ("a policy", re.compile(r"[A-Za-z_][\w:-]*")),
     ("'.' between policy and figure", re.compile(r"\.")),
@@ -59,6 +65,7 @@ class Gate:
     figure: str
     comparison: str
     bound: float
+    of_sites: bool = False
 
     def margin(self, value: float) -> float:
         """How far ``value`` is on the right side of the bound; negative on the wrong one."""
@@ -97,12 +104,21 @@ class Verdict:
         return found
 
 
-def parse_gate(text: str, policies: Sequence[str], known_policies: Sequence[str]) -> Gate:
-    """Read ``<policy>.<figure> <op> <number>``.
+def parse_gate(
+    text: str, policies: Sequence[str], known_policies: Sequence[str], site_policies: Sequence[str] = ()
+) -> Gate:
+    """Read ``<policy>.<figure> <op> <number>``, after ``site.`` of a site policy.
 
-    ``policies`` are those that are evaluated. Raises GateError that shows the position.
+    ``policies`` are those that are evaluated, ``site_policies`` too; empty where no site is. Raises GateError that
+    shows the position.
     """
-    at, found = 0, []
+    prefix, found = _SITE.match(text), []
+    at = 0 if prefix is None else prefix.end()
+    if prefix is not None and not site_policies:
+        raise GateError(_pointing(text, 0, "no site is evaluated; add --site FILE"))
+    if prefix is not None:
+        policies = known_policies = site_policies
+    gated = GATED if prefix is None else tuple(SITE_FIGURE)
     for what, pattern in _PARTS:
         at += len(text[at:]) - len(text[at:].lstrip())
         match = pattern.match(text, at)
@@ -117,16 +133,16 @@ def parse_gate(text: str, policies: Sequence[str], known_policies: Sequence[str]
     if policy not in policies:
         remedy = f"add --policy {policy}, or use one of {', '.join(policies)}"
         raise GateError(_pointing(text, policy_at, f"{policy!r} is not evaluated; {remedy}"))
-    if figure not in GATED:
-        raise GateError(_pointing(text, figure_at, f"{figure!r} is no figure; known: {', '.join(GATED)}"))
-    return Gate(text.strip(), policy, figure, comparison, float(bound))
+    if figure not in gated:
+        raise GateError(_pointing(text, figure_at, f"{figure!r} is no figure; known: {', '.join(gated)}"))
+    return Gate(text.strip(), policy, figure, comparison, float(bound), prefix is not None)
 
 
 def judge(gate: Gate, runs: Sequence[Report]) -> Verdict:
     """The verdict over all runs. A figure that a run leaves undefined misses the gate: it proves nothing."""
     values = []
     for run in runs:
-        policy = run["policies"][gate.policy]
+        policy = (run.get("site", NOT_COMPUTED) if gate.of_sites else run)["policies"].get(gate.policy, {})
         value = policy.get(gate.figure)
         if value is None:
             reason = (

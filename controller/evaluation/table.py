@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from controller.evaluation.against_logged import LOGGED, SAVED_VS_LOGGED
+from controller.report.site_table import print_site_table
 from controller.report.table import MISSED
 from controller.report.words import UNDEFINED, limits_missed, number, with_levers
 
@@ -43,6 +44,10 @@ def print_evaluation(document: Report, console: Console) -> None:
         )
     for summary in document["summary"]:
         _print_summary(summary, document["bootstrap"], console)
+    for run in document["runs"]:
+        if "site" in run:
+            console.print(Text(f"{run['trace']['source']} in {run['world']}, seed {run['seed']}", "bold"))
+            print_site_table(run["site"], console)
     print_verdicts(document, console)
 
 

@@ -140,14 +140,15 @@ def _row(
 
 
 def _emissions(own: dict[str, Float64], total: Any) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, name, what in (
-        ("co2_kg", "co2_g", "average"),
-        ("co2_marginal_kg", "co2_marginal_g", "marginal"),
-    ):
-        found[key] = total(own[name]) / 1000 if name in own else None
-        if name not in own:
-            found[f"{key}_reason"] = f"neither tariff nor sites file states {what} emissions"
+    if "co2_g" in own:
+        found: dict[str, Any] = {"co2_kg": total(own["co2_g"]) / 1000}
+    else:
+        found = {
+            "co2_kg": None,
+            "co2_kg_reason": "neither tariff nor sites file states what a kWh of the grid emits",
+        }
+    if "co2_marginal_g" in own:
+        found["co2_marginal_kg"] = total(own["co2_marginal_g"]) / 1000
     return found
 
 

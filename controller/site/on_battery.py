@@ -23,6 +23,7 @@ class LiveOutages:
         self._program = with_mains(scene.n_sites)
         self._recovery = no_recovery(scene.n_sites)
         self._rng = np.random.default_rng([terms.seed, begin])
+        self._since_back_s = np.full(scene.n_sites, np.inf)
         self.shed_wh = np.zeros(scene.n_sites)  # by the program; sleep sheds nothing
 
     def step(self, t: int, inputs: Inputs, state: State, view: View) -> tuple[Inputs, Recovery]:
@@ -38,6 +39,7 @@ class LiveOutages:
             step_s,
             self._rng,
         )
+        self._since_back_s = np.where(inputs.mains, self._since_back_s + step_s, -step_s)
         soc = state.stored_wh / view.capacity_wh
         orders = run_program(self._terms.program, self._program, inputs.mains, soc, 0.0)
         keeps = self._terms.acknowledged & ~inputs.mains
@@ -49,8 +51,11 @@ class LiveOutages:
         run_program(self._terms.program, self._program, inputs.mains, soc, step_s)  # the step goes by
         return inputs._replace(radio_w=radio_w, transport_w=transport_w), recovery
 
-    @staticmethod
-    def below_peak(wanted: Setpoint, recovery: Recovery, peak_w: Float64, load_w: Float64) -> Setpoint:
-        """While a site recovers, charging takes only what is left below the peak already billed."""
+    def below_peak(self, wanted: Setpoint, peak_w: Float64, load_w: Float64) -> Setpoint:
+        """After an outage, as long as recovery may last, charging takes only what is left below the peak billed so far.
+
+        Recovery itself ends once the floor is stored; what a policy then charges must make no new peak either.
+        """
+        soon = self._since_back_s < self._terms.recovery.within_s
         least_w = np.minimum(wanted.import_limit_w, np.maximum(peak_w, load_w))
-        return Setpoint(wanted.battery_w, np.where(recovery.recovering, least_w, wanted.import_limit_w))
+        return Setpoint(wanted.battery_w, np.where(soon, least_w, wanted.import_limit_w))

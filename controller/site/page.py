@@ -95,5 +95,7 @@ class KeptCourses:
         }
         if not scene.mains.all():
             courses["mains"] = part.mains[:, span].astype(np.float64)
+        if not courses["pv_w"].any():
+            del courses["pv_w"]
         known = {name: values for name, values in courses.items() if not np.isnan(values).all()}
         return {name: values.astype(np.float32) for name, values in known.items()}

@@ -32,7 +32,7 @@ def outage_terms(
     stages = [(*p.stages, *[p.stages[-1]] * (most - len(p.stages))) for p in programs]
     program = Program(
         np.array([[s.after_s for s in own] for own in stages]),
-        np.array([[s.below_soc for s in own] for own in stages]),
+        np.array([[1.0, *(s.below_soc for s in own[1:])] for own in stages]),
         np.array([[s.radio_ratio for s in own] for own in stages]),
         np.array([[s.transport for s in own] for own in stages]),
         np.array([p.back_s for p in programs]),

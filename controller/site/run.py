@@ -101,7 +101,7 @@ def run_sites(
         inputs, recovery = scene.inputs(t), None
         if outages is not None:
             inputs, recovery = outages.step(t, inputs, start, view)
-            wanted = outages.below_peak(wanted, recovery, bill.peak_w, load_w)
+            wanted = outages.below_peak(wanted, bill.peak_w, load_w)
         asked_w = follow(plant, wanted, Loads(dc_w, scene.ac_load_w[:, t], scene.pv_w[:, t]))
         battery_w, limit_w = guard(t, asked_w, wanted.import_limit_w, start, view, recovery)
         judged = inputs.mains if recovery is None else inputs.mains & ~recovery.recovering

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from fnmatch import fnmatchcase
 from functools import reduce
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -26,7 +27,7 @@ class StageSpec(Spec):
     """A stage of the on-battery program; each does no more than the one before."""
 
     after_s: NotNegative  # time on battery at which it begins at the latest
-    below_soc: Share = 0.0  # state of charge below which it begins anyway
+    below_soc: Share = 0.0  # state of charge below which it begins anyway; no matter for the first stage
     radio_ratio: Share  # radio power kept, over that of full service; 0: shed
     transport: bool = True
 
@@ -46,6 +47,15 @@ class ProgramSpec(Spec):
         first = self.stages[0]
         if first.after_s or not first.transport:
             raise ValueError("the first stage begins at once and keeps transport: after_s 0, transport true")
+        for before, after in pairwise(self.stages):
+            if after.after_s < before.after_s or (before is not first and after.below_soc > before.below_soc):
+                raise ValueError("a later stage must begin later: after_s must not fall, below_soc not rise")
+            if after.radio_ratio > before.radio_ratio or after.transport > before.transport:
+                raise ValueError(
+                    "a later stage must do no more: radio_ratio must not rise, transport not come back"
+                )
+        if any(stage.radio_ratio and not stage.transport for stage in self.stages):
+            raise ValueError("radio sheds first: radio_ratio must be 0 where transport is false")
         return self
 
 
