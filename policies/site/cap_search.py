@@ -79,10 +79,16 @@ def _lowest_cap(fleet, i, low, high, floors):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def demand_rate(fleet, i):  # type: ignore[no-untyped-def]
+    """What a Wh more in the highest step of site i costs. [currency per Wh per step]"""
+    return fleet.demand_price[i] / 1000 / fleet.step_h
+
+
+@njit(cache=True)
 def best_cap(fleet, i, floors, room):  # type: ignore[no-untyped-def]
     """The cap [Wh per step] that makes energy, wear and demand charge of site i least; its limits can be kept."""
     high = highest_import(fleet, i)
-    rate = fleet.demand_price[i] / 1000 / fleet.step_h  # currency per Wh of the highest step
+    rate = demand_rate(fleet, i)
     paid = fleet.peak_w[i] * fleet.step_h
     if rate <= 0 or paid >= high:
         return high
