@@ -15,7 +15,7 @@ from policies.site.value_function import cost_at_cap
 OK, INFEASIBLE_FLOOR, INFEASIBLE_CAP = 0, 1, 2
 MAX_PASSES = 60
 INSIDE_WH = 1e-5  # at the very least cap all limits meet, and a slope says nothing
-GAP = 1e-9  # of the bill, at which the search ends
+GAP = 1e-7  # of the bill, at which the search ends
 
 
 @njit(cache=True)

@@ -13,14 +13,16 @@ from numba import njit
 from policies.site.step_cost import (
     BOTH,
     LEFT_SIDE,
+    LENGTH,
     RIGHT_SIDE,
     SLACK_WH,
+    SLOPE,
     cost_of,
     raw_pieces,
     split_at,
     step_pieces,
 )
-from policies.site.value_function import LEFT, VALUE, begin_list, step_back
+from policies.site.value_function import LEFT, RIGHT, VALUE, begin_list, step_back
 
 TIE = 1e-13  # slopes that differ by less are equal [currency per Wh]: the battery then idles
 SAME = 1e-10  # costs of a step that differ by less are equal [currency]
@@ -37,12 +39,15 @@ def _longer(array, size):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _walk(start, left, slopes, lengths, begin, pieces, n):  # type: ignore[no-untyped-def]
+def _walk(start, after, begin, pieces, n):  # type: ignore[no-untyped-def]
     """Best stored energy after a step that begins with ``start`` stored: from idle as far as it pays.
 
-    The cost from the step's end on is the list ``left, slopes, lengths``, the step's own ``begin, pieces``.
+    The cost from the step's end on is the list ``after`` (ends, slopes, lengths), the step's own ``begin, pieces``.
     """
-    right, finish = left + lengths.sum(), start + begin + pieces.length[:n].sum()
+    left, right, slopes, lengths = after
+    finish = start + begin
+    for k in range(n):
+        finish += pieces[LENGTH, k]
     low, high = max(left, start + begin), min(right, finish)
     if low >= high:
         return min(low, finish)
@@ -52,12 +57,12 @@ def _walk(start, left, slopes, lengths, begin, pieces, n):  # type: ignore[no-un
         edge += lengths[a]
         a += 1
     b, own = 0, start + begin
-    while b < n - 1 and own + pieces.length[b] <= y:
-        own += pieces.length[b]
+    while b < n - 1 and own + pieces[LENGTH, b] <= y:
+        own += pieces[LENGTH, b]
         b += 1
     began = y
-    while a < len(slopes) and b < n and slopes[a] + pieces.slope[b] < -TIE:
-        list_end, own_end = edge + lengths[a], own + pieces.length[b]
+    while a < len(slopes) and b < n and slopes[a] + pieces[SLOPE, b] < -TIE:
+        list_end, own_end = edge + lengths[a], own + pieces[LENGTH, b]
         y = max(y, min(list_end, own_end))
         if list_end <= y:
             edge = list_end
@@ -83,8 +88,8 @@ def _walk_back(y, a, edge, slopes, lengths, b, own, pieces, n):  # type: ignore[
             b -= 1
             if b < 0:
                 return y
-            own -= pieces.length[b]
-        elif a < len(slopes) and b < n and slopes[a] + pieces.slope[b] > TIE:
+            own -= pieces[LENGTH, b]
+        elif a < len(slopes) and b < n and slopes[a] + pieces[SLOPE, b] > TIE:
             y = max(edge, own)
         else:
             return y
@@ -110,23 +115,36 @@ def side_of(fleet, i, t, cap_wh, change, room):  # type: ignore[no-untyped-def]
     split = split_at(room.raw, n)
     if split == 0:
         return BOTH
-    return LEFT_SIDE if change <= begin.change + room.raw.length[:split].sum() else RIGHT_SIDE
+    return LEFT_SIDE if change <= begin.change + room.raw[LENGTH, :split].sum() else RIGHT_SIDE
 
 
 @njit(cache=True)
-def _better_side(fleet, i, t, cap_wh, start, left, slopes, lengths, pieces):  # type: ignore[no-untyped-def]
+def _better_side(fleet, i, t, cap_wh, start, after, pieces):  # type: ignore[no-untyped-def]
     """Best stored energy after step t at its true cost: the best of either side."""
-    right, best, stored = left + lengths.sum(), np.inf, start
+    left, right, slopes, lengths = after
+    best, stored = np.inf, start
     for side in (LEFT_SIDE, RIGHT_SIDE):
         n, begin = step_pieces(fleet, i, t, cap_wh, side, pieces)
         least = start + begin.change
-        if max(left, least) > min(right, least + pieces.length[:n].sum()) + SLACK_WH:
+        if max(left, least) > min(right, least + pieces[LENGTH, :n].sum()) + SLACK_WH:
             continue
-        y = _walk(start, left, slopes, lengths, begin.change, pieces, n)
+        y = _walk(start, after, begin.change, pieces, n)
         cost = cost_of(y - start, n, begin, pieces) + _value(y, left, slopes, lengths)
         if cost < best:
             best, stored = cost, y
     return stored
+
+
+@njit(cache=True)
+def _keep(room, first, k, slopes, lengths):  # type: ignore[no-untyped-def]
+    """Copy the cost-to-go behind the first k lists; returns the arrays, longer where they were full."""
+    slope, piece, parts, span = room.slope, room.piece, room.parts, room.span
+    at = first[k] - span[0]
+    first[k + 1] = at + span[1]
+    slopes, lengths = _longer(slopes, first[k + 1]), _longer(lengths, first[k + 1])
+    for j in range(span[0], span[1]):
+        slopes[at + j], lengths[at + j] = slope[j], parts[LENGTH, piece[j]]
+    return slopes, lengths
 
 
 @njit(cache=True)
@@ -136,39 +154,38 @@ def best_path(fleet, i, cap_wh, floors, room, stored_wh):  # type: ignore[no-unt
     Returns its cost less what is stored at the end is worth, a bound that no plan on the sides held to undercuts, and
     the step that the hull understates most, -1 where the plan is exact. Both are infinite without a plan.
     """
-    n_steps = fleet.load_w.shape[1]
-    first, left = np.zeros(n_steps + 2, np.int64), np.empty(n_steps + 1)  # lists in the order they are made
+    n_steps, raw, ends = fleet.load_w.shape[1], room.raw, room.ends
+    first, edges = (
+        np.zeros(n_steps + 2, np.int64),
+        np.empty((n_steps + 1, 2)),
+    )  # lists in the order they are made
     slopes, lengths = np.empty(64 * n_steps + 64), np.empty(64 * n_steps + 64)
     begin_list(fleet, i, floors, room)
     for k in range(n_steps):
-        t, low, high = n_steps - k - 1, room.span[0], room.span[1]
-        left[k] = room.ends[LEFT]
-        first[k + 1] = first[k] + high - low
-        slopes, lengths = _longer(slopes, first[k + 1]), _longer(lengths, first[k + 1])
-        slopes[first[k] : first[k + 1]] = room.slope[low:high]
-        lengths[first[k] : first[k + 1]] = room.length[room.piece[low:high]]
+        t = n_steps - k - 1
+        edges[k, 0], edges[k, 1] = ends[LEFT], ends[RIGHT]
+        slopes, lengths = _keep(room, first, k, slopes, lengths)
         most = fleet.capacity_wh[i] if t else np.inf
         if not step_back(fleet, i, t, cap_wh, room, floors[t], most):
             return np.inf, np.inf, -1
-    if room.ends[LEFT] > floors[0] + SLACK_WH:
+    if ends[LEFT] > floors[0] + SLACK_WH:
         return np.inf, np.inf, -1
-    bound, total, worst, widest = room.ends[VALUE], 0.0, -1, SAME
+    bound, total, worst, widest = ends[VALUE], 0.0, -1, SAME
     stored_wh[0] = floors[0]
     for t in range(n_steps):
-        k, start = n_steps - 1 - t, stored_wh[t]
-        n, begin = step_pieces(fleet, i, t, cap_wh, room.sides[t], room.pieces)
-        inside = slice(first[k], first[k + 1])
-        y = _walk(start, left[k], slopes[inside], lengths[inside], begin.change, room.pieces, n)
-        n_raw, begin_raw = raw_pieces(fleet, i, t, cap_wh, room.raw)
-        cost = cost_of(y - start, n_raw, begin_raw, room.raw)
-        gap = cost - cost_of(y - start, n, begin, room.pieces)
-        if gap > SAME and room.sides[t] == BOTH:
-            if gap > widest:
-                worst, widest = t, gap
-            y = _better_side(
-                fleet, i, t, cap_wh, start, left[k], slopes[inside], lengths[inside], room.pieces
-            )
-            cost = cost_of(y - start, n_raw, begin_raw, room.raw)
+        k, start, side = n_steps - 1 - t, stored_wh[t], room.sides[t]
+        n, begin = raw_pieces(fleet, i, t, cap_wh, raw)
+        after = edges[k, 0], edges[k, 1], slopes[first[k] : first[k + 1]], lengths[first[k] : first[k + 1]]
+        if split_at(raw, n) == 0:
+            y = _walk(start, after, begin.change, raw, n)
+        else:
+            m, own = step_pieces(fleet, i, t, cap_wh, side, room.pieces)
+            y = _walk(start, after, own.change, room.pieces, m)
+            gap = cost_of(y - start, n, begin, raw) - cost_of(y - start, m, own, room.pieces)
+            if gap > SAME and side == BOTH:
+                if gap > widest:
+                    worst, widest = t, gap
+                y = _better_side(fleet, i, t, cap_wh, start, after, room.pieces)
+        total += cost_of(y - start, n, begin, raw)
         stored_wh[t + 1] = y
-        total += cost
     return total - fleet.end_price[i] / 1000 * (stored_wh[n_steps] - floors[-1]), bound, worst

@@ -57,7 +57,9 @@ class Fleet(NamedTuple):
     capacity_wh: Floats  # (n,)
     start_wh: Floats  # (n,) stored at the start
     end_wh: Floats  # (n,) least stored energy at the end
-    end_price: Floats  # (n,) what is stored at the end is worth [currency per kWh], at least 0; not part of a cost
+    end_price: (
+        Floats  # (n,) what is stored at the end is worth [currency per kWh], at least 0; not part of a cost
+    )
     charge_max_w: Floats  # (n, T)
     discharge_max_w: Floats  # (n, T)
     charge_efficiency: Floats  # (n,) stored per Wh at the meter [ratio]

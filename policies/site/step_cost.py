@@ -15,25 +15,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 MAX_PIECES = 6
+# Rows of (4, MAX_PIECES) pieces, from the left: currency per Wh stored, Wh stored, and how much longer and steeper a piece
+# gets per Wh of a higher import limit.
+SLOPE, LENGTH, MOVED, TURNED = range(4)
 SLACK_WH = 1e-6  # rounding that is no breach of a limit
 BOTH, LEFT_SIDE, RIGHT_SIDE = 0, 1, 2  # which side of the split a step may be on; BOTH: the hull
-
-
-class Pieces(NamedTuple):
-    """The cost of one step as straight pieces over the change of stored energy, from the left.
-
-    ``moved`` and ``turned`` are how much longer and steeper a piece gets per Wh of a higher import limit.
-    """
-
-    slope: NDArray[np.float64]  # (MAX_PIECES,) currency per Wh stored
-    length: NDArray[np.float64]  # (MAX_PIECES,) [Wh stored]
-    moved: NDArray[np.float64]  # (MAX_PIECES,)
-    turned: NDArray[np.float64]  # (MAX_PIECES,)
 
 
 class Begin(NamedTuple):
@@ -74,8 +63,8 @@ def _add(pieces, n, at, to, ends, slope, per_meter):  # type: ignore[no-untyped-
     end, end_moved = to if to[0] < ends[0] else ends
     if end <= at[0]:
         return n, at
-    pieces.slope[n], pieces.length[n] = slope / per_meter, (end - at[0]) * per_meter
-    pieces.moved[n], pieces.turned[n] = (end_moved - at[1]) * per_meter, 0.0
+    pieces[SLOPE, n], pieces[LENGTH, n] = slope / per_meter, (end - at[0]) * per_meter
+    pieces[MOVED, n], pieces[TURNED, n] = (end_moved - at[1]) * per_meter, 0.0
     return n + 1, (end, end_moved)
 
 
@@ -126,7 +115,13 @@ def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
             if turn[0] > 0:
                 cost, cost_moved = -feed_in * sold, 0.0
                 n, at = _add(
-                    pieces, n, at, (surplus - sold, 0.0) if surplus - sold < turn[0] else turn, ends, 0.0, store
+                    pieces,
+                    n,
+                    at,
+                    (surplus - sold, 0.0) if surplus - sold < turn[0] else turn,
+                    ends,
+                    0.0,
+                    store,
                 )
                 n, at = _add(pieces, n, at, turn, ends, feed_in, store)
         elif full[0] <= 0:
@@ -137,7 +132,7 @@ def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
         n, at = _add(pieces, n, at, full, ends, price, store)
         n, at = _add(pieces, n, at, ends, ends, 0.0, store)
     if n == 0:  # no room at all: one piece of no length keeps the step possible
-        pieces.slope[0], pieces.length[0], pieces.moved[0], pieces.turned[0] = 0.0, 0.0, 0.0, 0.0
+        pieces[SLOPE, 0], pieces[LENGTH, 0], pieces[MOVED, 0], pieces[TURNED, 0] = 0.0, 0.0, 0.0, 0.0
         n = 1
     return n, Begin(store_change(fleet, i, least), 0.0, cost, cost_moved)
 
@@ -146,7 +141,7 @@ def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
 def split_at(pieces, n):  # type: ignore[no-untyped-def]
     """Number of the first piece right of the place where the slope falls; 0: the step is convex."""
     for k in range(1, n):
-        if pieces.slope[k] < pieces.slope[k - 1]:
+        if pieces[SLOPE, k] < pieces[SLOPE, k - 1]:
             return k
     return 0
 
@@ -156,16 +151,18 @@ def _level(pieces, n):  # type: ignore[no-untyped-def]
     """Replace the pieces by their hull: those whose slopes fall become one. Returns the number left."""
     kept = 0
     for k in range(n):
-        slope, length, moved = pieces.slope[k], pieces.length[k], pieces.moved[k]
-        rise, rise_moved = slope * length, slope * moved + pieces.turned[k] * length
-        while kept > 0 and pieces.slope[kept - 1] >= slope:
+        slope, length, moved = pieces[SLOPE, k], pieces[LENGTH, k], pieces[MOVED, k]
+        rise, rise_moved = slope * length, slope * moved + pieces[TURNED, k] * length
+        while kept > 0 and pieces[SLOPE, kept - 1] >= slope:
             kept -= 1
-            rise += pieces.slope[kept] * pieces.length[kept]
-            rise_moved += pieces.slope[kept] * pieces.moved[kept] + pieces.turned[kept] * pieces.length[kept]
-            length, moved = length + pieces.length[kept], moved + pieces.moved[kept]
+            rise += pieces[SLOPE, kept] * pieces[LENGTH, kept]
+            rise_moved += (
+                pieces[SLOPE, kept] * pieces[MOVED, kept] + pieces[TURNED, kept] * pieces[LENGTH, kept]
+            )
+            length, moved = length + pieces[LENGTH, kept], moved + pieces[MOVED, kept]
             slope = rise / length
-        pieces.slope[kept], pieces.length[kept], pieces.moved[kept] = slope, length, moved
-        pieces.turned[kept] = (rise_moved - slope * moved) / length if length > 0 else 0.0
+        pieces[SLOPE, kept], pieces[LENGTH, kept], pieces[MOVED, kept] = slope, length, moved
+        pieces[TURNED, kept] = (rise_moved - slope * moved) / length if length > 0 else 0.0
         kept += 1
     return kept
 
@@ -183,14 +180,14 @@ def step_pieces(fleet, i, t, cap_wh, side, pieces):  # type: ignore[no-untyped-d
         return split, begin
     change, change_moved, cost, cost_moved = begin
     for k in range(split):
-        change += pieces.length[k]
-        change_moved += pieces.moved[k]
-        cost += pieces.slope[k] * pieces.length[k]
-        cost_moved += pieces.slope[k] * pieces.moved[k]
+        change += pieces[LENGTH, k]
+        change_moved += pieces[MOVED, k]
+        cost += pieces[SLOPE, k] * pieces[LENGTH, k]
+        cost_moved += pieces[SLOPE, k] * pieces[MOVED, k]
     for k in range(split, n):
         j = k - split
-        pieces.slope[j], pieces.length[j] = pieces.slope[k], pieces.length[k]
-        pieces.moved[j], pieces.turned[j] = pieces.moved[k], 0.0
+        pieces[SLOPE, j], pieces[LENGTH, j] = pieces[SLOPE, k], pieces[LENGTH, k]
+        pieces[MOVED, j], pieces[TURNED, j] = pieces[MOVED, k], 0.0
     return n - split, Begin(change, change_moved, cost, cost_moved)
 
 
@@ -199,9 +196,9 @@ def cost_of(change, n, begin, pieces):  # type: ignore[no-untyped-def]
     """Cost of a step at a change of stored energy [Wh], along its pieces. [currency]"""
     cost, left = begin.cost, change - begin.change
     for k in range(n):
-        part = min(left, pieces.length[k])
+        part = min(left, pieces[LENGTH, k])
         if part <= 0:
             break
-        cost += pieces.slope[k] * part
+        cost += pieces[SLOPE, k] * part
         left -= part
     return cost

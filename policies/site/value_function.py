@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from policies.site.step_cost import MAX_PIECES, SLACK_WH, Pieces, step_pieces
+from policies.site.step_cost import LENGTH, MAX_PIECES, MOVED, SLACK_WH, SLOPE, TURNED, step_pieces
 
 LEFT, LEFT_MOVED, RIGHT, RIGHT_MOVED, VALUE, VALUE_MOVED = range(6)
 
@@ -27,15 +27,15 @@ class Room(NamedTuple):
     """
 
     sides: NDArray[np.uint8]  # (T,) which side of its split a step is held to (step_cost)
-    pieces: Pieces  # of one step, convex
-    raw: Pieces  # of one step, as it is
+    pieces: NDArray[np.float64]  # (4, MAX_PIECES) of one step, convex
+    raw: NDArray[np.float64]  # the same, as it is
     slope: NDArray[np.float64]  # currency per Wh
     piece: NDArray[np.int64]
-    length: NDArray[np.float64]  # [Wh]
-    moved: NDArray[np.float64]
-    turned: NDArray[np.float64]
+    parts: NDArray[np.float64]  # (4, ...), rows as those of ``pieces``
     span: NDArray[np.int64]  # (3,) begin, end, and how many pieces have been numbered
-    ends: NDArray[np.float64]  # (6,) of the cost-to-go: left end, right end, cost at the left end, and their changes
+    ends: NDArray[
+        np.float64
+    ]  # (6,) of the cost-to-go: left end, right end, cost at the left end, and their changes
 
 
 @njit(cache=True)
@@ -65,34 +65,33 @@ def _insert(slope, piece, span, new, number):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _clip(room, least, most):  # type: ignore[no-untyped-def]
+def _clip(slope, piece, parts, span, ends, least, most):  # type: ignore[no-untyped-def]
     """Keep the list within ``least`` to ``most``. Returns False where nothing is left."""
-    slope, piece, length, moved, turned, span, ends = room[3:]
     if ends[RIGHT] < least - SLACK_WH or ends[LEFT] > most + SLACK_WH:
         return False
     while ends[LEFT] < least and span[0] < span[1]:
         k = piece[span[0]]
         cut, cut_moved, steep = least - ends[LEFT], -ends[LEFT_MOVED], slope[span[0]]
-        if length[k] <= cut:
-            cut, cut_moved = length[k], moved[k]
+        if parts[LENGTH, k] <= cut:
+            cut, cut_moved = parts[LENGTH, k], parts[MOVED, k]
             span[0] += 1
             ends[LEFT] += cut
             ends[LEFT_MOVED] += cut_moved
         else:
-            length[k] -= cut
-            moved[k] -= cut_moved
+            parts[LENGTH, k] -= cut
+            parts[MOVED, k] -= cut_moved
             ends[LEFT], ends[LEFT_MOVED] = least, 0.0
         ends[VALUE] += steep * cut
-        ends[VALUE_MOVED] += steep * cut_moved + turned[k] * cut
+        ends[VALUE_MOVED] += steep * cut_moved + parts[TURNED, k] * cut
     while ends[RIGHT] > most and span[0] < span[1]:
         k = piece[span[1] - 1]
-        if length[k] <= ends[RIGHT] - most:
+        if parts[LENGTH, k] <= ends[RIGHT] - most:
             span[1] -= 1
-            ends[RIGHT] -= length[k]
-            ends[RIGHT_MOVED] -= moved[k]
+            ends[RIGHT] -= parts[LENGTH, k]
+            ends[RIGHT_MOVED] -= parts[MOVED, k]
         else:
-            length[k] -= ends[RIGHT] - most
-            moved[k] -= ends[RIGHT_MOVED]
+            parts[LENGTH, k] -= ends[RIGHT] - most
+            parts[MOVED, k] -= ends[RIGHT_MOVED]
             ends[RIGHT], ends[RIGHT_MOVED] = most, 0.0
     return True
 
@@ -104,29 +103,29 @@ def step_back(fleet, i, t, cap_wh, room, least, most):  # type: ignore[no-untype
     What is taken out of the store in the step lowers its cost: slopes change sign. Returns False where the limits
     cannot be kept.
     """
-    span, ends, step = room.span, room.ends, room.pieces
-    n, begin = step_pieces(fleet, i, t, cap_wh, room.sides[t], step)
+    sides, step, _, slope, piece, parts, span, ends = room
+    n, begin = step_pieces(fleet, i, t, cap_wh, sides[t], step)
     if n == 0:
         return False
     total, total_moved, cost, cost_moved = 0.0, 0.0, begin.cost, begin.cost_moved
     for k in range(n):
-        slope, length, moved, turned = step.slope[k], step.length[k], step.moved[k], step.turned[k]
+        steep, length, moved, turned = step[SLOPE, k], step[LENGTH, k], step[MOVED, k], step[TURNED, k]
         total += length
         total_moved += moved
-        cost += slope * length
-        cost_moved += slope * moved + turned * length
+        cost += steep * length
+        cost_moved += steep * moved + turned * length
         if length > 0:
             number = span[2]
-            room.length[number], room.moved[number], room.turned[number] = length, moved, -turned
+            parts[LENGTH, number], parts[MOVED, number], parts[TURNED, number] = length, moved, -turned
             span[2] += 1
-            _insert(room.slope, room.piece, span, -slope, number)
+            _insert(slope, piece, span, -steep, number)
     ends[LEFT] -= begin.change + total
     ends[LEFT_MOVED] -= begin.change_moved + total_moved
     ends[RIGHT] -= begin.change
     ends[RIGHT_MOVED] -= begin.change_moved
     ends[VALUE] += cost
     ends[VALUE_MOVED] += cost_moved
-    return _clip(room, least, min(most, ends[RIGHT]))
+    return _clip(slope, piece, parts, span, ends, least, min(most, ends[RIGHT]))
 
 
 @njit(cache=True)
@@ -136,25 +135,20 @@ def begin_list(fleet, i, floors, room):  # type: ignore[no-untyped-def]
     middle = len(room.slope) // 2
     span[0], span[1], span[2] = middle, middle + 1, 1
     room.slope[middle], room.piece[middle] = -fleet.end_price[i] / 1000, 0
-    room.length[0], room.moved[0], room.turned[0] = fleet.capacity_wh[i] - floors[-1], 0.0, 0.0
+    room.parts[:, 0] = 0.0
+    room.parts[LENGTH, 0] = fleet.capacity_wh[i] - floors[-1]
     ends[:] = 0.0
     ends[LEFT], ends[RIGHT] = floors[-1], fleet.capacity_wh[i]
-
-
-@njit(cache=True)
-def _new_pieces():  # type: ignore[no-untyped-def]
-    size = MAX_PIECES
-    return Pieces(np.empty(size), np.empty(size), np.empty(size), np.empty(size))
 
 
 @njit(cache=True)
 def new_room(n_steps):  # type: ignore[no-untyped-def]
     """Room for the passes over ``n_steps`` steps, which may be on either side of their split."""
     size = MAX_PIECES * n_steps + MAX_PIECES
-    slope, piece = np.empty(2 * size), np.empty(2 * size, np.int64)
-    length, moved, turned = np.empty(size), np.empty(size), np.empty(size)
+    slope, piece, parts = np.empty(2 * size), np.empty(2 * size, np.int64), np.empty((4, size))
     sides, span, ends = np.zeros(n_steps, np.uint8), np.empty(3, np.int64), np.empty(6)
-    return Room(sides, _new_pieces(), _new_pieces(), slope, piece, length, moved, turned, span, ends)
+    step, raw = np.empty((4, MAX_PIECES)), np.empty((4, MAX_PIECES))
+    return Room(sides, step, raw, slope, piece, parts, span, ends)
 
 
 @njit(cache=True)
