@@ -104,7 +104,9 @@ def best_cap(fleet, i, floors, room):  # type: ignore[no-untyped-def]
         if high - low <= 1e-9 * high:
             break
         cap = low + (high_cost - low_cost - high_slope * (high - low)) / (low_slope - high_slope)
-        bound = low_cost + low_slope * (cap - low)
+        bound = low_cost + low_slope * (min(max(cap, low), high) - low)
+        if min(low_cost, high_cost) - bound <= GAP * abs(bound):
+            break
         slow = k % 3 == 2 and high - low > width / 4
         width = high - low if k % 3 == 2 else width
         if slow or not low < cap < high:

@@ -15,7 +15,7 @@ from policies.site.cap_search import best_cap, demand_rate
 from policies.site.path import best_path, side_of
 from policies.site.step_cost import BOTH, LEFT_SIDE, RIGHT_SIDE
 
-MAX_NODES = 4  # passes through the steps
+MAX_NODES = 3  # passes through the steps
 GAP_SHARE = 2e-5  # of the turnover, at which the search ends
 
 
