@@ -78,13 +78,29 @@ CASES = (
     Case("cn", "cn-five-period", "2024-01-02", 700.0),
     Case("cn+demand", "cn-five-period-demand", "2024-01-02", 700.0),
     Case("tou3", "hourly-table", "2021-01-05", 150.0, table="tou_three_level_0.22_0.29_0.59"),
-    Case("tou3+demand", "hourly-table", "2021-01-05", 150.0, table="tou_three_level_0.22_0.29_0.59", demand_per_kw=12.0),
+    Case(
+        "tou3+demand",
+        "hourly-table",
+        "2021-01-05",
+        150.0,
+        table="tou_three_level_0.22_0.29_0.59",
+        demand_per_kw=12.0,
+    ),
     Case("tou2", "hourly-table", "2021-01-05", 150.0, table="tou_two_level_0.08_0.11"),
-    Case("tou2+demand", "hourly-table", "2021-01-05", 150.0, table="tou_two_level_0.08_0.11", demand_per_kw=12.0),
+    Case(
+        "tou2+demand",
+        "hourly-table",
+        "2021-01-05",
+        150.0,
+        table="tou_two_level_0.08_0.11",
+        demand_per_kw=12.0,
+    ),
     Case("be", "be-day-ahead", "2022-01-04", 150.0, market="BE_DAM"),
     Case("be+demand", "be-day-ahead-demand", "2022-01-04", 150.0, market="BE_DAM"),
     Case("ercot", "ercot-day-ahead", "2021-01-05", 150.0, market="ERCOT_DAM_LZ_WEST"),
-    Case("ercot+demand", "ercot-day-ahead", "2021-01-05", 150.0, market="ERCOT_DAM_LZ_WEST", demand_per_kw=8.0),
+    Case(
+        "ercot+demand", "ercot-day-ahead", "2021-01-05", 150.0, market="ERCOT_DAM_LZ_WEST", demand_per_kw=8.0
+    ),
 )
 
 
@@ -99,11 +115,11 @@ def recorded_w() -> Float64:
 @cache
 def synthetic_w(sites: int, days: int) -> Float64:
     """DC power of synthetic sites of three sectors on one layer. (sites, T) [W]"""
-    trace = generate(SynthSpec(n_sites=sites, layers=1, days=days, step_s=STEP_S, seed=5, growth_per_week=0.002))
+    trace = generate(
+        SynthSpec(n_sites=sites, layers=1, days=days, step_s=STEP_S, seed=5, growth_per_week=0.002)
+    )
     stage = Stage(Task(trace, world_for("earth-macro", trace), load_profile(None)))
     return radio_power(stage, "symbol", 1.0).power_w
-
-
 
 
 def plant_spec(case: Case) -> PlantSpec:
@@ -132,7 +148,9 @@ def make_fleet(case: Case, days: int = 420) -> Fleet:
         tariff = tariff.with_demand(case.demand_per_kw)
     start, offset_h = _utc(case.start, tariff.spec.time_zone)
     series = tariff.series(start, steps, STEP_S, _prices(case))
-    radio = np.concatenate([recorded_w()[[0, 1, 2, 3, 1], 4 : 4 + steps], synthetic_w(5, days + 1)[:, PER_DAY : PER_DAY + steps]])
+    radio = np.concatenate(
+        [recorded_w()[[0, 1, 2, 3, 1], 4 : 4 + steps], synthetic_w(5, days + 1)[:, PER_DAY : PER_DAY + steps]]
+    )
     n = len(radio)
     pv = np.concatenate([_pv(site, start, offset_h, steps) for site in WEATHER] * 2).reshape(n, steps)
     plant = make_plant([plant_spec(case)] * n)

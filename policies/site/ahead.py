@@ -41,7 +41,9 @@ class Duty(NamedTuple):
     export_cap_w: Float64  # (n,)
 
 
-def make_fleet(plant: Plant, state: State, view: View, ahead: Expected, bill: Bill, duty: Duty, step_h: float) -> Fleet:
+def make_fleet(
+    plant: Plant, state: State, view: View, ahead: Expected, bill: Bill, duty: Duty, step_h: float
+) -> Fleet:
     """The problem of each site. The battery is carried to the meter by what its change does there at the mean load."""
     load_w = meter_load_w(plant, ahead.dc_load_w, ahead.ac_load_w)
     rectified = swing(plant, ahead.dc_load_w.mean(1))
