@@ -1,6 +1,6 @@
 """Cooling over a typical year at five weather sites: planned set points against a fixed one, for each kind of cooling.
 
-All run on the same simulated rooms, minute by minute. Plans are made each midnight for a day and a half, from weather
+All run on the same simulated rooms, minute by minute. Plans are made every six hours for a day and a half, from weather
 and heat of the days before; the prices of a time-of-use tariff are known. Cost is energy and calendar ageing of the
 battery. Beside the fixed set point of 25 degC stand the constant that would have been best in hindsight, and plans from
 true input.
@@ -27,6 +27,8 @@ from policies.site.cooling import Costs, fixed_setpoint, guard_setpoint, plan_se
 from policies.site.cooling_model import Ahead
 
 STEP_S, PER_DAY, AHEAD = 900, 96, 144
+PLAN_EVERY = 24  # steps
+FADES_STEPS = 32.0  # in which the error of a temperature forecast is forgotten
 HEAT_W = {"shelter": 1300.0, "cabinet": 650.0}  # mean of loads and losses inside, by kind of room
 # A pack of 200 Ah at 51.2 V for 2,000, used up in 12 calendar years at 25 degC; 31.7 kJ/mol (Wang et al. 2011,
 # doi:10.1016/j.jpowsour.2010.11.134)
@@ -73,21 +75,32 @@ def heat_of(name: str, n: int, rng: np.random.Generator) -> NDArray[np.float64]:
     return HEAT_W[name.partition("-")[0]] * (course + noise)
 
 
-def forecast(series: NDArray[np.float64], day: int) -> NDArray[np.float64]:
-    """The coming day and a half from the two days before, half and half; the first two days repeat what is known."""
-    known = series[:, max(day - 2, 0) * PER_DAY : day * PER_DAY].reshape(len(series), -1, PER_DAY).mean(1)
-    return np.tile(known, 2)[:, :AHEAD]
+def forecast(series: NDArray[np.float64], first: int, *, correct: bool) -> NDArray[np.float64]:
+    """The coming day and a half from the two days before ``first``, half and half.
+
+    ``correct`` shifts the first hours by how far the last quarter of an hour was off.
+    """
+    known = (
+        series[:, max(first - 2 * PER_DAY, first % PER_DAY) : first].reshape(len(series), -1, PER_DAY).mean(1)
+    )
+    coming = np.tile(known, 2)[:, :AHEAD]
+    if not correct:
+        return coming
+    off = series[:, first - 1] - known[:, -1]
+    return np.asarray(coming + off[:, None] * np.exp(-np.arange(AHEAD) / FADES_STEPS))
 
 
 def plan(
-    cooling: Cooling, state: RoomState, ahead: Ahead, price: NDArray[np.float64], day: int, known: str
+    cooling: Cooling, state: RoomState, ahead: Ahead, price: NDArray[np.float64], first: int, known: str
 ) -> Any:
     """Set points of the coming day and a half, from the days before or from what will come."""
-    n, first = len(cooling.alarm_c), day * PER_DAY
+    n = len(cooling.alarm_c)
     if known == "true":
         expected = Ahead(*(np.take(v, range(first, first + AHEAD), axis=1, mode="wrap") for v in ahead))
     else:
-        expected = Ahead(*(forecast(values, day) for values in ahead))
+        expected = Ahead(
+            *(forecast(v, first, correct=name.endswith("_c")) for name, v in ahead._asdict().items())
+        )
     coming = np.tile(np.take(price, range(first, first + AHEAD), mode="wrap"), (n, 1))
     costs = Costs(coming, np.full(n, AGEING_PER_H), np.full(n, AGEING_PER_K))
     return plan_setpoints(cooling, state, expected, costs, STEP_S).setpoint_c
@@ -108,15 +121,16 @@ def simulate(
     if constant_c is not None:
         setpoint_c[:] = constant_c[:, None]
     kwh, bill, aged, cells, hottest, hottest_cells = (np.zeros(n) for _ in range(6))
-    plan_s = 0.0
+    plan_s, plans = 0.0, 0
     for k in range(days * PER_DAY):
-        day, within = divmod(k, PER_DAY)
-        if known and within == 0 and day > 0:
+        since = k % PLAN_EVERY
+        if known and since == 0 and k >= PER_DAY:
             began = time.process_time()
-            setpoint_c = plan(cooling, state, ahead, price, day, known)
-            plan_s += (time.process_time() - began) * (day > 1)  # kernels compile in the first
+            setpoint_c = plan(cooling, state, ahead, price, k, known)
+            plan_s += (time.process_time() - began) * (k > PER_DAY)  # kernels compile in the first
+            plans += k > PER_DAY
         now = Ahead(*(values[:, k] for values in ahead))
-        asked = guard_setpoint(cooling, setpoint_c[:, within], state.air_c, state.battery_c)
+        asked = guard_setpoint(cooling, setpoint_c[:, since], state.air_c, state.battery_c)
         flows = cool_flows(cooling, state, step_s=STEP_S, setpoint_c=asked, **now._asdict())
         step_kwh = flows[:, : at.STANDBY + 1].sum(1) * STEP_S / 3.6e6
         kwh += step_kwh
@@ -125,7 +139,7 @@ def simulate(
         cells += state.battery_c / (days * PER_DAY)
         hottest = np.maximum(hottest, flows[:, at.HOTTEST])
         hottest_cells = np.maximum(hottest_cells, state.battery_c)
-    plan_ms = np.full(n, 1000 * plan_s / max(days - 2, 1) / n)
+    plan_ms = np.full(n, 1000 * plan_s / max(plans, 1) / n)
     return {"kwh": kwh, "bill": bill, "aged": aged, "cost": bill + aged, "cells": cells, "hottest": hottest,
             "hottest_cells": hottest_cells, "plan_ms": plan_ms}  # fmt: skip
 
@@ -133,7 +147,7 @@ def simulate(
 def best_constant(
     spec: CoolingSpec, ahead: Ahead, price: NDArray[np.float64], days: int
 ) -> NDArray[np.float64]:
-    """Cost of the constant set point that is best in hindsight at each site, cells in their range as far as with 25."""
+    """Cost of the constant that is best in hindsight at each site, even if it keeps cells above their range."""
     n = len(ahead.outdoor_c)
     levels = CONSTANTS_C[
         (spec.limits.setpoint_min_c <= CONSTANTS_C) & (spec.limits.setpoint_max_c >= CONSTANTS_C)

@@ -32,17 +32,18 @@ MAIN = (
 FURTHER = (
     "energy_cost",
     "demand_cost",
+    "event_cost",
     "saved_cost",
     "import_kwh",
     "co2_marginal_kg",
     "battery_max_c",
     "outages",
     "outages_carried",
+    "outage_h",
     "outage_lost_h",
     "shed_kwh",
     "guard_interventions",
     "plan_gap",
-    "alarms",
 )
 # of the table with one row per site
 FLEET = (
@@ -56,6 +57,7 @@ FLEET = (
     "battery_max_c",
     "life_years",
 )
+NOTES_SHOWN = 10
 FLEET_PLOTS = ("saved_share", "cost", "peak_kw", "reserve_margin_kwh", "battery_max_c", "life_years")
 
 
@@ -69,14 +71,23 @@ def section(site: Report, page: SitePage, template: str) -> str:
     template : assets/site.html.
     """
     return Template(template).substitute(
-        partial="" if site.get("complete", True) else _PARTIAL,
+        cautions=_cautions(site),
         cards=_cards(site),
         policies=_policies(site),
         currency=escape(str(site.get("currency", page.currency))),
     )
 
 
-_PARTIAL = '<p class="caution">Stopped before its end: these figures cover only what was done until then.</p>'
+def _cautions(site: Report) -> str:
+    told = []
+    if not site.get("complete", True):
+        told.append("Stopped before its end: these figures cover only what was done until then.")
+    alarmed = site.get("n_alarms", 0)
+    if alarmed:
+        told.append(
+            f"{alarmed:,} {'site raises' if alarmed == 1 else 'sites raise'} alarms, see All sites below."
+        )
+    return "".join(f'<p class="caution" role="alert">{escape(sentence)}</p>' for sentence in told)
 
 
 def _cards(site: Report) -> str:
@@ -123,13 +134,13 @@ def _headline_figures(site: Report, name: str) -> Iterator[tuple[str, str, str]]
         yield (
             "Outages carried",
             carried if policy["outages"] else "none came",
-            f"time with a load shed: {lost} h",
+            f"time with a load shed: {lost}\u00a0h",
         )
 
 
 def _with_unit(policy: Report, name: str, unit: str) -> str:
     text = figure_text(policy, name)
-    return text if text == UNDEFINED else f"{text} {unit}"
+    return text if text == UNDEFINED else f"{text}\u00a0{unit}"
 
 
 def _policies(site: Report) -> str:
@@ -138,7 +149,6 @@ def _policies(site: Report) -> str:
         *(f"{name} does not apply: {why}" for name, why in not_applicable(site).items()),
         *site.get("notes", []),
     ]
-    items = "".join(f"<li>{escape(note)}</li>" for note in notes)
     meanings = "".join(
         f"<div><dt>{escape(FIGURE[name].label)}</dt><dd>{escape(FIGURE[name].meaning)}</dd></div>"
         for name in (*MAIN, *FURTHER)
@@ -146,10 +156,21 @@ def _policies(site: Report) -> str:
     further = _table(site, FURTHER, "Further figures of site power")
     return (
         _table(site, MAIN, "Policies of site power against idle")
-        + (f'<ul class="notes">{items}</ul>' if items else "")
+        + _notes(notes)
         + f"<details><summary>Further figures</summary>{further}</details>"
         + f'<details><summary>What the columns mean</summary><dl class="meanings">{meanings}</dl></details>'
     )
+
+
+def _notes(notes: list[str]) -> str:
+    """The first notes, and the rest of a long list behind a line that opens it."""
+    shown, rest = (
+        "".join(f"<li>{escape(note)}</li>" for note in part)
+        for part in (notes[:NOTES_SHOWN], notes[NOTES_SHOWN:])
+    )
+    more = f"<details><summary>{len(notes) - NOTES_SHOWN} more notes</summary>" if rest else ""
+    listed = f'<ul class="notes">{shown}</ul>' if shown else ""
+    return listed + (f'{more}<ul class="notes">{rest}</ul></details>' if rest else "")
 
 
 def _table(site: Report, names: Iterable[str], caption: str) -> str:

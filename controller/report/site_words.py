@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 from controller.report.words import UNDEFINED, Figure, Report, applicable, count, number, percent, small_share
 
 FIGURES = (
-    Figure("bill", "Bill", "bill", number, "energy and demand charge, less what feed-in paid"),
+    Figure("bill", "Bill", "bill", number, "energy, demand charge and grid events, less what feed-in paid"),
     Figure("energy_cost", "Energy cost", "energy\ncost", number, "part of the bill for energy"),
     Figure("demand_cost", "Demand charge", "demand\ncharge", number, "part of the bill for the month's peak"),
+    Figure("event_cost", "Grid events", "events", number, "part of the bill: penalties less rewards"),
     Figure("wear_cost", "Wear", "wear", number, "what passed the battery, at its price of wear"),
     Figure("cost", "Cost", "cost", number, "bill and wear"),
     Figure("saved_cost", "Saved cost", "saved\ncost", number, "cost of idle less cost"),
@@ -34,13 +37,13 @@ FIGURES = (
     ),
     Figure("outages", "Outages", "outages", count, "mains failures"),
     Figure("outages_carried", "Outages carried", "carried", count, "of them, with no declared load shed"),
+    Figure("outage_h", "Time in outages [h]", "outage\nh", number, "site-hours without mains"),
     Figure("outage_lost_h", "Time lost [h]", "lost\nh", number, "site-hours in outages with a load shed"),
     Figure("shed_kwh", "Shed [kWh]", "shed\nkWh", number, "loads not served"),
     Figure("guard_interventions", "Guard interventions", "guard", count, "steps that the guard changed"),
     Figure(
         "plan_gap", "Plan gap", "plan\ngap", small_share, "cost on the full physics over the plan's, less 1"
     ),
-    Figure("alarms", "Alarms", "alarms", count, "such as a pack that no longer meets its class"),
 )
 FIGURE = {figure.name: figure for figure in FIGURES}
 
@@ -55,9 +58,9 @@ POLICY_MEANING = {
 
 
 def figure_text(policy: Report, name: str) -> str:
-    """The figure as text, or a dash where it is null or absent."""
+    """The figure as text, or a dash where it is null, absent or infinite."""
     value = policy.get(name)
-    return UNDEFINED if value is None else FIGURE[name].form(value)
+    return UNDEFINED if value is None or not math.isfinite(value) else FIGURE[name].form(value)
 
 
 def headline_policy(site: Report) -> str | None:

@@ -5,14 +5,14 @@ Figures carry the same names in ``report["site"]["policies"][policy]``, summed o
 is None with ``<name>_reason`` beside it, one that does not apply is absent. `controller.report.site_words`
 has their words:
 
-``bill``, ``energy_cost``, ``demand_cost``, ``wear_cost``, ``cost`` (bill and wear), ``saved_cost`` and ``saved_share``
-(against ``idle``), ``captured_share`` (of the oracle's saving), ``peak_kw`` (highest of a site), ``import_kwh``,
-``co2_kg``, ``co2_marginal_kg``, ``green_share``, ``cycles_per_year``, ``life_years`` (shortest of a site),
-``reserve_margin_kwh`` (least of a site, mains present), ``battery_max_c``, ``outages``, ``outages_carried``,
-``outage_lost_h``, ``shed_kwh``, ``guard_interventions``, ``plan_gap``, ``alarms``.
+``bill``, ``energy_cost``, ``demand_cost``, ``event_cost``, ``wear_cost``, ``cost`` (bill and wear), ``saved_cost`` and
+``saved_share`` (against ``idle``), ``captured_share`` (of the oracle's saving), ``peak_kw`` (highest of a site),
+``import_kwh``, ``co2_kg``, ``co2_marginal_kg``, ``green_share``, ``cycles_per_year``, ``life_years`` (shortest of a
+site), ``reserve_margin_kwh`` (least of a site, mains present), ``battery_max_c``, ``outages``, ``outages_carried``,
+``outage_h``, ``outage_lost_h``, ``shed_kwh``, ``guard_interventions``, ``plan_gap``.
 
-``report["site"]`` itself: ``currency``, ``tariff``, ``n_sites``, ``complete``, ``notes`` (sentences), ``policies``;
-a policy that did not run is ``{"applicable": False, "reason": ...}``.
+``report["site"]`` itself: ``currency``, ``tariff``, ``n_sites``, ``n_alarms`` (sites that raise any), ``complete``,
+``notes`` (sentences), ``policies``; a policy that did not run is ``{"applicable": False, "reason": ...}``.
 """
 
 from __future__ import annotations

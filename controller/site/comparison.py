@@ -102,7 +102,7 @@ def _settings(name: str, scene: SiteScene, month: Month) -> PlanSettings:
     length = month.end - month.begin
     return {
         "plan_24h": PlanSettings(day, replan, False),
-        ORACLE: PlanSettings(length, length, False),
+        ORACLE: PlanSettings(length, day, True),
     }.get(name, PlanSettings(2 * day, replan, True))
 
 

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from controller.site.run import Guard, SiteRun, run_sites
 from controller.site.scene import SiteScene
 from hw.power.plant import start_state
-from hw.power.view import meter_load_w, planning_view
-from policies.site.ahead import pv_at_meter_w
+from hw.power.view import meter_load_w, pv_meter_w
 from policies.site.dispatch import Calendar, Dispatch
 from policies.site.rules import Returning
 
@@ -52,10 +51,8 @@ class Month:
         scene, length = self.scene, self.end - self.begin
         span = slice(max(0, self.begin - length), self.begin) if self.begin else slice(0, self.end)
         dc_w = scene.radio_w[:, span] + scene.transport_w[:, span]
-        state = start_state(scene.plant, self.soc, self.health)
-        view = planning_view(scene.plant, state, dc_w.mean(1), scene.battery_c[:, span].mean(1))
         load_w = meter_load_w(scene.plant, dc_w, scene.ac_load_w[:, span])
-        saved_w = pv_at_meter_w(scene.plant, scene.pv_w[:, span], view.rectifier_efficiency)
+        saved_w = pv_meter_w(scene.plant, dc_w, scene.pv_w[:, span])
         return np.asarray((load_w - saved_w).max(1))
 
     def returning(self, inner: Dispatch) -> Dispatch:

@@ -17,9 +17,9 @@ from controller.site.scene import SiteScene
 from hw.power import flows
 from hw.power.plant import Command, State, step
 from hw.power.view import View, meter_load_w, planning_view
-from policies.site.ahead import Bill, pv_at_meter_w
+from policies.site.ahead import Bill
 from policies.site.dispatch import Dispatch, Moment
-from policies.site.follow import Setpoint, follow
+from policies.site.follow import Loads, Setpoint, follow
 from policies.site.recovery import Recovery
 
 Float64 = NDArray[np.float64]
@@ -97,7 +97,6 @@ def run_sites(
         dc_w = scene.radio_w[:, t] + scene.transport_w[:, t]
         view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
         load_w = meter_load_w(plant, dc_w, scene.ac_load_w[:, t])
-        pv_w = pv_at_meter_w(plant, scene.pv_w[:, t], view.rectifier_efficiency)
         bill = Bill(billed.peak_w(t), np.full(n, tariff.demand_price[tariff.month[t]]))
         wanted = dispatch.decide(Moment(t, start, *scene.measured(t), bill))
         wanted = Setpoint(wanted.battery_w, np.minimum(wanted.import_limit_w, scene.limit_w(t)))
@@ -105,7 +104,7 @@ def run_sites(
         if outages is not None:
             inputs, recovery = outages.step(t, inputs, start, view)
             wanted = outages.below_peak(wanted, bill.peak_w, load_w)
-        asked_w = follow(wanted, load_w, pv_w) * view.rectifier_efficiency
+        asked_w = follow(plant, wanted, Loads(dc_w, scene.ac_load_w[:, t], scene.pv_w[:, t]))
         battery_w, limit_w = guard(t, asked_w, wanted.import_limit_w, start, view, recovery)
         if recovery is not None and recovering is not None:
             recovering[:, t - begin] = recovery.recovering

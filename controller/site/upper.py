@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 Float64 = NDArray[np.float64]
 DAYS = 28
+LAG_DAYS = 2  # the floors of the next two days are known now, so that a plan and the guard can look ahead
 NEAR_H = 1.0
 
 
 def upper_power_w(power_w: Float64, steps_per_day: int, rated_w: Float64, margin: float) -> Float64:
-    """For each step the highest power near that time of day in the last 28 days, and a margin. (n, T) [W]
+    """For each step the highest power near that time of day in 28 days that ended two days before, and a margin. (n, T) [W]
 
     The highest of 28 days within an hour of the time of day lies above the 0.99 quantile of one step. ``margin``
     [ratio] stands for the traffic of failed neighbours. Never above ``rated_w`` (n,), as on the first day.
@@ -25,8 +26,9 @@ def upper_power_w(power_w: Float64, steps_per_day: int, rated_w: Float64, margin
     wide = np.concatenate([by_day[:, :, -near:], by_day, by_day[:, :, :near]], axis=2)
     around = np.lib.stride_tricks.sliding_window_view(wide, 2 * near + 1, axis=2).max(-1)
     upper = np.empty_like(by_day)
-    upper[:, 0] = rated_w[:, None]
-    for day in range(1, days):
-        upper[:, day] = around[:, max(0, day - DAYS) : day].max(1)
-    upper[:, 1:] = np.minimum(upper[:, 1:] * (1 + margin), rated_w[:, None, None])
+    first = LAG_DAYS + 1
+    upper[:, :first] = rated_w[:, None, None]
+    for day in range(first, days):
+        upper[:, day] = around[:, max(0, day - LAG_DAYS - DAYS) : day - LAG_DAYS].max(1)
+    upper[:, first:] = np.minimum(upper[:, first:] * (1 + margin), rated_w[:, None, None])
     return np.ascontiguousarray(upper.reshape(n, -1)[:, :steps])

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from controller.site.scene import SiteScene
 from hw.power.plant import State
 from hw.power.view import View, meter_load_w
-from policies.site.guard import Facts, Wanted, guard
+from policies.site.guard import Facts, GuardReason, Wanted, guard
 from policies.site.recovery import Recovery
 from policies.site.safe_charging import Ahead, Terms
 
@@ -62,8 +62,10 @@ class SceneGuard:
             recovery_w=np.zeros(n) if recovery is None else recovery.charge_w,
             served_w=dc_w - scene.pv_w[:, step] * scene.plant.sites["converter_efficiency"],
         )
-        verdict = guard(Wanted(battery_w, limit_w), facts, ahead, terms, scene.step_s)
-        return verdict.battery_w, verdict.import_cap_w
+        # The plan keeps the month's peak. The guard asks whether floors can be met by what the connection allows.
+        verdict = guard(Wanted(battery_w, scene.import_cap_w), facts, ahead, terms, scene.step_s)
+        lifted = np.isin(verdict.reason, (GuardReason.CHARGE_NOW, GuardReason.CAP_LIFTED))
+        return verdict.battery_w, np.where(lifted, verdict.import_cap_w, np.minimum(limit_w, verdict.import_cap_w))
 
     def take(self, sites: NDArray[np.intp]) -> SceneGuard:
         """The guard of some sites."""

@@ -86,7 +86,7 @@ def stress(ageing, i, cells_c, rate):  # type: ignore[no-untyped-def]
 def mean_stress(ageing, i, mean, cells_c, rate, hours):  # type: ignore[no-untyped-def]
     """The mean stress of the last capacity or so that went in or out, after some more at a temperature and a rate."""
     moved = rate * hours
-    return mean + (stress(ageing, i, cells_c, rate) - mean) * moved / (1 + moved) if moved > 0 else mean
+    return mean + (stress(ageing, i, cells_c, rate) - mean) * moved / (1 + moved)
 
 
 @njit(cache=True, error_model="numpy")

@@ -156,9 +156,10 @@ def step_site(site, tables, ageing, rectifier, turns, i, now, memory, step_s, co
         )
         soc = stored_wh / capacity_wh
         calendar_s += soc_factor(ageing, i, (before + soc) / 2) * sub_s
-        mean = mean_stress(ageing, i, mean, now.battery_c, pack_w / site.rated_wh, sub_h)
-        by_cycles, closed, n_turns = wear(ageing, turns, i, soc, health, mean, n_turns)
-        worn, cycles = worn + by_cycles, cycles + closed
+        if pack_w > 0:  # what an idle pack loses is seen when it moves again
+            mean = mean_stress(ageing, i, mean, now.battery_c, pack_w / site.rated_wh, sub_h)
+            by_cycles, closed, n_turns = wear(ageing, turns, i, soc, health, mean, n_turns)
+            worn, cycles = worn + by_cycles, cycles + closed
     for column in range(f.STORED_BEFORE):
         flows[i, column] *= 3600 / step_s
     flows[i, f.STORED_AFTER] = stored_wh

@@ -47,7 +47,7 @@ class Command(NamedTuple):
 
 def make_plant(specs: Sequence[PlantSpec]) -> Plant:
     """The parameters of n sites from their specifications."""
-    sites = np.zeros(len(specs), SITE)
+    sites = np.zeros(len(specs), SITE).view(np.recarray)
     for i, spec in enumerate(specs):
         pack, site = spec.battery, sites[i]
         for part in (spec.rectifier, pack, spec.pv or NO_PV, spec.bus):
@@ -98,7 +98,7 @@ def start_state(plant: Plant, soc: Floats, health: Floats) -> State:
     if not ((health > 0) & (health <= 1)).all():
         raise ValueError("health must lie above 0 and at most at 1")
     cycle_damage, calendar_square = losses_of_health(plant.ageing, health)
-    rectifier = np.zeros(n, RECTIFIER)
+    rectifier = np.zeros(n, RECTIFIER).view(np.recarray)
     rectifier["working"] = plant.sites["modules"]
     rectifier["at_work"] = np.arange(MAX_MODULES) < plant.sites["modules"][:, None]
     rectifier["changed_s"] = -np.inf
@@ -146,7 +146,7 @@ def step(plant: Plant, state: State, inputs: Inputs, command: Command, step_s: f
         if not (getattr(wanted, name) >= 0).all():
             raise ValueError(f"{name} must not be negative or NaN")
     flows = np.empty((n, N_FLOWS))
-    step_sites(plant, state, met, wanted, float(step_s), np.empty(n, NOW), flows)
+    step_sites(plant, state, met, wanted, float(step_s), np.empty(n, NOW).view(np.recarray), flows)
     return flows
 
 

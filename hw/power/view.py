@@ -154,3 +154,63 @@ def _series(plant: Plant, one: Floats, other: Floats) -> tuple[Floats, Floats]:
         raise ValueError(f"both series must have shape ({n},) or ({n}, T), not {shape} and {np.shape(other)}")
     first, second = (np.ascontiguousarray(x, np.float64).reshape(n, -1) for x in (one, other))
     return first, second
+
+
+@njit(parallel=True, cache=True)
+def _swing(plant, dc_load_w, share, found):  # type: ignore[no-untyped-def]
+    for i in prange(len(dc_load_w)):
+        found[i, 0], found[i, 1] = swing_of(plant.sites[i], dc_load_w[i], share)
+
+
+@njit(cache=True)
+def swing_of(site, dc_load_w, share):  # type: ignore[no-untyped-def]
+    """DC change over AC change where the pack takes ``share`` of the load off the rectifiers, and where it adds it."""
+    most_w = site.modules * site.module_w
+    load_w = min(dc_load_w + bus_loss_w(site, dc_load_w), most_w)
+    less_w, more_w = (1 - share) * load_w, min((1 + share) * load_w, most_w)
+    at_w = rectifier_in_w(site, load_w, modules_wanted(site, load_w, site.modules))
+    down_w = at_w - rectifier_in_w(site, less_w, modules_wanted(site, less_w, site.modules))
+    up_w = rectifier_in_w(site, more_w, modules_wanted(site, more_w, site.modules)) - at_w
+    average = load_w / max(at_w, 1e-9)
+    down = (load_w - less_w) / down_w if down_w > 0 else average
+    return down, (more_w - load_w) / up_w if up_w > 0 else average
+
+
+class Swing(NamedTuple):
+    """What a change of the pack's power does at the meter: DC over AC. Arrays (n,) [ratio]."""
+
+    discharge: Floats
+    charge: Floats
+
+
+def swing(plant: Plant, dc_load_w: Floats, share: float = 0.3) -> Swing:
+    """The rectifiers' efficiency for what the pack takes off them or adds: of the change, not of the whole load.
+
+    ``dc_load_w`` (n,) radio and transport without cable losses [W]; ``share`` of it that changes [ratio].
+    """
+    load = np.ascontiguousarray(dc_load_w, np.float64)
+    found = np.empty((len(plant.sites), 2))
+    if load.shape != found.shape[:1]:
+        raise ValueError(f"dc_load_w must have shape {found.shape[:1]}, not {load.shape}")
+    _swing(plant, load, share, found)
+    return Swing(*np.ascontiguousarray(found.T))
+
+
+@njit(parallel=True, cache=True)
+def _import(plant, dc_load_w, ac_load_w, pv_w, battery_w, found):  # type: ignore[no-untyped-def]
+    for i in prange(len(found)):
+        site = plant.sites[i]
+        pv_bus_w = min(pv_w[i] * site.converter_efficiency, site.converter_w)
+        out_w = dc_load_w[i] + bus_loss_w(site, dc_load_w[i]) - pv_bus_w - battery_w[i]
+        out_w = min(max(out_w, 0.0), site.modules * site.module_w)
+        found[i] = rectifier_in_w(site, out_w, modules_wanted(site, out_w, site.modules)) + ac_load_w[i]
+
+
+def meter_import_w(plant: Plant, dc_load_w: Floats, ac_load_w: Floats, pv_w: Floats, battery_w: Floats) -> Floats:
+    """Import of one step with the pack at ``battery_w`` at the bus, > 0 discharging. All (n,). [W]"""
+    given = [np.ascontiguousarray(a, np.float64) for a in (dc_load_w, ac_load_w, pv_w, battery_w)]
+    found = np.empty(len(plant.sites))
+    if any(a.shape != found.shape for a in given):
+        raise ValueError(f"all series must have shape {found.shape}")
+    _import(plant, *given, found)
+    return found

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hw.power.plant import Plant, State
-from hw.power.view import View, meter_load_w, planning_view
+from hw.power.view import View, meter_load_w, pv_meter_w, swing
 from policies.site.problem import Fleet
 
 Float64 = NDArray[np.float64]
@@ -41,47 +41,44 @@ class Duty(NamedTuple):
     export_cap_w: Float64  # (n,)
 
 
-def meter_view(plant: Plant, state: State, dc_load_w: Float64, battery_c: Float64) -> View:
-    """What a planner may assume of the plant at its mean load. ``dc_load_w`` (n, T) [W], ``battery_c`` (n,)"""
-    return planning_view(plant, state, dc_load_w.mean(1), battery_c)
-
-
 def make_fleet(plant: Plant, state: State, view: View, ahead: Expected, bill: Bill, duty: Duty, step_h: float) -> Fleet:
-    """The problem of each site. Everything is carried to the meter by the rectifiers' efficiency at the mean load."""
+    """The problem of each site. The battery is carried to the meter by what its change does there at the mean load."""
     load_w = meter_load_w(plant, ahead.dc_load_w, ahead.ac_load_w)
-    rectified = view.rectifier_efficiency
+    rectified = swing(plant, ahead.dc_load_w.mean(1))
     shape = load_w.shape
+    lost_wh = _lost_wh(plant, state, shape[1], step_h)
+    floor_wh = np.minimum(duty.floor_wh + lost_wh, np.maximum(view.capacity_wh[:, None], duty.floor_wh))
     return Fleet(
         step_h=step_h,
         load_w=load_w,
-        pv_w=pv_at_meter_w(plant, ahead.pv_w, rectified),
+        pv_w=pv_meter_w(plant, ahead.dc_load_w, ahead.pv_w),
         import_price=np.ascontiguousarray(np.broadcast_to(ahead.import_price, shape)),
         export_price=np.ascontiguousarray(np.broadcast_to(ahead.export_price, shape)),
         export_cap_w=duty.export_cap_w,
-        floor_wh=duty.floor_wh,
+        floor_wh=floor_wh,
         capacity_wh=view.capacity_wh,
         start_wh=state.stored_wh.copy(),
-        end_wh=duty.end_wh,
+        end_wh=np.minimum(duty.end_wh + lost_wh[:, -1], np.maximum(view.capacity_wh, duty.end_wh)),
         end_price=duty.end_price,
-        charge_max_w=_over(view.charge_max_w / rectified, shape),
-        discharge_max_w=_over(view.discharge_max_w / rectified, shape),
-        charge_efficiency=view.charge_efficiency * rectified,
-        discharge_efficiency=view.discharge_efficiency / rectified,
-        wear_price=view.wear_price * rectified,
+        charge_max_w=_over(view.charge_max_w / rectified.charge, shape),
+        discharge_max_w=_over(view.discharge_max_w / rectified.discharge, shape),
+        charge_efficiency=view.charge_efficiency * rectified.charge,
+        discharge_efficiency=view.discharge_efficiency / rectified.discharge,
+        wear_price=view.wear_price * rectified.discharge,
         cap_w=duty.cap_w,
         peak_w=bill.peak_w,
         demand_price=bill.demand_price,
     )
 
 
+def _lost_wh(plant: Plant, state: State, n_steps: int, step_h: float) -> Float64:
+    """What self-discharge has taken by each boundary, at what is stored now. Shape (n, n_steps + 1).
+
+    The planner knows no self-discharge; floors that rise by it say the same.
+    """
+    lost_w = state.stored_wh * plant.sites["self_discharge_per_h"]
+    return np.asarray(lost_w[:, None] * (np.arange(n_steps + 1) * step_h))
+
+
 def _over(value: Float64, shape: tuple[int, ...]) -> Float64:
     return np.ascontiguousarray(np.broadcast_to(value[:, None], shape))
-
-
-def pv_at_meter_w(plant: Plant, pv_w: Float64, rectifier_efficiency: Float64) -> Float64:
-    """Import that the panels could save. ``pv_w`` (n,) or (n, T) DC power of the panels; efficiency (n,). [W]"""
-    ratio, most_w = plant.sites["converter_efficiency"], plant.sites["converter_w"]
-    rectified = rectifier_efficiency
-    if pv_w.ndim == 2:
-        ratio, most_w, rectified = ratio[:, None], most_w[:, None], rectified[:, None]
-    return np.asarray(np.minimum(pv_w * ratio, most_w) / rectified)

@@ -15,7 +15,7 @@ from policies.site.value_function import cost_at_cap
 OK, INFEASIBLE_FLOOR, INFEASIBLE_CAP = 0, 1, 2
 MAX_PASSES = 60
 INSIDE_WH = 1e-5  # at the very least cap all limits meet, and a slope says nothing
-GAP = 1e-9  # of the bill, at which the search ends
+GAP = 1e-7  # of the bill, at which the search ends
 
 
 @njit(cache=True)
@@ -79,10 +79,16 @@ def _lowest_cap(fleet, i, low, high, floors):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
+def demand_rate(fleet, i):  # type: ignore[no-untyped-def]
+    """What a Wh more in the highest step of site i costs. [currency per Wh per step]"""
+    return fleet.demand_price[i] / 1000 / fleet.step_h
+
+
+@njit(cache=True)
 def best_cap(fleet, i, floors, room):  # type: ignore[no-untyped-def]
     """The cap [Wh per step] that makes energy, wear and demand charge of site i least; its limits can be kept."""
     high = highest_import(fleet, i)
-    rate = fleet.demand_price[i] / 1000 / fleet.step_h  # currency per Wh of the highest step
+    rate = demand_rate(fleet, i)
     paid = fleet.peak_w[i] * fleet.step_h
     if rate <= 0 or paid >= high:
         return high
@@ -98,7 +104,9 @@ def best_cap(fleet, i, floors, room):  # type: ignore[no-untyped-def]
         if high - low <= 1e-9 * high:
             break
         cap = low + (high_cost - low_cost - high_slope * (high - low)) / (low_slope - high_slope)
-        bound = low_cost + low_slope * (cap - low)
+        bound = low_cost + low_slope * (min(max(cap, low), high) - low)
+        if min(low_cost, high_cost) - bound <= GAP * abs(bound):
+            break
         slow = k % 3 == 2 and high - low > width / 4
         width = high - low if k % 3 == 2 else width
         if slow or not low < cap < high:

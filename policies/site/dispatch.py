@@ -19,10 +19,11 @@ from hw.power.plant import Plant, State
 from hw.power.view import View, planning_view
 from policies.site.ahead import Expected, Bill, Duty, make_fleet
 from policies.site.follow import Setpoint
-from policies.site.month_target import month_target_w
+from policies.site.month_target import MonthTarget, month_target
 from policies.site.problem import OK, Fleet, Plans, plan_fleet
 
 Float64 = NDArray[np.float64]
+SPARE_SHARE = 0.003  # of the capacity that a plan leaves for holding the month's limit: a last step must not fall short
 CHEAP_SHARE = 1 / 8  # of a day: the hours in which a store is refilled
 T = TypeVar("T", bound=tuple[Any, ...])
 
@@ -91,11 +92,12 @@ class PlanDispatch:
     ) -> None:
         self.plant, self.expect, self.duties = plant, expect, duties
         self.calendar, self.settings = calendar, settings
-        self.target_w: Float64 | None = None
+        self.target: MonthTarget | None = None
         self.plans: Plans | None = None
         self.infeasible = 0  # plans of a site that could not be made
         self._made_at = -1
         self._target_at = (-1, -1)  # day and end of the month of the target
+        self._target_made = -1
 
     def decide(self, moment: Moment) -> Setpoint:
         """The plan's step, with the import limit that the month's target allows."""
@@ -112,25 +114,38 @@ class PlanDispatch:
     def _plan(self, moment: Moment) -> None:
         n_steps = min(self.settings.horizon_steps, self.calendar.end - moment.step)
         ahead = self.expect.ahead(moment.step, n_steps)
-        peak_w = moment.bill.peak_w
-        if self.settings.with_target and (moment.bill.demand_price > 0).any():
-            peak_w = np.maximum(peak_w, self._target(moment))
-        fleet = self._fleet(moment, ahead, Bill(peak_w, moment.bill.demand_price))
+        peak_w, charged = moment.bill.peak_w, moment.bill.demand_price > 0
+        aims = self.settings.with_target and charged.any()
+        if aims:
+            peak_w = np.maximum(peak_w, self._target(moment).limit_w)
+        fleet = self._fleet(moment, ahead, Bill(np.where(charged, peak_w, 0.0), moment.bill.demand_price))
         if moment.step + n_steps < self.calendar.end:
             fleet = fleet._replace(end_price=replacement_price(fleet, self.calendar.steps_per_day))
+        if charged.any():
+            spare_wh = SPARE_SHARE * fleet.capacity_wh[:, None] * charged[:, None]
+            fleet = fleet._replace(floor_wh=np.minimum(fleet.floor_wh + spare_wh, fleet.capacity_wh[:, None]))
+        if aims:
+            fleet = fleet._replace(end_wh=self._needed(moment.step + n_steps, fleet.end_wh))
         self.plans = plan_fleet(fleet)
         self.infeasible += int((self.plans.status != OK).sum())
         self._made_at = moment.step
 
-    def _target(self, moment: Moment) -> Float64:
+    def _target(self, moment: Moment) -> MonthTarget:
         calendar = self.calendar
         end = min(int(calendar.month_end[moment.step]), calendar.end)
         day = (moment.step // calendar.steps_per_day, end)
-        if self.target_w is None or day != self._target_at:
+        if self.target is None or day != self._target_at:
             scenarios, count = self.expect.scenarios(moment.step, end - moment.step)
             fleet = self._fleet(moment, scenarios, moment.bill, count)
-            self.target_w, self._target_at = month_target_w(fleet, count), day
-        return self.target_w
+            self.target, self._target_at, self._target_made = month_target(fleet, count), day, moment.step
+        return self.target
+
+    def _needed(self, step: int, end_wh: Float64) -> Float64:
+        """Stored energy with which the rest of the month can keep its target, and no less than ``end_wh``. (n,)"""
+        assert self.target is not None
+        at = step - self._target_made
+        need_wh = self.target.need_wh
+        return np.maximum(end_wh, need_wh[:, at]) if at < need_wh.shape[1] else end_wh
 
     def _fleet(self, moment: Moment, ahead: Expected, bill: Bill, count: int = 1) -> Fleet:
         """The problems of all sites, or of ``count`` scenarios of each."""

@@ -12,7 +12,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hw.power.plant import Plant
+from hw.power.view import meter_import_w, swing
+
 Float64 = NDArray[np.float64]
+MAX_CABLE_SHARE = 0.05  # of the load: cable losses, which the battery may serve, too; the plant clips
 
 
 class Setpoint(NamedTuple):
@@ -22,12 +26,26 @@ class Setpoint(NamedTuple):
     import_limit_w: Float64  # at the meter, inf: none [W]
 
 
-def follow(wanted: Setpoint, load_w: Float64, pv_w: Float64) -> Float64:
-    """Battery power that a site tries to hold. Shape (n,). [W at the meter, > 0 discharges]
+class Loads(NamedTuple):
+    """What a site measures now. (n,) [W]"""
 
-    ``load_w`` is the import with an idle battery and no PV, ``pv_w`` the import that PV can save. Above the limit the
-    battery gives at least what is missing; it never gives more than the loads take from the mains.
+    dc_w: Float64  # radio and transport
+    ac_w: Float64
+    pv_w: Float64  # DC power that the panels can give
+
+
+def follow(plant: Plant, wanted: Setpoint, loads: Loads) -> Float64:
+    """Battery power that a site tries to hold. Shape (n,). [W at the bus, > 0 discharges]
+
+    Above the import limit the battery gives at least what is missing; it never gives more than the loads take from the
+    mains.
     """
-    net_w = load_w - pv_w
-    battery_w = np.maximum(wanted.battery_w, net_w - wanted.import_limit_w)
-    return np.asarray(np.minimum(battery_w, np.maximum(net_w, 0.0)))
+    rectified = swing(plant, loads.dc_w)
+    battery_w = wanted.battery_w * np.where(wanted.battery_w > 0, rectified.discharge, rectified.charge)
+    for _ in range(2):  # the rectifiers' efficiency moves with what they carry
+        import_w = meter_import_w(plant, loads.dc_w, loads.ac_w, loads.pv_w, battery_w)
+        over_w = np.maximum(import_w - wanted.import_limit_w, 0.0)
+        battery_w = battery_w + over_w * rectified.discharge
+    ratio = plant.sites["converter_efficiency"]
+    most_w = loads.dc_w * (1 + MAX_CABLE_SHARE) - np.minimum(loads.pv_w * ratio, plant.sites["converter_w"])
+    return np.asarray(np.minimum(battery_w, np.maximum(most_w, 0.0)))

@@ -1,4 +1,4 @@
-"""The import that the billing month should not exceed, from scenarios of the month that remains.
+"""The import that the billing month should not exceed, and what must be stored to keep it, from scenarios.
 
 A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario is
 priced over the whole remaining month at a ladder of import limits; the target is the limit with the least expected cost,
@@ -11,7 +11,10 @@ never below the peak already billed.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
+from numba import njit, prange
 from numpy.typing import NDArray
 
 from policies.site.problem import Fleet, cost_at_caps
@@ -19,6 +22,43 @@ from policies.site.problem import Fleet, cost_at_caps
 Float64 = NDArray[np.float64]
 LADDER = 9  # limits that are priced in one look
 LOOKS = 3  # each look narrows the ladder to the neighbours of the best limit
+NEED_QUANTILE = 0.9  # of the scenarios, whose need of stored energy is met
+
+
+class MonthTarget(NamedTuple):
+    """What a plan over the coming days should know of the month."""
+
+    limit_w: Float64  # (n,) at the meter; inf where the peak is not charged
+    need_wh: Float64  # (n, T + 1) stored energy with which the rest of the month can keep the limit
+
+
+def month_target(scenarios: Fleet, count: int) -> MonthTarget:
+    """Limit and need of each site. ``scenarios`` holds n x count problems, those of a site next to each other."""
+    limit_w = month_target_w(scenarios, count)
+    need_wh = np.empty_like(scenarios.floor_wh)
+    _needs(scenarios, np.repeat(limit_w, count), need_wh)
+    by_site = need_wh.reshape(len(limit_w), count, -1)
+    return MonthTarget(limit_w, np.quantile(by_site, NEED_QUANTILE, axis=1))
+
+
+@njit(parallel=True, cache=True)
+def _needs(fleet, limit_w, need_wh):  # type: ignore[no-untyped-def]
+    for i in prange(len(limit_w)):
+        _need(fleet, i, limit_w[i], need_wh[i])
+
+
+@njit(cache=True)
+def _need(fleet, i, limit_w, need_wh):  # type: ignore[no-untyped-def]
+    """Backwards: what a step above the limit takes out comes on top, what a step below it can store comes off."""
+    steps = fleet.load_w.shape[1]
+    need_wh[steps] = max(fleet.floor_wh[i, steps], fleet.end_wh[i])
+    for t in range(steps - 1, -1, -1):
+        room_w = min(limit_w, fleet.cap_w[i, t]) - max(fleet.load_w[i, t] - fleet.pv_w[i, t], 0.0)
+        if room_w < 0:
+            change_wh = min(-room_w, fleet.discharge_max_w[i, t]) * fleet.step_h / fleet.discharge_efficiency[i]
+        else:
+            change_wh = -min(room_w, fleet.charge_max_w[i, t]) * fleet.step_h * fleet.charge_efficiency[i]
+        need_wh[t] = min(max(fleet.floor_wh[i, t], need_wh[t + 1] + change_wh), fleet.capacity_wh[i])
 
 
 def month_target_w(scenarios: Fleet, count: int) -> Float64:

@@ -17,11 +17,11 @@ from policies.site.cap_search import (
     INFEASIBLE_CAP,
     INFEASIBLE_FLOOR,
     OK,
-    best_cap,
     effective_floors,
     status_at_cap,
 )
-from policies.site.value_function import best_path, cost_at_cap, new_list
+from policies.site.sides import best_plan
+from policies.site.value_function import cost_at_cap, new_room
 
 __all__ = ["INFEASIBLE_CAP", "INFEASIBLE_FLOOR", "OK", "STATUS_WORDS", "Fleet", "Plans"]
 __all__ += ["cost_at_caps", "plan_fleet", "settle"]
@@ -57,7 +57,9 @@ class Fleet(NamedTuple):
     capacity_wh: Floats  # (n,)
     start_wh: Floats  # (n,) stored at the start
     end_wh: Floats  # (n,) least stored energy at the end
-    end_price: Floats  # (n,) what is stored at the end is worth [currency per kWh], at least 0; not part of a cost
+    end_price: (
+        Floats  # (n,) what is stored at the end is worth [currency per kWh], at least 0; not part of a cost
+    )
     charge_max_w: Floats  # (n, T)
     discharge_max_w: Floats  # (n, T)
     charge_efficiency: Floats  # (n,) stored per Wh at the meter [ratio]
@@ -121,8 +123,9 @@ def settle(fleet: Fleet, battery_w: Floats, limit_w: Floats) -> tuple[Floats, Fl
     need_w = wanted_w - fleet.pv_w
     sold_w = np.where(fleet.export_price > 0, fleet.export_cap_w[:, None], 0.0)
     meter_w = np.maximum(need_w, -sold_w)
-    most_w = np.minimum(wanted_w, np.minimum(fleet.cap_w, limit_w[:, None]))
-    meter_w = np.where(fleet.import_price < 0, np.maximum(need_w, most_w), meter_w)
+    most_w = np.maximum(need_w, np.minimum(wanted_w, np.minimum(fleet.cap_w, limit_w[:, None])))
+    earned = np.where(meter_w < 0, fleet.export_price * meter_w, fleet.import_price * meter_w)
+    meter_w = np.where((fleet.import_price < 0) & (fleet.import_price * most_w < earned), most_w, meter_w)
     curtailed_w = fleet.pv_w - (wanted_w - meter_w)
     return np.maximum(meter_w, 0), np.maximum(-meter_w, 0), np.maximum(curtailed_w, 0)
 
@@ -142,9 +145,7 @@ def plan_site(fleet, i, stored_wh, cap_wh, status):  # type: ignore[no-untyped-d
     status[i] = status_at_cap(fleet, i, np.inf, floors)
     if status[i] != OK:
         return
-    room = new_list(n_steps)
-    cap_wh[i] = best_cap(fleet, i, floors, room)
-    best_path(fleet, i, cap_wh[i], floors, room, stored_wh)
+    cap_wh[i] = best_plan(fleet, i, floors, new_room(n_steps), stored_wh)
 
 
 @njit(parallel=True, cache=True)
@@ -152,7 +153,7 @@ def _cost_sites(fleet, caps_wh, costs):  # type: ignore[no-untyped-def]
     for i in prange(len(costs)):
         floors = np.empty(fleet.load_w.shape[1] + 1)
         effective_floors(fleet, i, floors)
-        room = new_list(fleet.load_w.shape[1])
+        room = new_room(fleet.load_w.shape[1])
         for k in range(caps_wh.shape[1]):
             costs[i, k] = np.inf
             if status_at_cap(fleet, i, caps_wh[i, k], floors) == OK:

@@ -3,31 +3,35 @@
 Energies of a step are in Wh at the meter. ``c`` is what the battery adds to the meter, below zero while it discharges,
 ``d`` what it adds to the store. With load l, PV p, import price a, feed-in price f and import limit k the meter sees
 ``l + c - used PV``. PV beyond the load charges for nothing, then for the lost feed-in, then the grid charges; at a
-price below zero PV is curtailed and the load imports what the limit allows. The battery never discharges beyond
-``l - p``.
+price below zero PV is curtailed and the load imports what the limit allows, unless feeding in earns more. The battery
+never discharges beyond ``l - p``.
+
+The cost is continuous, and convex but for one place at most, where its slope falls: between discharging and charging
+at a price below zero, and between feeding in and importing where feed-in is paid better than import costs. A step is
+then split there: either side is convex, and so is the hull over both.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 MAX_PIECES = 6
+# Rows of (4, MAX_PIECES) pieces, from the left: currency per Wh stored, Wh stored, and how much longer and steeper a piece
+# gets per Wh of a higher import limit.
+SLOPE, LENGTH, MOVED, TURNED = range(4)
 SLACK_WH = 1e-6  # rounding that is no breach of a limit
+BOTH, LEFT_SIDE, RIGHT_SIDE = 0, 1, 2  # which side of the split a step may be on; BOTH: the hull
 
 
-class Pieces(NamedTuple):
-    """The convex cost of one step as straight pieces over the change of stored energy, from the left.
+class Begin(NamedTuple):
+    """Where the pieces of a step begin, with the changes per Wh of a higher import limit."""
 
-    ``moved`` is how much longer a piece gets per Wh of a higher import limit.
-    """
-
-    slope: NDArray[np.float64]  # (MAX_PIECES,) currency per Wh stored
-    length: NDArray[np.float64]  # (MAX_PIECES,) [Wh stored]
-    moved: NDArray[np.float64]  # (MAX_PIECES,)
+    change: float  # change of stored energy [Wh]
+    change_moved: float
+    cost: float  # [currency]
+    cost_moved: float
 
 
 @njit(cache=True)
@@ -55,67 +59,146 @@ def store_change(fleet, i, meter_wh):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _add(pieces, n, at, to, ends, slope, per_meter):  # type: ignore[no-untyped-def]
-    """Append the piece up to ``to`` = (place, its change with the cap); a slope that falls is levelled (hull)."""
+    """Append the piece up to ``to`` = (place, its change with the cap), but not beyond ``ends``."""
     end, end_moved = to if to[0] < ends[0] else ends
     if end <= at[0]:
         return n, at
-    slope, length, moved = slope / per_meter, (end - at[0]) * per_meter, (end_moved - at[1]) * per_meter
-    while n > 0 and pieces.slope[n - 1] >= slope:
-        n -= 1
-        total = length + pieces.length[n]
-        slope = (slope * length + pieces.slope[n] * pieces.length[n]) / total
-        length, moved = total, moved + pieces.moved[n]
-    pieces.slope[n], pieces.length[n], pieces.moved[n] = slope, length, moved
+    pieces[SLOPE, n], pieces[LENGTH, n] = slope / per_meter, (end - at[0]) * per_meter
+    pieces[MOVED, n], pieces[TURNED, n] = (end_moved - at[1]) * per_meter, 0.0
     return n + 1, (end, end_moved)
 
 
 @njit(cache=True)
-def step_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
-    """Write the cost of step t of site i at an import limit into ``pieces``.
+def _feed_in_ends(price, feed_in, sold, surplus, load, limit):  # type: ignore[no-untyped-def]
+    """Charging at which importing the load at a price below zero earns what feeding in does, and its change."""
+    earned = -price
+    at = feed_in * sold / earned - load
+    if at > surplus - sold:
+        at = (feed_in * surplus - earned * load) / (feed_in + earned)
+    if load + at <= limit[0]:
+        return at, 0.0
+    return surplus - earned * limit[0] / feed_in, -earned * limit[1] / feed_in
 
-    Returns their number, the change of stored energy where they begin [Wh], the cost there, and its change per Wh of
-    the limit. A step whose limit cannot be kept at all gets no piece.
+
+@njit(cache=True)
+def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
+    """Write the cost of step t of site i at an import limit into ``pieces``; the slope may fall once.
+
+    Returns their number and where they begin. A step whose limit cannot be kept at all gets no piece.
     """
     least, most, most_moved = room_at_meter(fleet, i, t, cap_wh)
     if most < least:
-        return 0, 0.0, 0.0, 0.0
-    load = fleet.load_w[i, t] * fleet.step_h
-    surplus = max(fleet.pv_w[i, t] * fleet.step_h - load, 0.0)
+        return 0, Begin(0.0, 0.0, 0.0, 0.0)
+    load, pv = fleet.load_w[i, t] * fleet.step_h, fleet.pv_w[i, t] * fleet.step_h
+    surplus = max(pv - load, 0.0)
     price, wear = fleet.import_price[i, t] / 1000, fleet.wear_price[i] / 1000
     feed_in = max(fleet.export_price[i, t], 0.0) / 1000
     sold = min(surplus, fleet.export_cap_w[i] * fleet.step_h) if feed_in > 0 else 0.0
     store, draw = fleet.charge_efficiency[i], 1 / fleet.discharge_efficiency[i]
     at, ends, zero = (least, 0.0), (most, most_moved), (0.0, 0.0)
-    n = 0
+    n, cost_moved = 0, 0.0
     if price >= 0:
-        cost, cost_moved = price * max(load - fleet.pv_w[i, t] * fleet.step_h, 0.0) - feed_in * sold, 0.0
-        cost += (price - wear) * least
+        cost = price * max(load - pv, 0.0) - feed_in * sold + (price - wear) * least
         n, at = _add(pieces, n, at, zero, ends, price - wear, draw)
         n, at = _add(pieces, n, at, (surplus - sold, 0.0), ends, 0.0, store)
         n, at = _add(pieces, n, at, (surplus, 0.0), ends, feed_in, store)
         n, at = _add(pieces, n, at, ends, ends, price, store)
     else:
-        limit = min(fleet.cap_w[i, t] * fleet.step_h, cap_wh)
-        full = (
-            limit - load,
-            1.0 if cap_wh < fleet.cap_w[i, t] * fleet.step_h else 0.0,
-        )  # import at its limit
-        cost, cost_moved = price * min(load + least, limit) - wear * least, 0.0
+        hard = fleet.cap_w[i, t] * fleet.step_h
+        limit = (cap_wh, 1.0) if cap_wh < hard else (hard, 0.0)
+        full = (limit[0] - load, limit[1])  # import at its limit
+        cost = price * min(load + least, limit[0]) - wear * least
         if full[0] < least:
             cost_moved = price * full[1]
-        if full[0] <= 0:
+        if sold > 0:
+            turn = _feed_in_ends(price, feed_in, sold, surplus, load, limit)
+            if turn[0] > 0:
+                cost, cost_moved = -feed_in * sold, 0.0
+                n, at = _add(
+                    pieces,
+                    n,
+                    at,
+                    (surplus - sold, 0.0) if surplus - sold < turn[0] else turn,
+                    ends,
+                    0.0,
+                    store,
+                )
+                n, at = _add(pieces, n, at, turn, ends, feed_in, store)
+        elif full[0] <= 0:
             n, at = _add(pieces, n, at, full, ends, price - wear, draw)
             n, at = _add(pieces, n, at, zero, ends, -wear, draw)
         else:
             n, at = _add(pieces, n, at, zero, ends, price - wear, draw)
-            n, at = _add(pieces, n, at, full, ends, price, store)
+        n, at = _add(pieces, n, at, full, ends, price, store)
         n, at = _add(pieces, n, at, ends, ends, 0.0, store)
     if n == 0:  # no room at all: one piece of no length keeps the step possible
-        pieces.slope[0], pieces.length[0], pieces.moved[0] = 0.0, 0.0, 0.0
+        pieces[SLOPE, 0], pieces[LENGTH, 0], pieces[MOVED, 0], pieces[TURNED, 0] = 0.0, 0.0, 0.0, 0.0
         n = 1
-    return n, store_change(fleet, i, least), cost, cost_moved
+    return n, Begin(store_change(fleet, i, least), 0.0, cost, cost_moved)
 
 
-def new_pieces() -> Any:
-    """Room for the pieces of one step."""
-    return Pieces(np.empty(MAX_PIECES), np.empty(MAX_PIECES), np.empty(MAX_PIECES))
+@njit(cache=True)
+def split_at(pieces, n):  # type: ignore[no-untyped-def]
+    """Number of the first piece right of the place where the slope falls; 0: the step is convex."""
+    for k in range(1, n):
+        if pieces[SLOPE, k] < pieces[SLOPE, k - 1]:
+            return k
+    return 0
+
+
+@njit(cache=True)
+def _level(pieces, n):  # type: ignore[no-untyped-def]
+    """Replace the pieces by their hull: those whose slopes fall become one. Returns the number left."""
+    kept = 0
+    for k in range(n):
+        slope, length, moved = pieces[SLOPE, k], pieces[LENGTH, k], pieces[MOVED, k]
+        rise, rise_moved = slope * length, slope * moved + pieces[TURNED, k] * length
+        while kept > 0 and pieces[SLOPE, kept - 1] >= slope:
+            kept -= 1
+            rise += pieces[SLOPE, kept] * pieces[LENGTH, kept]
+            rise_moved += (
+                pieces[SLOPE, kept] * pieces[MOVED, kept] + pieces[TURNED, kept] * pieces[LENGTH, kept]
+            )
+            length, moved = length + pieces[LENGTH, kept], moved + pieces[MOVED, kept]
+            slope = rise / length
+        pieces[SLOPE, kept], pieces[LENGTH, kept], pieces[MOVED, kept] = slope, length, moved
+        pieces[TURNED, kept] = (rise_moved - slope * moved) / length if length > 0 else 0.0
+        kept += 1
+    return kept
+
+
+@njit(cache=True)
+def step_pieces(fleet, i, t, cap_wh, side, pieces):  # type: ignore[no-untyped-def]
+    """The convex cost of step t on one side of its split, or the hull over both; as ``raw_pieces`` returns it."""
+    n, begin = raw_pieces(fleet, i, t, cap_wh, pieces)
+    split = split_at(pieces, n)
+    if split == 0:
+        return n, begin
+    if side == BOTH:
+        return _level(pieces, n), begin
+    if side == LEFT_SIDE:
+        return split, begin
+    change, change_moved, cost, cost_moved = begin
+    for k in range(split):
+        change += pieces[LENGTH, k]
+        change_moved += pieces[MOVED, k]
+        cost += pieces[SLOPE, k] * pieces[LENGTH, k]
+        cost_moved += pieces[SLOPE, k] * pieces[MOVED, k]
+    for k in range(split, n):
+        j = k - split
+        pieces[SLOPE, j], pieces[LENGTH, j] = pieces[SLOPE, k], pieces[LENGTH, k]
+        pieces[MOVED, j], pieces[TURNED, j] = pieces[MOVED, k], 0.0
+    return n - split, Begin(change, change_moved, cost, cost_moved)
+
+
+@njit(cache=True)
+def cost_of(change, n, begin, pieces):  # type: ignore[no-untyped-def]
+    """Cost of a step at a change of stored energy [Wh], along its pieces. [currency]"""
+    cost, left = begin.cost, change - begin.change
+    for k in range(n):
+        part = min(left, pieces[LENGTH, k])
+        if part <= 0:
+            break
+        cost += pieces[SLOPE, k] * part
+        left -= part
+    return cost

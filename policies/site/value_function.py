@@ -2,225 +2,167 @@
 
 The cost-to-go of stored energy s is convex and piecewise linear. Going one step back adds the step's own cost by
 inf-convolution, which merges the two sorted lists of slopes (Rockafellar 1970, theorem 16.4); the limits of the store
-then clip the list at both ends. The list's left end, its value and each length carry their derivative with respect
-to the import limit, so that one pass gives the cost and its slope over the limit.
+then clip the list at both ends. The list's left end, its value, each length and each slope carry their derivative with
+respect to the import limit, so that one pass gives the cost and its slope over the limit.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
-from policies.site.step_cost import MAX_PIECES, SLACK_WH, Pieces, step_pieces
+from policies.site.step_cost import LENGTH, MAX_PIECES, MOVED, SLACK_WH, SLOPE, TURNED, step_pieces
 
-TIE = 1e-13  # slopes that differ by less are equal [currency per Wh]: the battery then idles
 LEFT, LEFT_MOVED, RIGHT, RIGHT_MOVED, VALUE, VALUE_MOVED = range(6)
 
 
+class Room(NamedTuple):
+    """What the passes over the steps of one site write into.
+
+    The cost-to-go is a list of pieces in the order of their slopes: place k in [span[0], span[1]) has ``slope[k]``
+    and the number ``piece[k]``, under which its length and its derivatives stand.
+    """
+
+    sides: NDArray[np.uint8]  # (T,) which side of its split a step is held to (step_cost)
+    pieces: NDArray[np.float64]  # (4, MAX_PIECES) of one step, convex
+    raw: NDArray[np.float64]  # the same, as it is
+    slope: NDArray[np.float64]  # currency per Wh
+    piece: NDArray[np.int64]
+    parts: NDArray[np.float64]  # (4, ...), rows as those of ``pieces``
+    span: NDArray[np.int64]  # (3,) begin, end, and how many pieces have been numbered
+    ends: NDArray[
+        np.float64
+    ]  # (6,) of the cost-to-go: left end, right end, cost at the left end, and their changes
+
+
 @njit(cache=True)
-def _insert(slopes, lengths, moved, span, slope, length, length_moved):  # type: ignore[no-untyped-def]
-    """Put one piece into the sorted list ``[span[0], span[1])``; the shorter side makes room."""
+def _insert(slope, piece, span, new, number):  # type: ignore[no-untyped-def]
+    """Put the piece ``number`` of slope ``new`` into the sorted list; the shorter side makes room."""
     low, high = span[0], span[1]
     while low < high:
         middle = (low + high) // 2
-        if slopes[middle] < slope:
+        if slope[middle] < new:
             low = middle + 1
         else:
             high = middle
     if low - span[0] < span[1] - low:
         span[0] -= 1
-        for k in range(span[0], low - 1):
-            slopes[k], lengths[k], moved[k] = slopes[k + 1], lengths[k + 1], moved[k + 1]
         low -= 1
+        for k in range(span[0], low):
+            slope[k] = slope[k + 1]
+        for k in range(span[0], low):
+            piece[k] = piece[k + 1]
     else:
         for k in range(span[1], low, -1):
-            slopes[k], lengths[k], moved[k] = slopes[k - 1], lengths[k - 1], moved[k - 1]
+            slope[k] = slope[k - 1]
+        for k in range(span[1], low, -1):
+            piece[k] = piece[k - 1]
         span[1] += 1
-    slopes[low], lengths[low], moved[low] = slope, length, length_moved
+    slope[low], piece[low] = new, number
 
 
 @njit(cache=True)
-def _clip(slopes, lengths, moved, span, ends, least, most):  # type: ignore[no-untyped-def]
+def _clip(slope, piece, parts, span, ends, least, most):  # type: ignore[no-untyped-def]
     """Keep the list within ``least`` to ``most``. Returns False where nothing is left."""
     if ends[RIGHT] < least - SLACK_WH or ends[LEFT] > most + SLACK_WH:
         return False
     while ends[LEFT] < least and span[0] < span[1]:
-        k = span[0]
-        cut, cut_moved = least - ends[LEFT], -ends[LEFT_MOVED]
-        if lengths[k] <= cut:
-            cut, cut_moved = lengths[k], moved[k]
+        k = piece[span[0]]
+        cut, cut_moved, steep = least - ends[LEFT], -ends[LEFT_MOVED], slope[span[0]]
+        if parts[LENGTH, k] <= cut:
+            cut, cut_moved = parts[LENGTH, k], parts[MOVED, k]
             span[0] += 1
             ends[LEFT] += cut
             ends[LEFT_MOVED] += cut_moved
         else:
-            lengths[k] -= cut
-            moved[k] -= cut_moved
+            parts[LENGTH, k] -= cut
+            parts[MOVED, k] -= cut_moved
             ends[LEFT], ends[LEFT_MOVED] = least, 0.0
-        ends[VALUE] += slopes[k] * cut
-        ends[VALUE_MOVED] += slopes[k] * cut_moved
+        ends[VALUE] += steep * cut
+        ends[VALUE_MOVED] += steep * cut_moved + parts[TURNED, k] * cut
     while ends[RIGHT] > most and span[0] < span[1]:
-        k = span[1] - 1
-        if lengths[k] <= ends[RIGHT] - most:
+        k = piece[span[1] - 1]
+        if parts[LENGTH, k] <= ends[RIGHT] - most:
             span[1] -= 1
-            ends[RIGHT] -= lengths[k]
-            ends[RIGHT_MOVED] -= moved[k]
+            ends[RIGHT] -= parts[LENGTH, k]
+            ends[RIGHT_MOVED] -= parts[MOVED, k]
         else:
-            lengths[k] -= ends[RIGHT] - most
-            moved[k] -= ends[RIGHT_MOVED]
+            parts[LENGTH, k] -= ends[RIGHT] - most
+            parts[MOVED, k] -= ends[RIGHT_MOVED]
             ends[RIGHT], ends[RIGHT_MOVED] = most, 0.0
     return True
 
 
 @njit(cache=True)
-def _step_back(fleet, i, t, cap_wh, pieces, slopes, lengths, moved, span, ends):  # type: ignore[no-untyped-def]
-    """Add the cost of step t to the cost from its end on. Returns False where its limits cannot be kept."""
-    n, begin, cost, cost_moved = step_pieces(fleet, i, t, cap_wh, pieces)
+def step_back(fleet, i, t, cap_wh, room, least, most):  # type: ignore[no-untyped-def]
+    """Add the cost of step t to the cost from its end on, for stored energy between ``least`` and ``most``.
+
+    What is taken out of the store in the step lowers its cost: slopes change sign. Returns False where the limits
+    cannot be kept.
+    """
+    sides, step, _, slope, piece, parts, span, ends = room
+    n, begin = step_pieces(fleet, i, t, cap_wh, sides[t], step)
     if n == 0:
         return False
-    length, length_moved = 0.0, 0.0
+    total, total_moved, cost, cost_moved = 0.0, 0.0, begin.cost, begin.cost_moved
     for k in range(n):
-        length += pieces.length[k]
-        length_moved += pieces.moved[k]
-        cost += pieces.slope[k] * pieces.length[k]
-        cost_moved += pieces.slope[k] * pieces.moved[k]
-        # what is taken out of the store in the step lowers its cost: slopes change sign
-        if pieces.length[k] > 0:
-            _insert(slopes, lengths, moved, span, -pieces.slope[k], pieces.length[k], pieces.moved[k])
-    ends[LEFT] -= begin + length
-    ends[LEFT_MOVED] -= length_moved
-    ends[RIGHT] -= begin
+        steep, length, moved, turned = step[SLOPE, k], step[LENGTH, k], step[MOVED, k], step[TURNED, k]
+        total += length
+        total_moved += moved
+        cost += steep * length
+        cost_moved += steep * moved + turned * length
+        if length > 0:
+            number = span[2]
+            parts[LENGTH, number], parts[MOVED, number], parts[TURNED, number] = length, moved, -turned
+            span[2] += 1
+            _insert(slope, piece, span, -steep, number)
+    ends[LEFT] -= begin.change + total
+    ends[LEFT_MOVED] -= begin.change_moved + total_moved
+    ends[RIGHT] -= begin.change
+    ends[RIGHT_MOVED] -= begin.change_moved
     ends[VALUE] += cost
     ends[VALUE_MOVED] += cost_moved
-    return True
+    return _clip(slope, piece, parts, span, ends, least, min(most, ends[RIGHT]))
 
 
 @njit(cache=True)
-def _begin(fleet, i, floors, slopes, lengths, moved, span, ends):  # type: ignore[no-untyped-def]
+def begin_list(fleet, i, floors, room):  # type: ignore[no-untyped-def]
     """The cost after the last step, between the floor and the capacity: less by what is stored above the floor."""
-    capacity_wh = fleet.capacity_wh[i]
-    middle = len(slopes) // 2
-    span[0], span[1] = middle, middle + 1
-    slopes[middle], lengths[middle], moved[middle] = -fleet.end_price[i] / 1000, capacity_wh - floors[-1], 0.0
+    ends, span = room.ends, room.span
+    middle = len(room.slope) // 2
+    span[0], span[1], span[2] = middle, middle + 1, 1
+    room.slope[middle], room.piece[middle] = -fleet.end_price[i] / 1000, 0
+    room.parts[:, 0] = 0.0
+    room.parts[LENGTH, 0] = fleet.capacity_wh[i] - floors[-1]
     ends[:] = 0.0
-    ends[LEFT], ends[RIGHT] = floors[-1], capacity_wh
+    ends[LEFT], ends[RIGHT] = floors[-1], fleet.capacity_wh[i]
 
 
 @njit(cache=True)
-def new_list(n_steps):  # type: ignore[no-untyped-def]
-    """Room for the slope list of a site: slopes, lengths, their derivatives, the span in use, ends."""
-    size = 2 * (MAX_PIECES * n_steps + MAX_PIECES)
-    pieces = Pieces(np.empty(MAX_PIECES), np.empty(MAX_PIECES), np.empty(MAX_PIECES))
-    return pieces, np.empty(size), np.empty(size), np.empty(size), np.empty(2, np.int64), np.empty(6)
+def new_room(n_steps):  # type: ignore[no-untyped-def]
+    """Room for the passes over ``n_steps`` steps, which may be on either side of their split."""
+    size = MAX_PIECES * n_steps + MAX_PIECES
+    slope, piece, parts = np.empty(2 * size), np.empty(2 * size, np.int64), np.empty((4, size))
+    sides, span, ends = np.zeros(n_steps, np.uint8), np.empty(3, np.int64), np.empty(6)
+    step, raw = np.empty((4, MAX_PIECES)), np.empty((4, MAX_PIECES))
+    return Room(sides, step, raw, slope, piece, parts, span, ends)
 
 
 @njit(cache=True)
 def cost_at_cap(fleet, i, cap_wh, floors, room):  # type: ignore[no-untyped-def]
     """Least cost of site i with its import at or below ``cap_wh`` [Wh per step], and its slope over the cap.
 
-    ``floors`` (T + 1,) can be met by charging. Infinite where the limits cannot be kept.
+    ``floors`` (T + 1,) can be met by charging. Infinite where the limits cannot be kept, on the sides that steps are
+    held to.
     """
-    pieces, slopes, lengths, moved, span, ends = room
-    n_steps = fleet.load_w.shape[1]
-    capacity_wh = fleet.capacity_wh[i]
-    _begin(fleet, i, floors, slopes, lengths, moved, span, ends)
-    for t in range(n_steps - 1, -1, -1):
-        if not _step_back(fleet, i, t, cap_wh, pieces, slopes, lengths, moved, span, ends):
+    begin_list(fleet, i, floors, room)
+    for t in range(fleet.load_w.shape[1] - 1, -1, -1):
+        most = fleet.capacity_wh[i] if t else np.inf
+        if not step_back(fleet, i, t, cap_wh, room, floors[t], most):
             return np.inf, 0.0
-        least, most = (floors[t], capacity_wh) if t else (floors[0], ends[RIGHT])
-        if not _clip(slopes, lengths, moved, span, ends, least, most):
-            return np.inf, 0.0
-    if ends[LEFT] > floors[0] + SLACK_WH:
+    if room.ends[LEFT] > floors[0] + SLACK_WH:
         return np.inf, 0.0
-    return ends[VALUE], ends[VALUE_MOVED]
-
-
-@njit(cache=True)
-def _longer(array, size):  # type: ignore[no-untyped-def]
-    """The array, or a longer copy that holds ``size``."""
-    if size <= len(array):
-        return array
-    copy = np.empty(2 * size, array.dtype)
-    copy[: len(array)] = array
-    return copy
-
-
-@njit(cache=True)
-def _walk(start, left, slopes, lengths, begin, pieces, n):  # type: ignore[no-untyped-def]
-    """Best stored energy after a step that begins with ``start`` stored: from idle as far as it pays.
-
-    The cost from the step's end on is the list ``left, slopes, lengths``, the step's own ``begin, pieces``.
-    """
-    right, finish = left + lengths.sum(), start + begin + pieces.length[:n].sum()
-    low, high = max(left, start + begin), min(right, finish)
-    if low >= high:
-        return min(low, finish)
-    y = min(max(start, low), high)
-    a, edge = 0, left  # list piece a begins at edge
-    while a < len(slopes) - 1 and edge + lengths[a] <= y:
-        edge += lengths[a]
-        a += 1
-    b, own = 0, start + begin
-    while b < n - 1 and own + pieces.length[b] <= y:
-        own += pieces.length[b]
-        b += 1
-    began = y
-    while a < len(slopes) and b < n and slopes[a] + pieces.slope[b] < -TIE:
-        list_end, own_end = edge + lengths[a], own + pieces.length[b]
-        y = max(y, min(list_end, own_end))
-        if list_end <= y:
-            edge = list_end
-            a += 1
-        if own_end <= y:
-            own = own_end
-            b += 1
-    if y > began:
-        return min(y, high)
-    return max(_walk_back(y, a, edge, slopes, lengths, b, own, pieces, n), low)
-
-
-@njit(cache=True)
-def _walk_back(y, a, edge, slopes, lengths, b, own, pieces, n):  # type: ignore[no-untyped-def]
-    """Store less than ``y`` as far as it pays; piece a of the list begins at ``edge``, b of the step at ``own``."""
-    while True:
-        if edge >= y:  # a piece that ends at y is left for the one before it
-            a -= 1
-            if a < 0:
-                return y
-            edge -= lengths[a]
-        elif own >= y:
-            b -= 1
-            if b < 0:
-                return y
-            own -= pieces.length[b]
-        elif a < len(slopes) and b < n and slopes[a] + pieces.slope[b] > TIE:
-            y = max(edge, own)
-        else:
-            return y
-
-
-@njit(cache=True)
-def best_path(fleet, i, cap_wh, floors, room, stored_wh):  # type: ignore[no-untyped-def]
-    """Write the stored energy (T + 1,) of the cheapest plan under ``cap_wh`` [Wh per step], which can be kept."""
-    pieces, slopes, lengths, moved, span, ends = room
-    n_steps, capacity_wh = fleet.load_w.shape[1], fleet.capacity_wh[i]
-    first, left = np.zeros(n_steps + 2, np.int64), np.empty(n_steps + 1)  # lists in the order they are made
-    kept_slopes, kept_lengths = np.empty(64 * n_steps + 64), np.empty(64 * n_steps + 64)
-    _begin(fleet, i, floors, slopes, lengths, moved, span, ends)
-    for k in range(n_steps):
-        t = n_steps - k
-        left[k] = ends[LEFT]
-        first[k + 1] = first[k] + span[1] - span[0]
-        kept_slopes, kept_lengths = _longer(kept_slopes, first[k + 1]), _longer(kept_lengths, first[k + 1])
-        kept_slopes[first[k] : first[k + 1]] = slopes[span[0] : span[1]]
-        kept_lengths[first[k] : first[k + 1]] = lengths[span[0] : span[1]]
-        if t > 1:
-            _step_back(fleet, i, t - 1, cap_wh, pieces, slopes, lengths, moved, span, ends)
-            _clip(slopes, lengths, moved, span, ends, floors[t - 1], capacity_wh)
-    stored_wh[0] = floors[0]
-    for t in range(n_steps):
-        k = n_steps - 1 - t
-        n, begin, _, _ = step_pieces(fleet, i, t, cap_wh, pieces)
-        inside = slice(first[k], first[k + 1])
-        stored_wh[t + 1] = _walk(
-            stored_wh[t], left[k], kept_slopes[inside], kept_lengths[inside], begin, pieces, n
-        )
+    return room.ends[VALUE], room.ends[VALUE_MOVED]

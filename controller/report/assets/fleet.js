@@ -33,8 +33,10 @@ function drawFleet({ fleet, sites, currency }) {
 }
 
 function fleetNote(fleet, order) {
-  const heading = fleetHeadings(fleet).find(({ name }) => name === fleetState.sort);
-  const sorted = heading && fleet.sites.length > 1 ? ` In the order of ${heading.label.toLowerCase()} under ${siteState.policy}.` : "";
+  const { sort, descending } = fleetState;
+  const { label } = fleetHeadings(fleet).find(({ name }) => name === sort);
+  const whose = sort in (fleet.figures[siteState.policy] ?? {}) ? ` under ${siteState.policy}, ${descending ? "highest" : "lowest"} first` : "";
+  const sorted = order.length > 1 ? ` Sorted by ${label[0].toLowerCase()}${label.slice(1)}${whose}.` : "";
   const cut = order.length > ROWS_PLOTTED ? ` The plot shows the first ${ROWS_PLOTTED}, the table the first ${Math.min(ROWS_LISTED, order.length)}.` : "";
   const found = order.length === fleet.sites.length ? `${order.length}` : `${order.length} of ${fleet.sites.length}`;
   return `${found} ${fleet.sites.length === 1 ? "site" : "sites"}.${sorted}${cut}`;

@@ -2,12 +2,12 @@
 
 // One site over time: what it draws, what its battery does and why it may.
 
-const SITE_RANK = { idle: 0, rule: 2, threshold: 3, plan_24h: 4, plan: 5, oracle: 6 };
+const SITE_RANK = { idle: 0, rule: 9, threshold: 3, plan_24h: 4, plan: 5, oracle: 6 };
 const siteState = { site: 0, policy: null, day: "all" };
 
 function siteStyle(name, names) {
   const others = names.filter((other) => !(other in SITE_RANK));
-  const rank = SITE_RANK[name] ?? 7 + (others.indexOf(name) % 3);
+  const rank = SITE_RANK[name] ?? 7 + (others.indexOf(name) % 2);
   return { color: css(`--policy-${rank}`), symbol: SYMBOLS[rank] };
 }
 

@@ -108,7 +108,7 @@ def figures(policy: str, scale: float, shift: float = 0.0) -> dict[str, Any]:
         "outage_lost_h": 0.0,
         "shed_kwh": 0.0,
         "guard_interventions": 0 if policy == "idle" else 3,
-        "alarms": 0,
+        "outage_h": 2.0,
     }
 
 
@@ -132,6 +132,7 @@ def _report() -> dict[str, Any]:
         "currency": "EUR",
         "tariff": "three-period",
         "n_sites": 30,
+        "n_alarms": 3,
         "complete": True,
         "notes": [
             "The trace holds 14 days of a billing month: the demand charge is that share of the month's."

@@ -19,6 +19,7 @@ from controller.report.pagedata import PageData
 from controller.report.site_section import FLEET, FURTHER, MAIN
 from controller.report.site_words import FIGURE, headline_policy
 from controller.report.sitedata import SitePage
+from controller.report.words import UNDEFINED
 from tests.controller.report.site_made import POLICIES, figures, make_site
 from tests.controller.report.test_report_page import ASSETS, HOSTILE, LOADING, Checked, arrays_of
 
@@ -107,9 +108,67 @@ def test_the_scripts_parse(name: str) -> None:
     subprocess.run([node, "--check", str(ASSETS / name)], check=True, capture_output=True, timeout=60)
 
 
+def run_in_node(folder: Path, script: str, data: Any) -> Any:
+    """What ``script`` prints as JSON, run after the script of the fleet, with ``data`` at hand."""
+    node = shutil.which("node")
+    if node is None:
+        pytest.skip("node is not installed; the scripts of the page are not run")
+    code = f"{(ASSETS / 'fleet.js').read_text()}\nconst data = {json.dumps(data)};\n{script}"
+    (folder / "probe.js").write_text(code, encoding="utf-8")
+    run = subprocess.run(
+        [node, "probe.js"], cwd=folder, capture_output=True, text=True, check=True, timeout=60
+    )
+    return json.loads(run.stdout)
+
+
+def test_the_scripts_write_figures_as_the_tables_do(tmp_path: Path) -> None:
+    values = [0.0, 1.0, 0.07349, -0.0001, 0.398, 12.26, -4.56, 163.4, 13626.4, 99.96, 2.3e-5]
+    forms = [("saved_share", "percent"), ("cost", "number"), ("outages", "count")]
+    script = "console.log(JSON.stringify(data.map(([form, value]) => fleetText({ form }, value))));"
+    cases = [(form, value) for _, form in forms for value in [*values, None]]
+    found = run_in_node(tmp_path, script, cases)
+    wanted = [
+        UNDEFINED if value is None else FIGURE[name].form(value).replace(" %", "\u00a0%")
+        for name, _ in forms
+        for value in [*values, None]
+    ]
+    assert found == wanted
+
+
+def test_a_heading_sorts_and_the_unknown_stands_last(tmp_path: Path) -> None:
+    fleet = {
+        "sites": ["B-10", "a-9", "B-2", "B-3"],
+        "classes": [],
+        "alarms": [[], ["old pack"], [], []],
+        "figures": {"plan": {"cost": [3.0, None, -1.0, 10.0]}, "rule": {"cost": [1.0, 2.0, 3.0, None]}},
+    }
+    script = """
+let wanted = "";
+const element = () => ({ value: wanted });
+const siteState = { policy: "plan" };
+const order = (sort, descending = false) => fleetOrder(data, Object.assign(fleetState, { sort, descending }));
+const found = [order("cost"), order("cost", true), order("site"), order("alarms", true)];
+siteState.policy = "rule";
+found.push(order("cost"));
+wanted = " b-";
+found.push(order("cost", true));
+console.log(JSON.stringify(found));"""
+    assert run_in_node(tmp_path, script, fleet) == [
+        [2, 0, 3, 1],
+        [3, 0, 2, 1],
+        [1, 2, 3, 0],
+        [1, 0, 2, 3],
+        [0, 1, 2, 3],
+        [2, 0, 3],
+    ]
+
+
 def test_the_cards_speak_of_the_plan(sample: tuple[SiteMade, Checked]) -> None:
     shown = sample[1].text[sample[1].text.index("the battery waits for an outage") :]
-    places = [shown.index(text) for text in ("7.1\u00a0%", "96.6\u00a0%", "5.09 kW", "0.398 kWh", "1 of 1")]
+    places = [
+        shown.index(text)
+        for text in ("7.1\u00a0%", "96.6\u00a0%", "5.09\u00a0kW", "0.398\u00a0kWh", "1 of 1")
+    ]
     assert places == sorted(places)
     assert "1,125 EUR of bill and wear, against idle" in shown
 
@@ -126,6 +185,20 @@ def test_every_policy_has_its_figures_in_the_table(sample: tuple[SiteMade, Check
     assert report["notes"][0] in section
     assert "Marginal CO2 [kg]" not in section[: section.index("What the columns mean")]  # nobody has it
     assert "Plan gap" in section[: section.index("What the columns mean")]
+
+
+def test_alarms_and_long_notes_are_not_overlooked(tmp_path: Path, made: Made, site: SiteMade) -> None:
+    report, page = site
+    report["notes"] = [f"note {rank}" for rank in range(40)]
+    report["policies"]["rule"]["life_years"] = float("inf")
+    html = written(tmp_path / "notes.html", made, (report, page))
+    assert html.text.index("3 sites raise alarms") < html.text.index("the battery waits for an outage")
+    whole = (tmp_path / "notes.html").read_text()
+    assert re.search(r"note 7</li></ul><details><summary>32 more notes<.*>note 8<.*>note 39<", whole)
+    report["n_alarms"], report["notes"] = 0, []
+    calm = written(tmp_path / "calm.html", made, (report, page)).text
+    assert "raise" not in calm[calm.index("Site power", calm.index("One cell: ")) :]
+    assert "more notes" not in calm
 
 
 def test_the_series_come_back_as_they_went_in(sample: tuple[SiteMade, Checked]) -> None:
@@ -171,10 +244,13 @@ def test_the_axis_is_local_and_begins_with_a_whole_day(sample: tuple[SiteMade, C
 
 def test_the_headline_is_the_plan_else_what_saves_most(site: SiteMade) -> None:
     report, _ = site
+    report["policies"]["plan"]["saved_cost"] = 1.0  # least of all, and still what one asks for first
     assert headline_policy(report) == "plan"
     del report["policies"]["plan"]
     assert headline_policy(report) == "plan_24h"
     report["policies"]["plan_24h"]["saved_cost"] = None
+    report["policies"]["rule"]["saved_cost"] = -3.0
+    report["policies"]["threshold"]["saved_cost"] = -2.0
     assert headline_policy(report) == "threshold"
     report["policies"] = {"idle": figures("idle", 1.0), "oracle": figures("oracle", 1.0)}
     assert headline_policy(report) is None

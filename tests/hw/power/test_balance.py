@@ -11,7 +11,6 @@ from hw.power.plant import make_plant, start_state, step
 from tests.hw.power.plants import random_specs, random_step
 
 
-@pytest.mark.kernel
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("step_s", [60, 900, 3600, 1000.5])
 def test_every_place_is_balanced_in_every_step(seed: int, step_s: float) -> None:

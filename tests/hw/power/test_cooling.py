@@ -230,16 +230,19 @@ def test_a_hot_room_ventilates_however_humid() -> None:
 
 
 def test_times_of_a_compressor_are_kept() -> None:
-    i, state = NAMES.index("shelter-fixed"), start_room(ALL, 25.0)
-    running = []
-    for _ in range(24 * 60):
-        cool(ALL, state, np.full(N, 30.0), np.zeros(N), np.full(N, 1500.0), np.full(N, 25.0), 60)
-        running.append(bool(state.running[i]))
+    """In a band so narrow that nothing but the times keeps it from switching each minute."""
+    spec = room_spec("shelter-fixed")
+    narrow, running = spec.limits.model_copy(update={"band_k": 0.02}), []
+    cooling = make_cooling([spec.model_copy(update={"limits": narrow})])
+    state = start_room(cooling, 25.0)
+    for _ in range(12 * 60):
+        cool(cooling, state, *(np.array([x]) for x in (30.0, 0.0, 1500.0, 25.0)), 60)
+        running.append(bool(state.running[0]))
     switches = np.flatnonzero(np.diff(np.array(running, int))) + 1
     assert len(switches) > 40
-    assert np.diff(switches).min() >= 3
-    assert state.starts[i] == sum(running[k] for k in switches) + running[0]
-    assert 23.5 < state.air_c[i] < 26.5
+    assert np.diff(switches).min() == 3
+    assert state.starts[0] == sum(running[k] for k in switches) + running[0]
+    assert 24 < state.air_c[0] < 26
 
 
 @pytest.mark.parametrize("asked", [np.nan, np.inf, -np.inf, 1e12])

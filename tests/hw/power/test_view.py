@@ -112,3 +112,12 @@ def test_a_plan_made_with_the_view_comes_true(name: str) -> None:
         planned += (idle_w - battery_w / view.rectifier_efficiency[0]) / 4
         assert state.stored_wh[0] == pytest.approx(planned_wh, abs=0.003 * view.capacity_wh[0])
     assert imported == pytest.approx(planned, rel=0.005)
+
+
+def test_charging_has_what_the_load_leaves_of_the_rectifiers() -> None:
+    plant, state = sites(catalogue(), soc=0.5)
+    for radio_w in (9000.0, 14000.0):
+        view = planning_view(plant, state, np.array([radio_w + 300]), np.array([25.0]))
+        flows = step(plant, state, inputs(radio_w=radio_w), command(battery_w=-1e6), 300)[0]
+        assert flows[f.BATTERY_IN] == pytest.approx(view.charge_max_w[0])
+        assert view.charge_max_w[0] < 2700

@@ -151,7 +151,6 @@ def test_a_plan_is_near_the_best_of_all(name: str, mean_c: float) -> None:
     assert planned <= best + 0.03 * (fixed - best)
 
 
-@pytest.mark.kernel
 @settings(max_examples=15, deadline=None)
 @given(seed=SEEDS)
 def test_a_plan_keeps_to_the_limits_and_never_costs_more_than_the_safe_set_point(seed: int) -> None:
