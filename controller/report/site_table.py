@@ -13,27 +13,35 @@ from rich.text import Text
 from controller.report.site_words import FIGURE, figure_text
 from controller.report.words import applicable, not_applicable
 
-COLUMNS = (
+MONEY = (
     "bill",
     "wear_cost",
     "cost",
     "saved_share",
     "captured_share",
+    "plan_gap",
     "peak_kw",
+    "import_kwh",
     "co2_kg",
+    "co2_marginal_kg",
     "green_share",
+)
+BATTERY = (
     "cycles_per_year",
     "life_years",
     "reserve_margin_kwh",
+    "battery_max_c",
+    "outages",
+    "outages_carried",
+    "outage_lost_h",
+    "shed_kwh",
     "guard_interventions",
-    "plan_gap",
 )
-OF_OUTAGES = ("outages", "outages_carried", "outage_lost_h", "shed_kwh")
 SHOWN_ALARMS = 5
 
 
 def print_site_table(site: dict[str, Any], console: Console) -> None:
-    """Print the section ``site`` of a report: alarms first, then one row per policy, then what to know."""
+    """Print the section ``site`` of a report: alarms, a table of money and one of batteries, then what to know."""
     alarmed = [row for row in site["sites"] if row.get("alarms")]
     for row in alarmed[:SHOWN_ALARMS]:
         console.print(Text(f"ALARM {row['site_id']}: {'; '.join(row['alarms'])}", "bold yellow"))
@@ -45,7 +53,8 @@ def print_site_table(site: dict[str, Any], console: Console) -> None:
         console.print(Text("PARTIAL: site power was stopped before its end", "bold yellow"))
     title = f"Site power: {site['n_sites']} sites, tariff {site['tariff']}, money in {site['currency']}"
     console.print(Text(title, "bold"))
-    console.print(_table(site))
+    console.print(_table(site, MONEY))
+    console.print(_table(site, BATTERY))
     for name, reason in not_applicable(site).items():
         console.print(Text(f"{name} does not apply: {reason}", "dim"))
     for reason in dict.fromkeys(_reasons(site)):
@@ -54,11 +63,10 @@ def print_site_table(site: dict[str, Any], console: Console) -> None:
         console.print(Text(note, "dim"))
 
 
-def _table(site: dict[str, Any]) -> Table:
+def _table(site: dict[str, Any], wanted: tuple[str, ...]) -> Table:
     policies = applicable(site)
-    wanted = (*COLUMNS, *OF_OUTAGES)
     columns = [key for key in wanted if any(policy.get(key) is not None for policy in policies.values())]
-    if all(not policy.get("green_share") for policy in policies.values()):
+    if "green_share" in columns and not any(policy.get("green_share") for policy in policies.values()):
         columns.remove("green_share")
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("policy", overflow="fold")

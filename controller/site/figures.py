@@ -32,7 +32,7 @@ class SiteFigures:
     pv_used_wh: Float64  # (n,) at the bus
     pv_curtailed_wh: Float64  # (n,)
     shed_wh: Float64  # (n,) of the loads, not served
-    reserve_margin_wh: Float64  # (n,) least stored energy above the floor while mains is present
+    reserve_margin_wh: Float64  # (n,) least stored energy above the floor, with mains and outside recovery
 
     @property
     def bill(self) -> Float64:
@@ -62,7 +62,8 @@ def site_figures(scene: SiteScene, run: SiteRun) -> SiteFigures:
     discharged_wh = run.series(flows.BATTERY_OUT).sum(1) * step_h
     shed_w = run.series(flows.RADIO_SHED) + run.series(flows.TRANSPORT_SHED)
     margin_wh = run.stored_wh - scene.floor_wh[:, run.begin : run.begin + run.n_steps + 1]
-    with_mains = np.concatenate([np.ones((len(peak_w), 1), bool), scene.mains[:, span]], 1)
+    held = scene.mains[:, span] if run.recovering is None else scene.mains[:, span] & ~run.recovering
+    with_mains = np.concatenate([np.ones((len(peak_w), 1), bool), held], 1)
     return SiteFigures(
         energy_cost=imported @ price - exported @ revenue,
         demand_cost=peak_w @ demand_price,

@@ -49,6 +49,7 @@ class SiteRun:
     cycle_damage: Float64  # (n,) share of the cycle life that went
     calendar_square: Float64  # (n,) added to the square of the calendar loss
     program_shed_wh: Float64  # (n,) loads that the on-battery program shed
+    recovering: NDArray[np.bool_] | None = None  # (n, T) after an outage; None: there was none
 
     def series(self, flow: int) -> Float64:
         """One kept flow. (n, T) [W]"""
@@ -91,6 +92,7 @@ def run_sites(
     guarded, wear, billed = np.zeros(n, np.int64), np.zeros(n), _Billed(scene)
     began = (start.cycles.copy(), start.cycle_damage.copy(), start.calendar_square.copy())
     outages = None if scene.outage is None else LiveOutages(scene, scene.outage, begin)
+    recovering = None if outages is None else np.zeros((n, end - begin), np.bool_)
     for t in range(begin, end):
         dc_w = scene.radio_w[:, t] + scene.transport_w[:, t]
         view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
@@ -104,6 +106,8 @@ def run_sites(
             wanted = outages.below_peak(wanted, bill.peak_w, load_w)
         asked_w = follow(plant, wanted, Loads(dc_w, scene.ac_load_w[:, t], scene.pv_w[:, t]))
         battery_w, limit_w = guard(t, asked_w, wanted.import_limit_w, start, view, recovery)
+        if recovery is not None and recovering is not None:
+            recovering[:, t - begin] = recovery.recovering
         judged = inputs.mains if recovery is None else inputs.mains & ~recovery.recovering
         guarded += (battery_w != asked_w) & judged
         made = step(plant, start, inputs, Command(battery_w, limit_w, scene.export_cap_w), scene.step_s)
@@ -123,6 +127,7 @@ def run_sites(
         cycle_damage=start.cycle_damage - began[1],
         calendar_square=start.calendar_square - began[2],
         program_shed_wh=shed_wh,
+        recovering=recovering,
     )
 
 

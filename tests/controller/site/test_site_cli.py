@@ -93,7 +93,7 @@ def test_a_sites_file_is_refused_before_anything_is_replayed(
     assert result.exit_code == 2
     assert "bad.yaml" in result.output and "'nowhere' fits no site" in result.output
     missing = run("replay", folder / "city", "--world", "earth-macro", "--site", folder / "none.yaml")
-    assert missing.exit_code == 2 and "does not exist" in missing.output
+    assert missing.exit_code == 2 and "or use sample" in missing.output
 
 
 def test_a_config_may_name_the_sites_file_and_an_interruption_keeps_what_is_done(
