@@ -77,6 +77,18 @@ def _month(fleet: Fleet, number: int, rank: Float64, guard: SceneGuard) -> Month
     return Month(fleet.scene, int(steps[0]), int(steps[-1]) + 1, np.full(n, SOC), np.ones(n), rank, guard)
 
 
+def month_of(fleet: Fleet, number: int) -> Month:
+    """A billing month of a fleet, under its guard."""
+    price = fleet.scene.tariff.import_price.reshape(-1, PER_DAY)
+    return _month(fleet, number, np.concatenate([price_rank(day) for day in price]), SceneGuard(fleet.scene))
+
+
+def plan_costs(fleet: Fleet, month: Month) -> Float64:
+    """Bill and wear of each site under ``plan``, from forecasts. (n,)"""
+    dispatch = _dispatches(fleet, month, month)["plan"]()
+    return site_figures(fleet.scene, run_month(month, dispatch)).cost
+
+
 def _dispatches(fleet: Fleet, month: Month, before: Month) -> dict[str, Callable[[], Dispatch]]:
     scene, length = month.scene, month.end - month.begin
     duties = SceneDuties(scene, month.end, month.keep_wh)

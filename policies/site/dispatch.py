@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from hw.power.plant import Plant, State
 from hw.power.view import View, planning_view
-from policies.site.ahead import Expected, Bill, Duty, make_fleet
+from policies.site.ahead import Bill, Duty, Expected, make_fleet
 from policies.site.follow import Setpoint
 from policies.site.month_target import MonthTarget, month_target
 from policies.site.problem import OK, Fleet, Plans, plan_fleet

@@ -1,8 +1,8 @@
 """The import that the billing month should not exceed, and what must be stored to keep it, from scenarios.
 
-A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario is
-priced over the whole remaining month at a ladder of import limits; the target is the limit with the least expected cost,
-never below the peak already billed.
+A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario
+is priced over the whole remaining month at a ladder of import limits; the target is the limit with the least expected
+cost, never below the peak already billed.
 
     for each scenario s, limit P:  V_s(P) = least energy and wear cost with the import at or below P
     cost of aiming at P:           mean over s of  V_s(Q) + demand_price x max(billed peak, Q),
@@ -92,7 +92,8 @@ def _least_w(scenarios: Fleet) -> Float64:
     """No limit below this can be kept: the mean import, were the store emptied for it. (n x count,)"""
     hours = scenarios.load_w.shape[1] * scenarios.step_h
     mean_w = (scenarios.load_w - scenarios.pv_w).mean(1)
-    return np.maximum(mean_w - scenarios.capacity_wh * scenarios.discharge_efficiency / hours, 0.0)
+    emptied_w = scenarios.capacity_wh * scenarios.discharge_efficiency / hours
+    return np.asarray(np.maximum(mean_w - emptied_w, 0.0))
 
 
 def _ladder(low_w: Float64, top_w: Float64, high_w: Float64 | None) -> Float64:
