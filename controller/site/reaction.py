@@ -8,9 +8,7 @@ from numpy.typing import NDArray
 from controller.site.grid_events import EventSeries
 from controller.site.scene import EventTerms, OutageTerms, SiteScene
 from controller.site.sites_file import ProgramSpec, Site, StageSpec
-from hw.power.plant import start_state
-from hw.power.view import meter_load_w, planning_view
-from policies.site.ahead import pv_at_meter_w
+from hw.power.view import meter_load_w, pv_meter_w
 from policies.site.backup import BackupClass
 from policies.site.outage import Program, check_program
 from policies.site.recovery import RecoveryTerms
@@ -53,12 +51,10 @@ def event_terms(events: EventSeries, scene: SiteScene) -> EventTerms:
     A reduction counts from the baseline: the mean import with an idle battery in the same steps of the ten days before,
     or of as many as there are.
     """
-    n, per_day = scene.n_sites, scene.steps_per_day
+    per_day = scene.steps_per_day
     dc_w = scene.radio_w + scene.transport_w
-    state = start_state(scene.plant, np.ones(n), np.ones(n))
-    view = planning_view(scene.plant, state, dc_w.mean(1), scene.battery_c.mean(1))
     load_w = meter_load_w(scene.plant, dc_w, scene.ac_load_w)
-    net_w = np.maximum(load_w - pv_at_meter_w(scene.plant, scene.pv_w, view.rectifier_efficiency), 0.0)
+    net_w = np.maximum(load_w - pv_meter_w(scene.plant, dc_w, scene.pv_w), 0.0)
     baseline_w = np.full(net_w.shape, np.nan)
     for t in np.flatnonzero((events.reduce_w > 0).any(0)).tolist():
         before = np.arange(t - per_day, max(-1, t - (BASELINE_DAYS + 1) * per_day), -per_day)

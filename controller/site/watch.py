@@ -65,7 +65,9 @@ class SceneGuard:
         # The plan keeps the month's peak. The guard asks whether floors can be met by what the connection allows.
         verdict = guard(Wanted(battery_w, scene.import_cap_w), facts, ahead, terms, scene.step_s)
         lifted = np.isin(verdict.reason, (GuardReason.CHARGE_NOW, GuardReason.CAP_LIFTED))
-        return verdict.battery_w, np.where(lifted, verdict.import_cap_w, np.minimum(limit_w, verdict.import_cap_w))
+        return verdict.battery_w, np.where(
+            lifted, verdict.import_cap_w, np.minimum(limit_w, verdict.import_cap_w)
+        )
 
     def take(self, sites: NDArray[np.intp]) -> SceneGuard:
         """The guard of some sites."""
