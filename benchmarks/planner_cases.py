@@ -1,4 +1,4 @@
-"""Random sites for the battery planner's benchmark, and what they pay when the battery does nothing that it need not."""
+"""Random sites for the battery planner's benchmark, and their bill when the battery does no more than it must."""
 
 from __future__ import annotations
 

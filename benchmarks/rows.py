@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 FALLBACK = Path(__file__).resolve().parents[1].parent / "shared" / "data"
-HELD = {">=": operator.ge, "<=": operator.le, "==": operator.eq}
+HELD = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "==": operator.eq}
 
 
 def data_folder() -> Path:

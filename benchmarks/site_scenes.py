@@ -1,4 +1,4 @@
-"""Fleets of sites for the benchmarks of site power: recorded and synthetic load, real weather, real and stylised tariffs.
+"""Fleets of sites for the benchmarks of site power: recorded and synthetic load, real weather, many tariffs.
 
 Load: each cell of an hourly LTE set as a site of three like sectors, and sites of the synthetic generator, in which no
 day repeats; both replayed in world earth-macro under ``symbol``, so that the quarter hours inside a recorded hour vary
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from benchmarks.rows import data_folder
 from controller.config import load_profile
 from controller.replay.stage import Stage, Task
+from controller.site.outlook_days import SiteCalendar
 from controller.site.radio import radio_power
 from controller.site.scene import SiteScene
-from controller.site.outlook_days import SiteCalendar
-from controller.site.tariff import TariffSeries, load_tariff
+from controller.site.tariff import load_tariff
 from controller.site.upper import upper_power_w
 from controller.strict_yaml import load_yaml
 from controller.worlds import world_for
@@ -54,6 +54,7 @@ BACKUP = BackupClass(
     recovery_within_s=86400.0,
 )
 NEIGHBOUR_MARGIN = 0.05
+REACTION_S = 300.0  # from a failure to the program's sleep, a restart of the agent included
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,32 +79,48 @@ CASES = (
     Case("cn", "cn-five-period", "2024-01-02", 700.0),
     Case("cn+demand", "cn-five-period-demand", "2024-01-02", 700.0),
     Case("tou3", "hourly-table", "2021-01-05", 150.0, table="tou_three_level_0.22_0.29_0.59"),
-    Case("tou3+demand", "hourly-table", "2021-01-05", 150.0, table="tou_three_level_0.22_0.29_0.59", demand_per_kw=12.0),
+    Case(
+        "tou3+demand",
+        "hourly-table",
+        "2021-01-05",
+        150.0,
+        table="tou_three_level_0.22_0.29_0.59",
+        demand_per_kw=12.0,
+    ),
     Case("tou2", "hourly-table", "2021-01-05", 150.0, table="tou_two_level_0.08_0.11"),
-    Case("tou2+demand", "hourly-table", "2021-01-05", 150.0, table="tou_two_level_0.08_0.11", demand_per_kw=12.0),
+    Case(
+        "tou2+demand",
+        "hourly-table",
+        "2021-01-05",
+        150.0,
+        table="tou_two_level_0.08_0.11",
+        demand_per_kw=12.0,
+    ),
     Case("be", "be-day-ahead", "2022-01-04", 150.0, market="BE_DAM"),
     Case("be+demand", "be-day-ahead-demand", "2022-01-04", 150.0, market="BE_DAM"),
     Case("ercot", "ercot-day-ahead", "2021-01-05", 150.0, market="ERCOT_DAM_LZ_WEST"),
-    Case("ercot+demand", "ercot-day-ahead", "2021-01-05", 150.0, market="ERCOT_DAM_LZ_WEST", demand_per_kw=8.0),
+    Case(
+        "ercot+demand", "ercot-day-ahead", "2021-01-05", 150.0, market="ERCOT_DAM_LZ_WEST", demand_per_kw=8.0
+    ),
 )
 
 
 @cache
-def recorded_w() -> Float64:
+def recorded_w(policy: str) -> Float64:
     """DC power of sites of three sectors, from the recorded LTE cells. (cells, T) [W]"""
     trace = read_trace(data_folder() / "lte_br4")
     stage = Stage(Task(trace, world_for("earth-macro", trace), load_profile(None)))
-    return 3 * radio_power(stage, "symbol", 1.0).power_w
+    return 3 * radio_power(stage, policy, 1.0).power_w
 
 
 @cache
-def synthetic_w(sites: int, days: int) -> Float64:
+def synthetic_w(sites: int, days: int, policy: str) -> Float64:
     """DC power of synthetic sites of three sectors on one layer. (sites, T) [W]"""
-    trace = generate(SynthSpec(n_sites=sites, layers=1, days=days, step_s=STEP_S, seed=5, growth_per_week=0.002))
+    trace = generate(
+        SynthSpec(n_sites=sites, layers=1, days=days, step_s=STEP_S, seed=5, growth_per_week=0.002)
+    )
     stage = Stage(Task(trace, world_for("earth-macro", trace), load_profile(None)))
-    return radio_power(stage, "symbol", 1.0).power_w
-
-
+    return radio_power(stage, policy, 1.0).power_w
 
 
 def plant_spec(case: Case) -> PlantSpec:
@@ -124,27 +141,33 @@ class Fleet:
     calendar: SiteCalendar
 
 
-def make_fleet(case: Case, days: int = 420) -> Fleet:
-    """Five weather sites with a recorded and a synthetic load each, over ``days`` from the case's start."""
+def make_fleet(
+    case: Case, days: int = 420, *, radio: str = "symbol", program_ratio: float | None = None
+) -> Fleet:
+    """Five weather sites with a recorded and a synthetic load each, over ``days`` from the case's start.
+
+    ``radio`` is the radio policy whose power the sites carry; the reserve is for full service all the same. With
+    ``program_ratio`` the site agents have acknowledged a program that keeps this share of the radio on battery.
+    """
     steps = days * PER_DAY
     tariff = load_tariff(case.tariff)
     if case.demand_per_kw is not None:
         tariff = tariff.with_demand(case.demand_per_kw)
     start, offset_h = _utc(case.start, tariff.spec.time_zone)
     series = tariff.series(start, steps, STEP_S, _prices(case))
-    radio = np.concatenate([recorded_w()[[0, 1, 2, 3, 1], 4 : 4 + steps], synthetic_w(5, days + 1)[:, PER_DAY : PER_DAY + steps]])
-    n = len(radio)
+    radio_w, full_w = (_loads_w(name, days) for name in (radio, "none"))
+    n = len(radio_w)
     pv = np.concatenate([_pv(site, start, offset_h, steps) for site in WEATHER] * 2).reshape(n, steps)
     plant = make_plant([plant_spec(case)] * n)
     transport = np.full((n, steps), TRANSPORT_W)
-    upper = upper_power_w(radio, PER_DAY, np.full(n, RADIO_RATED_W), NEIGHBOUR_MARGIN)
+    upper = upper_power_w(full_w, PER_DAY, np.full(n, RADIO_RATED_W), NEIGHBOUR_MARGIN)
     scene = SiteScene(
         site_id=np.array([f"{load}/{site}" for load in ("recorded", "synthetic") for site in WEATHER]),
         plant=plant,
         start=start,
         step_s=STEP_S,
         tariff=series,
-        radio_w=np.ascontiguousarray(radio),
+        radio_w=radio_w,
         transport_w=transport,
         ac_load_w=np.zeros((n, steps)),
         upper_dc_w=upper + transport,
@@ -152,14 +175,21 @@ def make_fleet(case: Case, days: int = 420) -> Fleet:
         pv_w=pv,
         battery_c=np.full((n, steps), 25.0),
         mains=np.ones((n, steps), np.bool_),
-        floor_wh=_floors(plant, upper, transport),
+        floor_wh=_floors(plant, upper, transport, program_ratio),
         export_cap_w=np.zeros(n),
         import_cap_w=np.full(n, np.inf),
     )
     return Fleet(scene, SiteCalendar(start, STEP_S, tariff.spec.time_zone))
 
 
-def _floors(plant: Plant, radio_w: Float64, transport_w: Float64) -> Float64:
+def _loads_w(radio: str, days: int) -> Float64:
+    """Radio power of the ten sites, from a local midnight of a Tuesday on. (10, T)"""
+    steps = days * PER_DAY
+    recorded = recorded_w(radio)[[0, 1, 2, 3, 1], 4 : 4 + steps]
+    return np.concatenate([recorded, synthetic_w(5, days + 1, radio)[:, PER_DAY : PER_DAY + steps]])
+
+
+def _floors(plant: Plant, radio_w: Float64, transport_w: Float64, program_ratio: float | None) -> Float64:
     n, steps = radio_w.shape
     state = start_state(plant, np.full(n, SOC), np.ones(n))
     view = planning_view(plant, state, np.full(n, 3000.0), np.full(n, 25.0))
@@ -174,8 +204,9 @@ def _floors(plant: Plant, radio_w: Float64, transport_w: Float64) -> Float64:
         view.discharge_efficiency,
         state.stored_wh * plant.sites["self_discharge_per_h"],
     )
-    agents = Agents(np.zeros(n, np.bool_), np.zeros(n))
-    loads = Loads(radio, radio, radio, transport)
+    sleeps = program_ratio is not None
+    agents = Agents(np.full(n, sleeps), np.full(n, REACTION_S))
+    loads = Loads(radio, radio, radio * (program_ratio or 1.0), transport)
     return floor_wh(backup_of([BACKUP] * n, ["2"] * n), loads, agents, pack, STEP_S).floor_wh
 
 

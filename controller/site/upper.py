@@ -12,7 +12,7 @@ NEAR_H = 1.0
 
 
 def upper_power_w(power_w: Float64, steps_per_day: int, rated_w: Float64, margin: float) -> Float64:
-    """For each step the highest power near that time of day in 28 days that ended two days before, and a margin. (n, T) [W]
+    """The highest power near each time of day in the 28 days that ended two days before, and a margin. (n, T) [W]
 
     The highest of 28 days within an hour of the time of day lies above the 0.99 quantile of one step. ``margin``
     [ratio] stands for the traffic of failed neighbours. Never above ``rated_w`` (n,), as on the first day.

@@ -206,7 +206,9 @@ def _import(plant, dc_load_w, ac_load_w, pv_w, battery_w, found):  # type: ignor
         found[i] = rectifier_in_w(site, out_w, modules_wanted(site, out_w, site.modules)) + ac_load_w[i]
 
 
-def meter_import_w(plant: Plant, dc_load_w: Floats, ac_load_w: Floats, pv_w: Floats, battery_w: Floats) -> Floats:
+def meter_import_w(
+    plant: Plant, dc_load_w: Floats, ac_load_w: Floats, pv_w: Floats, battery_w: Floats
+) -> Floats:
     """Import of one step with the pack at ``battery_w`` at the bus, > 0 discharging. All (n,). [W]"""
     given = [np.ascontiguousarray(a, np.float64) for a in (dc_load_w, ac_load_w, pv_w, battery_w)]
     found = np.empty(len(plant.sites))

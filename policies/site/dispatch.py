@@ -17,13 +17,15 @@ from numpy.typing import NDArray
 
 from hw.power.plant import Plant, State
 from hw.power.view import View, planning_view
-from policies.site.ahead import Expected, Bill, Duty, make_fleet
+from policies.site.ahead import Bill, Duty, Expected, make_fleet
 from policies.site.follow import Setpoint
 from policies.site.month_target import MonthTarget, month_target
 from policies.site.problem import OK, Fleet, Plans, plan_fleet
 
 Float64 = NDArray[np.float64]
-SPARE_SHARE = 0.003  # of the capacity that a plan leaves for holding the month's limit: a last step must not fall short
+SPARE_SHARE = (
+    0.003  # of the capacity that a plan leaves for holding the month's limit: a last step must not fall short
+)
 CHEAP_SHARE = 1 / 8  # of a day: the hours in which a store is refilled
 T = TypeVar("T", bound=tuple[Any, ...])
 
@@ -81,7 +83,9 @@ class PlanSettings:
 
     horizon_steps: int
     replan_steps: int
-    with_target: bool = True  # False: the billed peak only, as a planner that looks no further than its horizon
+    with_target: bool = (
+        True  # False: the billed peak only, as a planner that looks no further than its horizon
+    )
 
 
 class PlanDispatch:
@@ -108,7 +112,9 @@ class PlanDispatch:
         assert self.plans is not None
         ok = self.plans.status == OK
         battery_w = np.where(ok, self.plans.battery_w[:, age], 0.0)
-        limit_w = np.where(moment.bill.demand_price > 0, np.maximum(self.plans.peak_w, moment.bill.peak_w), np.inf)
+        limit_w = np.where(
+            moment.bill.demand_price > 0, np.maximum(self.plans.peak_w, moment.bill.peak_w), np.inf
+        )
         return Setpoint(battery_w, np.where(ok, limit_w, np.inf))
 
     def _plan(self, moment: Moment) -> None:

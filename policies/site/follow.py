@@ -1,8 +1,8 @@
 """What the site's own power controller does between two commands: hold the import limit with what it measures.
 
-A command carries a wanted battery power and an import limit. The power system follows the load by itself, as a rectifier
-with an input limit does: above the limit the battery carries the rest, below it charging takes only what is left. Every
-policy of a comparison, perfect foresight too, is carried out by this.
+A command carries a wanted battery power and an import limit. The power system follows the load by itself, as a
+rectifier with an input limit does: above the limit the battery carries the rest, below it charging takes only what is
+left. Every policy of a comparison, perfect foresight too, is carried out by this.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The import that the billing month should not exceed, and what must be stored to keep it, from scenarios.
 
-A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario is
-priced over the whole remaining month at a ladder of import limits; the target is the limit with the least expected cost,
-never below the peak already billed.
+A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario
+is priced over the whole remaining month at a ladder of import limits; the target is the limit with the least expected
+cost, never below the peak already billed.
 
     for each scenario s, limit P:  V_s(P) = least energy and wear cost with the import at or below P
     cost of aiming at P:           mean over s of  V_s(Q) + demand_price x max(billed peak, Q),
@@ -21,7 +21,7 @@ from policies.site.problem import Fleet, cost_at_caps
 
 Float64 = NDArray[np.float64]
 LADDER = 9  # limits that are priced in one look
-LOOKS = 3  # each look narrows the ladder to the neighbours of the best limit
+LOOKS = 4  # each look narrows the ladder to the neighbours of the best limit
 NEED_QUANTILE = 0.9  # of the scenarios, whose need of stored energy is met
 
 
@@ -55,7 +55,9 @@ def _need(fleet, i, limit_w, need_wh):  # type: ignore[no-untyped-def]
     for t in range(steps - 1, -1, -1):
         room_w = min(limit_w, fleet.cap_w[i, t]) - max(fleet.load_w[i, t] - fleet.pv_w[i, t], 0.0)
         if room_w < 0:
-            change_wh = min(-room_w, fleet.discharge_max_w[i, t]) * fleet.step_h / fleet.discharge_efficiency[i]
+            change_wh = (
+                min(-room_w, fleet.discharge_max_w[i, t]) * fleet.step_h / fleet.discharge_efficiency[i]
+            )
         else:
             change_wh = -min(room_w, fleet.charge_max_w[i, t]) * fleet.step_h * fleet.charge_efficiency[i]
         need_wh[t] = min(max(fleet.floor_wh[i, t], need_wh[t + 1] + change_wh), fleet.capacity_wh[i])
@@ -73,7 +75,7 @@ def month_target_w(scenarios: Fleet, count: int) -> Float64:
     price = scenarios.demand_price.reshape(by_site)[:, 0] / 1000.0  # [currency/W]
     high_w = np.maximum((scenarios.load_w + scenarios.charge_max_w).reshape(n, -1).max(1), billed_w)
     net_w = np.maximum(scenarios.load_w - scenarios.pv_w, 0.0)
-    low_w = np.maximum(net_w.reshape(n, -1).mean(1) * 0.5, billed_w)
+    low_w = np.maximum(_least_w(scenarios).reshape(n, count).min(1), billed_w)
     top_w = np.maximum(net_w.reshape(n, -1).max(1), billed_w)
     best_w, site = top_w, np.arange(n)
     for look in range(LOOKS):
@@ -84,6 +86,14 @@ def month_target_w(scenarios: Fleet, count: int) -> Float64:
         low_w = ladder_w[site, np.maximum(at - 1, 0)]
         top_w = ladder_w[site, np.minimum(at + 1, ladder_w.shape[1] - 1)]
     return np.where(price > 0, best_w, np.inf)
+
+
+def _least_w(scenarios: Fleet) -> Float64:
+    """No limit below this can be kept: the mean import, were the store emptied for it. (n x count,)"""
+    hours = scenarios.load_w.shape[1] * scenarios.step_h
+    mean_w = (scenarios.load_w - scenarios.pv_w).mean(1)
+    emptied_w = scenarios.capacity_wh * scenarios.discharge_efficiency / hours
+    return np.asarray(np.maximum(mean_w - emptied_w, 0.0))
 
 
 def _ladder(low_w: Float64, top_w: Float64, high_w: Float64 | None) -> Float64:

@@ -4,6 +4,10 @@ A linear program where it is proven tight. At an import price of zero or more, c
 no more than their difference does and imports more, so some optimum does only one; binaries forbid it at steps below
 zero. Importing and exporting at once pays only where feed-in is paid better than import costs; binaries forbid it
 there.
+
+``losses`` adds what the rectifier loses beyond the fleet's constant efficiencies, convex and piecewise linear in the
+import (a secant through each pair of points). As a lower bound on the loss it is tight where import costs something; at
+a price below zero a loss would be earned, so it is refused there.
 """
 
 from __future__ import annotations
@@ -16,39 +20,69 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, diags_array, eye_array, hstack, vstack
 
 from policies.site.cap_search import effective_floors, status_at_cap
-from policies.site.problem import Fleet
+from policies.site.problem import INFEASIBLE_CAP, Fleet
 
-CHARGE, DISCHARGE, STORED, IMPORT, EXPORT, USED_PV, CHARGES, IMPORTS, N_BLOCKS = range(9)
+CHARGE, DISCHARGE, STORED, IMPORT, EXPORT, USED_PV, CHARGES, IMPORTS, LOSS, N_BLOCKS = range(10)
+
+
+class Losses(NamedTuple):
+    """Further loss of a rectifier over the import without it; beyond the last point its slope goes on."""
+
+    import_w: NDArray[np.float64]  # (k,) rising
+    loss_w: NDArray[np.float64]  # (k,) convex over import_w, not falling, at least 0
 
 
 class ReferencePlan(NamedTuple):
     """The optimum of one site; NaN where ``status`` is not OK of ``policies.site.problem``."""
 
     cost: float  # energy, wear and demand charge [currency]
-    bound: float  # no plan costs less [currency]
+    bound: float  # no plan costs less, once what it stores at the end is taken off at end_price [currency]
     battery_w: NDArray[np.float64]  # (T,) at the meter, above zero discharges
+    stored_wh: NDArray[np.float64]  # (T + 1,)
+    import_w: NDArray[np.float64]  # (T,) with the further loss
     status: int
 
 
-def plan_reference(fleet: Fleet, i: int, *, gap: float = 1e-9) -> ReferencePlan:
-    """The plan of site i within ``gap`` (relative) of the optimum. Raises RuntimeError where HiGHS gives up."""
+def plan_reference(fleet: Fleet, i: int, *, losses: Losses | None = None, gap: float = 1e-9) -> ReferencePlan:
+    """The plan of site i within ``gap`` (relative) of the optimum.
+
+    Raises RuntimeError where HiGHS gives up, ValueError where ``losses`` are not convex or a price is below zero with
+    them. Where only the further losses break a limit, the status says that it is the cap.
+    """
     n_steps = fleet.load_w.shape[1]
-    nothing = np.full(n_steps, np.nan)
     floors = np.empty(n_steps + 1)
     effective_floors(fleet, i, floors)
-    cost, integral, bounds, rows = _program(fleet, i, floors)
+    cost, integral, bounds, rows = program(fleet, i, floors, losses)
     result = milp(cost, integrality=integral, bounds=bounds, constraints=rows, options={"mip_rel_gap": gap})
     if result.status == 2:
-        return ReferencePlan(np.nan, np.nan, nothing, int(status_at_cap(fleet, i, np.inf, floors)))
+        status = int(status_at_cap(fleet, i, np.inf, floors)) or INFEASIBLE_CAP
+        nothing = np.full(n_steps, np.nan)
+        return ReferencePlan(np.nan, np.nan, nothing, np.append(nothing, np.nan), nothing, status)
     if result.x is None:
         raise RuntimeError(f"HiGHS gave up: {result.message}")
     steps = result.x[:-1].reshape(N_BLOCKS, n_steps)
     bound = result.fun if not integral.any() else result.mip_dual_bound
-    return ReferencePlan(float(result.fun) / 1000, float(bound) / 1000, steps[DISCHARGE] - steps[CHARGE], 0)
+    stored_wh = np.append(floors[0], steps[STORED])
+    total = float(result.fun + fleet.end_price[i] * stored_wh[-1]) / 1000
+    battery_w, import_w = steps[DISCHARGE] - steps[CHARGE], steps[IMPORT] + steps[LOSS]
+    return ReferencePlan(total, float(bound) / 1000, battery_w, stored_wh, import_w, 0)
 
 
-def _program(
-    fleet: Fleet, i: int, floors: NDArray[np.float64]
+def _secants(losses: Losses, price: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Slopes and intercepts [W] of the lines below which the loss is not."""
+    at, loss = np.asarray(losses.import_w, np.float64), np.asarray(losses.loss_w, np.float64)
+    if at.ndim != 1 or at.shape != loss.shape or len(at) < 2 or not (np.diff(at) > 0).all():
+        raise ValueError("losses need two points or more, of rising import")
+    slope = np.diff(loss) / np.diff(at)
+    if not (loss >= 0).all() or (slope < 0).any() or (np.diff(slope) < -1e-12).any():
+        raise ValueError("losses must be convex, not fall, and not be below zero")
+    if (price < 0).any():
+        raise ValueError("losses over the import need prices of zero or more: below, a loss would be earned")
+    return slope, loss[:-1] - slope * at[:-1]
+
+
+def program(
+    fleet: Fleet, i: int, floors: NDArray[np.float64], losses: Losses | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8], Bounds, LinearConstraint]:
     """Costs, integrality, bounds and rows. Columns: the blocks of T steps each, then the month's highest import [W]."""
     n_steps, step_h = fleet.load_w.shape[1], fleet.step_h
@@ -60,6 +94,8 @@ def _program(
     both_battery, both_meter = price < 0, (feed_in > price) & (sold > 0)
     cost = np.zeros((N_BLOCKS, n_steps))
     cost[DISCHARGE], cost[IMPORT], cost[EXPORT] = fleet.wear_price[i], price, -feed_in
+    cost[LOSS] = price
+    cost[STORED, -1] = -fleet.end_price[i] / step_h
     upper, lower = np.zeros_like(cost), np.zeros_like(cost)
     upper[CHARGE], upper[DISCHARGE], upper[STORED] = fleet.charge_max_w[i], discharge, fleet.capacity_wh[i]
     upper[IMPORT], upper[EXPORT], upper[USED_PV] = most, sold, pv
@@ -73,10 +109,10 @@ def _program(
         -step_h * fleet.charge_efficiency[i] * one,
         step_h / fleet.discharge_efficiency[i] * one,
         keep,
-        *[none] * 5,
+        *[none] * 6,
     ]
-    meter = [one, -one, none, -one, one, -one, none, none]
-    peak = [none, none, none, one, none, none, none, none]
+    meter = [one, -one, none, -one, one, -one, none, none, none]
+    peak = [none, none, none, one, none, none, none, none, one]
     blocks = [stored, meter, peak]
     begin = np.zeros(n_steps)
     begin[0] = floors[0]
@@ -93,6 +129,13 @@ def _program(
         row[binary] = diags_array(np.where(at, -cap if is_one else cap, 0.0), format="csr")
         blocks.append(row)
         limits.append((-inf, np.where(at & (not is_one), cap, 0.0)))
+    if losses is not None:
+        upper[LOSS] = np.inf
+        blocks.append(peak)
+        limits.append((-inf, fleet.cap_w[i]))
+        for slope, above in zip(*_secants(losses, price), strict=True):
+            blocks.append([none, none, none, slope * one, none, none, none, none, -one])
+            limits.append((-inf, np.full(n_steps, -above)))
     highest = [csr_array((n_steps, 1)) for _ in blocks]
     highest[2] = csr_array(-np.ones((n_steps, 1)))
     matrix = vstack([hstack([*row, last]) for row, last in zip(blocks, highest, strict=True)], format="csr")

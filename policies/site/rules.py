@@ -57,7 +57,9 @@ class Idle:
 
     def decide(self, moment: Moment) -> Setpoint:
         """Recharge what was lost, nothing else."""
-        return Setpoint(-refill_w(self._plant, moment, self._keep_wh, self._step_h), _unlimited(self._keep_wh))
+        return Setpoint(
+            -refill_w(self._plant, moment, self._keep_wh, self._step_h), _unlimited(self._keep_wh)
+        )
 
 
 class RuleDispatch:

@@ -18,8 +18,8 @@ from typing import NamedTuple
 from numba import njit
 
 MAX_PIECES = 6
-# Rows of (4, MAX_PIECES) pieces, from the left: currency per Wh stored, Wh stored, and how much longer and steeper a piece
-# gets per Wh of a higher import limit.
+# Rows of (4, MAX_PIECES) pieces, from the left: currency per Wh stored, Wh stored, and how much longer and steeper a
+# piece gets per Wh of a higher import limit.
 SLOPE, LENGTH, MOVED, TURNED = range(4)
 SLACK_WH = 1e-6  # rounding that is no breach of a limit
 BOTH, LEFT_SIDE, RIGHT_SIDE = 0, 1, 2  # which side of the split a step may be on; BOTH: the hull

@@ -153,7 +153,7 @@ def test_one_step() -> None:
         ({"load_w": np.zeros((1, 3))}, r"pv_w must be .* \(1, 3\)"),
         ({"pv_w": np.array([[1.0, np.nan]])}, r"pv_w\[0, 1\]"),
         ({"charge_max_w": np.array([[1.0, -1.0]])}, r"charge_max_w\[0, 1\] cannot be -1"),
-        ({"discharge_efficiency": np.array([1.1])}, "discharge_efficiency"),
+        ({"discharge_efficiency": np.array([2.1])}, "discharge_efficiency"),
         ({"import_price": np.array([[1.0, np.inf]])}, r"import_price\[0, 1\]"),
         ({"step_h": 0.0}, "steps of some length"),
     ],
