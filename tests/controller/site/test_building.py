@@ -71,7 +71,7 @@ def test_a_class_with_more_hours_has_a_higher_floor_and_a_small_pack_raises_the_
 
 
 def test_the_floor_of_a_day_knows_nothing_of_that_day_or_later(tmp_path: Path) -> None:
-    own = grid(6)
+    own = grid(8)
     given = prepare(write(tmp_path, HEAD + DEFAULTS), own)
     load = radio(own)
     full_w, power_w = load.full_w.copy(), load.power_w.copy()
@@ -79,10 +79,10 @@ def test_the_floor_of_a_day_knows_nothing_of_that_day_or_later(tmp_path: Path) -
     power_w[:, 4 * PER_DAY :] *= 1.3
     other = build_scene(given, replace(load, full_w=full_w, power_w=power_w)).scene
     plain = build_scene(given, load).scene
-    until = 4 * PER_DAY + 1 - 4  # a floor looks as far ahead as its outage lasts
+    until = 6 * PER_DAY + 1 - 4  # a floor looks as far ahead as its outage lasts
     assert np.array_equal(plain.floor_wh[:, :until], other.floor_wh[:, :until])
-    assert np.array_equal(plain.upper_dc_w[:, : 5 * PER_DAY], other.upper_dc_w[:, : 5 * PER_DAY])
-    assert (plain.floor_wh[:, 5 * PER_DAY + 4 :] < other.floor_wh[:, 5 * PER_DAY + 4 :]).all()
+    assert np.array_equal(plain.upper_dc_w[:, : 7 * PER_DAY], other.upper_dc_w[:, : 7 * PER_DAY])
+    assert (plain.floor_wh[:, 7 * PER_DAY + 4 :] < other.floor_wh[:, 7 * PER_DAY + 4 :]).all()
 
 
 def test_an_acknowledged_program_releases_reserve(tmp_path: Path) -> None:
