@@ -33,7 +33,7 @@ from controller.site.reaction import event_terms, outage_terms
 from controller.site.scene import SiteScene
 from controller.site.sites_file import Site, SitesFile
 from controller.site.tariff import Tariff, TariffSeries, load_tariff, tariff_names
-from controller.site.upper import upper_power_w
+from controller.site.upper import LAG_DAYS, upper_power_w
 from hw.power.cooling import cool, make_cooling, start_room
 from hw.power.cooling_spec import CoolingSpec
 from hw.power.plant import Plant, make_plant
@@ -125,10 +125,11 @@ def build_scene(made: Prepared, radio: RadioLoad) -> SitesScene:
     cooling_w, battery_c = _cooling(made, radio.power_w + transport_w)
     ac_w = cooling_w + _over([site.ac_load_w for site in sites], grid)
     day = min(86_400 // grid.step_s, grid.n_steps)
+    learning = learning_days(made.file, grid.n_steps // day)
     margin, rated = made.file.spec.neighbour_margin, radio.rated_w
-    full_w = _seen(upper_power_w(radio.full_w, day, rated, margin), day)
-    planned_w = _seen(upper_power_w(radio.power_w, day, rated, margin), day)
-    coldest_c = -_seen(upper_power_w(-battery_c, day, -battery_c.min(1), 0.0), day) - COLDER_K
+    full_w = _learned(upper_power_w(radio.full_w, day, rated, margin), day, learning)
+    planned_w = _learned(upper_power_w(radio.power_w, day, rated, margin), day, learning)
+    coldest_c = -_learned(upper_power_w(-battery_c, day, -battery_c.min(1), 0.0), day, learning) - COLDER_K
     reserve = site_floors(plant, sites, made.classes, planned_w, full_w, transport_w, coldest_c, grid.step_s)
     pv_kwp = np.array([site.pv_kwp for site in sites])
     scene = SiteScene(
@@ -141,7 +142,7 @@ def build_scene(made: Prepared, radio: RadioLoad) -> SitesScene:
         transport_w=transport_w,
         ac_load_w=ac_w,
         upper_dc_w=full_w + transport_w,
-        upper_ac_w=_seen(upper_power_w(ac_w, day, ac_w.max(1), 0.0), day),
+        upper_ac_w=_learned(upper_power_w(ac_w, day, ac_w.max(1), 0.0), day, learning),
         pv_w=np.ascontiguousarray(weather.pv_kw_per_kwp * pv_kwp[:, None] * 1000),
         battery_c=battery_c,
         mains=made.mains,
@@ -223,11 +224,20 @@ def _cooling(made: Prepared, dc_w: Float64) -> tuple[Float64, Float64]:
     return power_w, battery_c
 
 
-def _seen(upper: Float64, day: int) -> Float64:
-    """An upper quantile whose first day, before anything was seen, is that of the second; no step of it is scored."""
-    upper[:, :day] = (
-        np.resize(upper[:, day : 2 * day].T, (day, len(upper))).T if upper.shape[1] > day else upper
-    )
+def learning_days(file: SitesFile, n_days: int) -> int:
+    """Days before the first that is scored: as the file says, at most half of the trace."""
+    return min(file.spec.history_days, n_days // 2)
+
+
+def _learned(upper: Float64, steps_per_day: int, days: int) -> Float64:
+    """An upper quantile whose first days, before enough was seen, are as the first day with enough.
+
+    Only ``days`` that are not scored are changed, so nothing scored learns from later.
+    """
+    begin = min(days, LAG_DAYS + 1) * steps_per_day
+    like = upper[:, begin : begin + steps_per_day]
+    if begin and like.shape[1] == steps_per_day:
+        upper[:, :begin] = np.tile(like, (1, begin // steps_per_day))
     return upper
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.site.scene import SiteScene
-from hw.power.view import planning_view
+from hw.power.view import planning_view, swing
 from policies.site.dispatch import Moment, PlanDispatch
 from policies.site.follow import Setpoint
 from policies.site.problem import OK, Plans
@@ -37,7 +37,7 @@ class CostedPlan:
         ok = plans.status == OK
         self.failed_steps += ~ok
         view = planning_view(self.inner.plant, moment.state, moment.dc_load_w, moment.battery_c)
-        wear = view.wear_price * view.rectifier_efficiency
+        wear = view.wear_price * swing(self.inner.plant, moment.dc_load_w).discharge
         imported_w, given_w = plans.import_w[:, self._age], np.maximum(plans.battery_w[:, self._age], 0.0)
         energy = tariff.import_price[moment.step] * imported_w
         energy = energy - tariff.export_price[moment.step] * plans.export_w[:, self._age] + wear * given_w

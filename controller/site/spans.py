@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.errors import ConfigError
-from controller.site.building import SitesScene
+from controller.site.building import SitesScene, learning_days
 from controller.site.scene import SiteScene
 from policies.site.rules import price_rank
 
@@ -39,7 +39,7 @@ def billing_spans(made: SitesScene) -> list[Span]:
             f"{file.path}: the trace has {scene.n_steps / per_day:.1f} days, site power needs {LEAST_DAYS}: one to "
             "learn from and one to score; replay a longer trace, or leave out --site"
         )
-    learning = min(file.spec.history_days, scene.n_steps // per_day // 2) * per_day
+    learning = learning_days(file, scene.n_steps // per_day) * per_day
     slot = made.calendar.slot(0, scene.n_steps)
     midnights = np.flatnonzero(slot == 0)
     later = midnights[(midnights >= learning) & (midnights < scene.n_steps)]

@@ -49,11 +49,14 @@ def make_fleet(
     rectified = swing(plant, ahead.dc_load_w.mean(1))
     shape = load_w.shape
     lost_wh = _lost_wh(plant, state, shape[1], step_h)
+    pv_w = pv_meter_w(plant, ahead.dc_load_w, ahead.pv_w)
+    # the battery hangs on the DC bus: what cooling takes on the AC side it cannot give
+    served_w = np.maximum(meter_load_w(plant, ahead.dc_load_w, np.zeros(shape)) - pv_w, 0.0)
     floor_wh = np.minimum(duty.floor_wh + lost_wh, np.maximum(view.capacity_wh[:, None], duty.floor_wh))
     return Fleet(
         step_h=step_h,
         load_w=load_w,
-        pv_w=pv_meter_w(plant, ahead.dc_load_w, ahead.pv_w),
+        pv_w=pv_w,
         import_price=np.ascontiguousarray(np.broadcast_to(ahead.import_price, shape)),
         export_price=np.ascontiguousarray(np.broadcast_to(ahead.export_price, shape)),
         export_cap_w=duty.export_cap_w,
@@ -63,7 +66,7 @@ def make_fleet(
         end_wh=np.minimum(duty.end_wh + lost_wh[:, -1], np.maximum(view.capacity_wh, duty.end_wh)),
         end_price=duty.end_price,
         charge_max_w=_over(view.charge_max_w / rectified.charge, shape),
-        discharge_max_w=_over(view.discharge_max_w / rectified.discharge, shape),
+        discharge_max_w=np.minimum(_over(view.discharge_max_w / rectified.discharge, shape), served_w),
         charge_efficiency=view.charge_efficiency * rectified.charge,
         discharge_efficiency=view.discharge_efficiency / rectified.discharge,
         wear_price=view.wear_price * rectified.discharge,
