@@ -9,7 +9,15 @@ from numpy.typing import NDArray
 
 from policies.site.problem import Fleet, Plans
 
-PER_SITE = ("export_cap_w", "capacity_wh", "start_wh", "end_wh", "end_price", "charge_efficiency", "discharge_efficiency")
+PER_SITE = (
+    "export_cap_w",
+    "capacity_wh",
+    "start_wh",
+    "end_wh",
+    "end_price",
+    "charge_efficiency",
+    "discharge_efficiency",
+)
 PER_SITE += ("wear_price", "peak_w", "demand_price")
 
 
