@@ -47,9 +47,9 @@ def solve_cvxpy(fleet: Fleet, i: int) -> float:
     ]
     energy = fleet.import_price[i] @ bought - np.maximum(fleet.export_price[i], 0) @ sold
     cost = step_h * (energy + fleet.wear_price[i] * cp.sum(discharge)) + fleet.demand_price[i] * peak
-    problem = cp.Problem(cp.Minimize(cost / 1000), limits)
+    problem = cp.Problem(cp.Minimize(cost), limits)
     problem.solve(solver=cp.HIGHS)
-    return float(problem.value)
+    return float(problem.value) / 1000
 
 
 def _solve_pypsa(fleet: Fleet, i: int) -> float:
@@ -72,15 +72,15 @@ def _solve_pypsa(fleet: Fleet, i: int) -> float:
     net.add("Load", "load", bus="site", p_set=pd.Series(fleet.load_w[i], at))
     pv = max(float(fleet.pv_w[i].max()), 1.0)
     net.add("Generator", "pv", bus="site", p_nom=pv, p_max_pu=share(fleet.pv_w[i], pv))
-    price, size = pd.Series(fleet.import_price[i] / 1000, at), float(import_most.max())
+    price, size = pd.Series(fleet.import_price[i], at), float(import_most.max())
     net.add(
         "Generator", "grid", bus="grid", p_nom=size, p_max_pu=share(import_most, size), marginal_cost=price
     )
     net.add(
         "Link", "meter", bus0="grid", bus1="site", p_nom_extendable=True, p_nom_min=fleet.peak_w[i],
-        capital_cost=fleet.demand_price[i] / 1000,
+        capital_cost=fleet.demand_price[i],
     )  # fmt: skip
-    feed_in, most_sold = np.maximum(fleet.export_price[i], 0) / 1000, max(float(sold_most.max()), 1.0)
+    feed_in, most_sold = np.maximum(fleet.export_price[i], 0), max(float(sold_most.max()), 1.0)
     net.add(
         "Generator", "feed-in", bus="site", p_nom=most_sold, sign=-1, p_max_pu=share(sold_most, most_sold),
         marginal_cost=pd.Series(-feed_in, at),
@@ -93,7 +93,7 @@ def _solve_pypsa(fleet: Fleet, i: int) -> float:
     drawn, ratio = discharge_most / fleet.discharge_efficiency[i], fleet.discharge_efficiency[i]
     net.add(
         "Link", "discharge", bus0="pack", bus1="site", p_nom=max(float(drawn.max()), 1.0), efficiency=ratio,
-        p_max_pu=share(drawn, max(float(drawn.max()), 1.0)), marginal_cost=fleet.wear_price[i] * ratio / 1000,
+        p_max_pu=share(drawn, max(float(drawn.max()), 1.0)), marginal_cost=fleet.wear_price[i] * ratio,
     )  # fmt: skip
     capacity = fleet.capacity_wh[i]
     net.add(
@@ -101,7 +101,8 @@ def _solve_pypsa(fleet: Fleet, i: int) -> float:
         e_min_pu=share(floors[1:], capacity),
     )  # fmt: skip
     net.optimize(solver_name="highs", log_to_console=False)
-    return float(net.objective) + float(getattr(net, "objective_constant", 0) or 0)
+    # in thousandths, as the reference: HiGHS takes a reduced cost of 1e-7 for none
+    return (float(net.objective) + float(getattr(net, "objective_constant", 0) or 0)) / 1000
 
 
 def solve_pypsa(fleet: Fleet, i: int) -> float:
