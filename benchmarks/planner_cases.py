@@ -1,4 +1,4 @@
-"""Random sites for the battery planner's benchmark, and their bill when the battery does no more than it must."""
+"""Random sites for the battery planner's benchmark, and what they pay while the battery does what it must only."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ def _dispatches(fleet: Fleet, month: Month, before: Month) -> dict[str, Callable
         "24h": plan(truth, PER_DAY, 4, False),
         "plan": plan(outlook, 2 * PER_DAY, 4, True),
         "true": plan(truth, 2 * PER_DAY, 4, True),
-        "oracle": plan(truth, length, PER_DAY, True),
+        "oracle": plan(truth, length, PER_DAY // 4, True),
     }
 
 
