@@ -19,7 +19,7 @@ from benchmarks.rows import print_row
 from benchmarks.site_power import MONTHS, month_of, plan_costs
 from benchmarks.site_scenes import CASES, make_fleet
 
-TARIFFS = ("cn", "cn+demand", "tou3", "be")
+TARIFFS = ("cn", "tou3", "be")
 PROGRAM_RATIO = 0.6
 DRAWS = 2000
 Float64 = NDArray[np.float64]
