@@ -1,9 +1,8 @@
 """The battery planner against HiGHS, cvxpy and PyPSA on random sites of one day: time, cost and feasibility.
 
-Times are of one thread, a site at a time, once compiled, the least of three.
-HiGHS keeps its model, and only its run is timed; the peers are timed with the building of their model, which they
-do anew for each site. The saving is counted from the idle bill
-(``benchmarks.planner_cases.idle_bill``).
+Times are of one thread, a site at a time, once compiled, the least of three. HiGHS keeps its model, and only its run is
+timed; the peers are timed with the building of their model, which they do anew for each site. The saving is counted
+from the idle bill (``benchmarks.planner_cases.idle_bill``).
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Everything is at the meter. One planning problem per site, exact for a given import cap
 (``policies.site.value_function``), with a search on the cap where the month's highest import is charged
-(``policies.site.cap_search``). ``policies.site.reference`` states the same problem for a solver.
+(``policies.site.cap_search``). At prices below zero a few steps are open to choice (``policies.site.sides``): plans are
+then close to the best, not proven. ``policies.site.reference`` states the same problem for a solver.
 """
 
 from __future__ import annotations
@@ -106,7 +107,9 @@ def plan_fleet(fleet: Fleet) -> Plans:
 def cost_at_caps(fleet: Fleet, caps_w: Floats) -> Floats:
     """Least energy and wear cost with the import held at or below each cap. (n, K) -> (n, K) [currency]
 
-    The demand charge is not in it; inf where a site's limits cannot be kept under the cap.
+    The demand charge is not in it; inf where a site's limits cannot be kept under the cap. Where a step's cost is not
+    convex (``policies.site.step_cost``), it is that of the hull: a bound that a plan may come close to only. What is
+    stored above the end's floor is taken off at ``end_price``.
     """
     fleet = _checked(fleet)
     caps_w = np.ascontiguousarray(caps_w, np.float64)

@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from policies.site.cap_search import effective_floors
 from policies.site.problem import INFEASIBLE_CAP, OK, Fleet, cost_at_caps, plan_fleet
 from policies.site.reference import Losses, plan_reference
+from policies.site.value_function import cost_at_cap, new_room
 from tests.policies.site.fleets import bill, broken_limits, one_site, random_fleet
 from tests.policies.site.naive_plan import grid_cost
 
@@ -109,6 +111,33 @@ def test_what_is_stored_at_the_end_is_kept_where_it_is_worth_more() -> None:
         1000 - 500 / 0.9
     )  # charged at 0.1, saved at 0.2 for what it can
     assert kept.cost[0] == pytest.approx(0.1 * 1.3)  # its worth is no part of the cost
+
+
+def test_plans_at_negative_prices_come_close_to_the_bound_of_all_sides() -> None:
+    fleet = random_fleet(np.random.default_rng(77), 60, 96, negative=True)
+    plans = plan_fleet(fleet)
+    kept = np.flatnonzero(plans.status == OK)
+    caps_w = np.nan_to_num(plans.import_w.max(1))[:, None] + 1e-6
+    bound = cost_at_caps(fleet, caps_w)[:, 0] + fleet.demand_price * plans.peak_w / 1000
+    paid = np.array([turnover(fleet, int(i)) for i in kept])
+    above = (plans.cost - bound)[kept] / paid
+    assert (above > -1e-6).all()
+    assert above.max() < 2e-3
+    assert above.mean() < 5e-5
+
+
+def test_the_slope_over_the_cap_is_that_of_the_cost_where_the_hull_turns_with_it() -> None:
+    fleet = random_fleet(np.random.default_rng(77), 30, 24, negative=True, feed_in_above=True)
+    floors, room, compared = np.empty(25), new_room(24), 0
+    for i in range(30):
+        effective_floors(fleet, i, floors)
+        for cap_wh in np.linspace(500, 1500, 7):
+            costs = [cost_at_cap(fleet, i, cap_wh + by, floors, room) for by in (-1e-3, 0, 1e-3)]
+            if not np.isfinite(costs[0][0]) or abs(costs[0][1] - costs[2][1]) > 1e-7:
+                continue  # a kink has two slopes
+            compared += 1
+            assert costs[1][1] == pytest.approx((costs[2][0] - costs[0][0]) / 2e-3, abs=1e-7)
+    assert compared > 50
 
 
 @pytest.mark.parametrize("negative", [False, True])

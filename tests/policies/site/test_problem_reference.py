@@ -27,17 +27,17 @@ def test_plans_are_as_cheap_as_those_of_highs(n_steps: int) -> None:
 
 
 def test_plans_at_negative_prices_keep_their_limits_and_come_close() -> None:
-    n = 40
-    fleet = random_fleet(np.random.default_rng(5), n, 24, negative=True, feed_in_above=True)
+    n = 100
+    fleet = random_fleet(np.random.default_rng(6), n, 24, negative=True, feed_in_above=True)
     plans = plan_fleet(fleet)
     for i in range(n):
-        reference = plan_reference(fleet, i)
+        reference = plan_reference(fleet, i, gap=1e-7)
         assert reference.status == plans.status[i]
         if reference.status == OK:
             assert broken_limits(fleet, plans, i) == []
             assert plans.cost[i] == pytest.approx(bill(fleet, plans, i))
             turnover = float((np.abs(fleet.import_price[i]) * fleet.load_w[i]).sum() * fleet.step_h / 1000)
-            assert reference.bound - 1e-6 <= plans.cost[i] <= reference.cost + 1e-3 * turnover
+            assert reference.bound - 1e-6 <= plans.cost[i] <= reference.cost + 1e-5 * turnover
 
 
 def test_the_cost_over_the_cap_is_convex_and_its_best_is_the_plan() -> None:
