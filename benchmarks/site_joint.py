@@ -11,6 +11,7 @@ together.
 from __future__ import annotations
 
 import argparse
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
@@ -36,11 +37,11 @@ def gains(name: str, months: tuple[int, ...]) -> Float64:
 
 
 def joint_rows(months: tuple[int, ...]) -> None:
-    """The row ``joint_gain_lower`` over all tariffs, and the mean of each."""
+    """The row ``joint_gain_lower`` over all tariffs; the mean of each on standard error."""
     rng = np.random.default_rng(0)
     found = {name: gains(name, months) for name in TARIFFS}
     for name, gain in found.items():
-        print_row(f"joint_gain_{name}", float(gain.mean()), "share of bill", f"{gain.size} site-months")
+        print(f"{name:13} joint gain {gain.mean():.4f} of the bill, {gain.size} site-months", file=sys.stderr)
     sites = np.concatenate(list(found.values())).mean(1)
     draws = rng.choice(sites, (DRAWS, len(sites))).mean(1)
     lower = float(np.quantile(draws, 0.025))

@@ -1,12 +1,13 @@
 """What planning a site's battery saves, how near it comes to perfect foresight, and that the reserve is kept.
 
-    QUIETCELL_DATA=folder .venv/bin/python -m benchmarks.site_power [--months N] [--tariff NAME] [--quick]
+    QUIETCELL_DATA=folder .venv/bin/python -m benchmarks.site_power [--months N] [--tariff NAME] [--sites N]
 
 Ten sites a tariff: five weather and PV sites, each with a recorded and a synthetic load (benchmarks/site_scenes.py).
 Every policy begins and ends a month at the same state of charge, on the same plant, floors and wear price. Saving is
 bill plus wear against ``idle``; a captured share is pooled over the sites and months of a tariff, against ``oracle``.
 ``plan`` sees forecasts, ``true`` the true rest of the month, ``24h`` the true day and no target for the month's peak.
-Tables come first, then the rows of reserve, kernel and joint plan of their own benchmarks.
+Tables go to standard error. The rows of reserve, kernel (needs the ``bench`` extra) and joint plan are those of
+site_reserve, site_planner and site_joint, which print more of each; 10,000 site-years take hours, so see ``--sites``.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.reserve_judge import Counts
 from benchmarks.rows import print_row
+from benchmarks.site_planner import planner_rows
+from benchmarks.site_reserve import BLOCK, DAILY, DAYS, EVERY_STEP, SITES, site_years
 from benchmarks.site_scenes import CASES, PER_DAY, SOC, Case, Fleet, make_fleet
 from controller.site.expectation import OutlookExpect, SceneDuties, TrueExpect
 from controller.site.figures import site_figures
@@ -33,6 +37,7 @@ Float64 = NDArray[np.float64]
 MONTHS = (3, 7, 11)  # of the scene, each with at least two before it
 SCENARIOS = 6
 POLICIES = ("idle", "rule", "threshold", "24h", "plan", "true", "oracle")
+KERNEL_ROWS = ("kernel_ms_p99", "kernel_vs_highs", "kernel_cost_gap")
 SHARE_BAR = 0.02  # of the bill: below it money is reported, not a share
 
 
@@ -123,45 +128,34 @@ def _print_case(case: Case, costs: Costs) -> None:
 
 
 def power_rows(months: tuple[int, ...], names: tuple[str, ...]) -> None:
-    """The rows of captured shares, and one row of money for each tariff."""
+    """The two rows of captured shares, each of its worst tariff; those with little to save are left out."""
     found: dict[str, Costs] = {}
     for case in (c for c in CASES if c.name in names):
         found[case.name] = costs = run_case(case, months)
         _print_case(case, costs)
-        idle = costs.total("idle")
-        condition = f"10 sites, months {months} of the scene; peer: best of rule and threshold"
-        peer = max(costs.saved("rule"), costs.saved("threshold"))
-        print_row(
-            f"saved_{case.name}",
-            costs.saved("plan") / idle,
-            "share of bill and wear under idle",
-            condition,
-            ours=costs.saved("plan"),
-            peer=peer,
-        )
     shared = {k: c for k, c in found.items() if c.saved("oracle") >= SHARE_BAR * c.total("idle")}
-    true = {k: c.captured("true") for k, c in shared.items() if not k.startswith("ercot")}
-    if true:
-        worst = min(true, key=lambda k: true[k])
-        print_row("captured_true_inputs", true[worst], "share", f"worst tariff: {worst}", bar=(">=", 0.99))
-    told = {k: c.captured("plan") for k, c in shared.items() if not k.startswith("ercot")}
-    if told:
-        worst = min(told, key=lambda k: told[k])
-        print_row(
-            "captured_forecast_tou",
-            told[worst],
-            "share",
-            f"worst of {', '.join(told)}: {worst}",
-            bar=(">=", 0.95),
-        )
-    for name, costs in found.items():
-        if name.startswith("ercot"):
-            print_row(
-                f"captured_forecast_{name}",
-                costs.captured("plan"),
-                "share",
-                "prices known from 13:00 for the next day",
-            )
+    judged = {k: c for k, c in shared.items() if not k.startswith("ercot")}
+    for name, policy, bar in (
+        ("captured_true_inputs", "true", 0.99),
+        ("captured_forecast_tou", "plan", 0.95),
+    ):
+        if judged:
+            worst = min(judged, key=lambda k: judged[k].captured(policy))
+            condition = f"worst of {', '.join(judged)}: {worst}; 10 sites, months {months} of the scene"
+            ours, peer = judged[worst].saved(policy), judged[worst].saved("oracle")
+            print_row(name, ours / peer, "share", condition, ours=ours, peer=peer, bar=(">=", bar))
+
+
+def reserve_rows(sites: int) -> None:
+    """Violations and missed outages of all three kinds of planners together."""
+    total, share = Counts(), sites / SITES
+    for count, every in ((sites, None), (round(DAILY * share), PER_DAY), (round(EVERY_STEP * share), 1)):
+        for seed, first in enumerate(range(0, max(1, count), BLOCK)):
+            total.add(site_years(min(BLOCK, max(1, count) - first), DAYS, seed, replan_every=every))
+    condition = f"{total.site_years:.0f} site-years at 15 min, adversarial, daily and every-step planners"
+    print_row("reserve_violations", total.violations, "steps", condition, bar=("==", 0))
+    judged = f"{total.outages_judged} outages outside recovery, within declared hours and health"
+    print_row("outages_missed", total.outages_missed, "outages", judged, bar=("==", 0))
 
 
 def main() -> None:
@@ -171,10 +165,16 @@ def main() -> None:
     )
     parser.add_argument("--months", type=int, default=len(MONTHS), help="how many of the months 3, 7, 11")
     parser.add_argument("--tariff", action="append", choices=[c.name for c in CASES], help="only these")
-    parser.add_argument("--sites", type=int, default=1000, help="random sites for the kernel")
-    parser.add_argument("--power-only", action="store_true", help="leave reserve, kernel and joint plan out")
+    parser.add_argument("--sites", type=int, default=SITES, help="site-years of the reserve's adversary")
     given = parser.parse_args()
     power_rows(MONTHS[: given.months], tuple(given.tariff or [c.name for c in CASES]))
+    reserve_rows(given.sites)
+    for row in planner_rows():
+        if row["name"] in KERNEL_ROWS:
+            print_row(**row)
+    from benchmarks.site_joint import joint_rows  # which runs the plans of this file
+
+    joint_rows(MONTHS[:2])
 
 
 if __name__ == "__main__":
