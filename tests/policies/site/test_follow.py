@@ -1,0 +1,59 @@
+from __future__ import annotations
+
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from controller.strict_yaml import load_yaml
+from hw.power import flows
+from hw.power.plant import Command, Inputs, Plant, State, make_plant, start_state, step
+from hw.power.spec import PlantSpec
+from hw.power.view import meter_import_w, meter_load_w, swing
+from policies.site.follow import Loads, Setpoint, follow
+
+N = 5
+
+
+@pytest.fixture(scope="module")
+def plant() -> Plant:
+    path = Path(str(files("hw").joinpath("catalogue", "power", "macro-lfp-200ah.yaml")))
+    return make_plant([load_yaml(path, PlantSpec)] * N)
+
+
+def carried_out(plant: Plant, state: State, dc_w: np.ndarray, battery_w: np.ndarray) -> np.ndarray:
+    none = np.zeros(N)
+    met = Inputs(dc_w, none, none, none, np.full(N, 25.0), np.ones(N, np.bool_))
+    return step(plant, state, met, Command(battery_w, np.full(N, np.inf), none), 900)
+
+
+def test_the_import_limit_holds_on_the_plant(plant: Plant) -> None:
+    dc_w, none = np.linspace(1500, 5000, N), np.zeros(N)
+    limit_w = meter_load_w(plant, dc_w, none) - 600
+    battery_w = follow(plant, Setpoint(none, limit_w), Loads(dc_w, none, none))
+    made = carried_out(plant, start_state(plant, np.full(N, 0.8), np.ones(N)), dc_w, battery_w)
+    assert made[:, flows.GRID_IMPORT] == pytest.approx(limit_w, abs=8)
+
+
+def test_charging_yields_to_the_limit_and_nothing_is_exported(plant: Plant) -> None:
+    dc_w, none = np.full(N, 2000.0), np.zeros(N)
+    load_w = meter_load_w(plant, dc_w, none)
+    charge_w = follow(plant, Setpoint(np.full(N, -3000.0), load_w + 500), Loads(dc_w, none, none))
+    assert (charge_w < -400).all()
+    assert meter_import_w(plant, dc_w, none, none, charge_w) == pytest.approx(load_w + 500, abs=8)
+    assert (
+        follow(plant, Setpoint(np.full(N, 1e9), np.full(N, np.inf)), Loads(dc_w, none, none)) < 2200
+    ).all()
+
+
+def test_an_idle_pack_imports_what_the_meter_says(plant: Plant) -> None:
+    dc_w, ac_w, none = np.linspace(500, 6000, N), np.full(N, 300.0), np.zeros(N)
+    assert meter_import_w(plant, dc_w, ac_w, none, none) == pytest.approx(meter_load_w(plant, dc_w, ac_w))
+
+
+def test_a_swing_is_what_the_meter_shows_of_the_packs_change(plant: Plant) -> None:
+    dc_w, none = np.linspace(1500, 5000, N), np.zeros(N)
+    at_w = meter_import_w(plant, dc_w, none, none, none)
+    lower_w = meter_import_w(plant, dc_w, none, none, 0.3 * dc_w)
+    assert swing(plant, dc_w).discharge == pytest.approx(0.3 * dc_w / (at_w - lower_w), rel=0.01)
