@@ -96,13 +96,13 @@ def run_sites(
     for t in range(begin, end):
         dc_w = scene.radio_w[:, t] + scene.transport_w[:, t]
         view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
-        load_w = meter_load_w(plant, dc_w, scene.ac_load_w[:, t])
         bill = Bill(billed.peak_w(t), np.full(n, tariff.demand_price[tariff.month[t]]))
         wanted = dispatch.decide(Moment(t, start, *scene.measured(t), bill))
         wanted = Setpoint(wanted.battery_w, np.minimum(wanted.import_limit_w, scene.limit_w(t)))
         inputs, recovery = scene.inputs(t), None
         if outages is not None:
             inputs, recovery = outages.step(t, inputs, start, view)
+            load_w = meter_load_w(plant, dc_w, scene.ac_load_w[:, t])
             wanted = outages.below_peak(wanted, bill.peak_w, load_w)
         asked_w = follow(plant, wanted, Loads(dc_w, scene.ac_load_w[:, t], scene.pv_w[:, t]))
         battery_w, limit_w = guard(t, asked_w, wanted.import_limit_w, start, view, recovery)
