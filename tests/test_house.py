@@ -40,7 +40,7 @@ def _files() -> tuple[Path, ...]:
     """Every file that belongs to the project; caches, reports and stray files at the top are left out."""
     top = [p for p in ROOT.iterdir() if p.suffix in TOP_SUFFIXES or p.name in ("Makefile", "LICENSE")]
     below = [p for folder in FOLDERS for p in (ROOT / folder).rglob("*") if p.is_file()]
-    return tuple(sorted(p for p in top + below if "__pycache__" not in p.parts))
+    return tuple(sorted(p for p in top + below if "__pycache__" not in p.parts and "_pb2" not in p.name))
 
 
 def _relative(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Live control: the tick of the replay between real streams and a journal."""

@@ -1,0 +1,159 @@
+"""What the live core is fed, one at a time, and what it hands back. It owns no clock, socket or disk.
+
+::
+
+    Connected, Reported, Answered, Renewed, Disconnected   from the agents' streams
+    GuardTick, PlanTick                                    from the clock
+    Stopped, Cleared                                       from an operator
+        -> LiveCore.feed(event) -> Output
+
+Whoever feeds it carries out an output in this order: ``wakes`` at once, ahead of all else and waiting for nothing;
+``durable`` to the journal, synchronously; only then ``commands``; then ``renewals``. Where the journal cannot be
+written, commands and renewals are dropped and wakes still go.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from hw.adapters.radio import Answers, CommandBatch, Inventory, Renewal, RenewalAnswer, Report, WakeBatch
+
+UInt8 = NDArray[np.uint8]
+UInt64 = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, slots=True)
+class Connected:
+    """A stream to an agent is open. Its state comes with the first report."""
+
+    inventory: Inventory
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnected:
+    """The stream is gone."""
+
+    agent_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """An agent reported."""
+
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """An agent answered commands or wakes."""
+
+    agent_id: str
+    answers: Answers
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """An agent answered a renewal."""
+
+    agent_id: str
+    answer: RenewalAnswer
+
+
+@dataclass(frozen=True, slots=True)
+class GuardTick:
+    """Time to look at what came in, wake what must wake, and renew."""
+
+    unix_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class PlanTick:
+    """A planning interval begins."""
+
+    unix_us: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """An operator set the stop latch."""
+
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """An administrator cleared the stop latch."""
+
+    author: str
+    reason: str
+
+
+Event = Connected | Disconnected | Reported | Answered | Renewed | GuardTick | PlanTick | Stopped | Cleared
+
+
+@dataclass(frozen=True, slots=True)
+class Decided:
+    """Levels toward less service that were decided: durable before they are sent. Arrays (k,)."""
+
+    unix_us: int
+    plan_id: str
+    cell: NDArray[np.int32]  # number of the cell in the network's cell table
+    revision: UInt64
+    level: UInt8
+    expected_level: UInt8
+    reason: UInt8
+
+
+@dataclass(frozen=True, slots=True)
+class Woken:
+    """Cells that were commanded to full service. Its record follows when it can. Arrays (k,)."""
+
+    unix_us: int
+    cell: NDArray[np.int32]
+    revision: UInt64
+    reason: UInt8
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """An event as it was fed, in the order of feeding."""
+
+    unix_us: int
+    event: Event
+
+
+@dataclass(frozen=True, slots=True)
+class Latched:
+    """The stop latch as it is from now on."""
+
+    unix_us: int
+    is_set: bool
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """Something that an operator must know. Raised once, not on every tick."""
+
+    unix_us: int
+    severity: str  # warning, major, critical
+    about: str  # agent, cell or part of the controller
+    text: str
+
+
+Record = Taken | Decided | Woken | Latched | Alarm
+
+
+@dataclass(slots=True)
+class Output:
+    """What is to be done after an event."""
+
+    wakes: list[tuple[str, WakeBatch]] = field(default_factory=list)  # by agent
+    durable: list[Record] = field(default_factory=list)
+    commands: list[tuple[str, CommandBatch]] = field(default_factory=list)
+    renewals: list[tuple[str, Renewal]] = field(default_factory=list)

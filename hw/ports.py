@@ -1,0 +1,167 @@
+"""What agents ask of the plant behind them, and everybody of a clock. Small on purpose: an ability, never a vendor."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Bools = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+Int64 = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+
+class Clock(Protocol):
+    """Time. Leases know the monotonic one only."""
+
+    def monotonic_us(self) -> int:
+        """Never runs backwards; one and the same for all processes of a host. [us]"""
+        ...
+
+    def unix_us(self) -> int:
+        """Unix time, UTC. [us]"""
+        ...
+
+
+class HostClock:
+    """The clocks of this host, run ``speed`` times as fast since ``began_unix_us`` for simulation."""
+
+    def __init__(self, speed: float = 1.0, began_unix_us: int = 0, shown_unix_us: int | None = None) -> None:
+        """``shown_unix_us``: what the simulated clock shows at ``began_unix_us``; None: the same."""
+        if not speed > 0:
+            raise ValueError(f"speed must be above 0, not {speed}")
+        self.speed = speed
+        self._began_us = began_unix_us
+        self._shown_us = began_unix_us if shown_unix_us is None else shown_unix_us
+
+    def monotonic_us(self) -> int:
+        """The host's monotonic clock, times ``speed``. [us]"""
+        return int(time.monotonic_ns() * self.speed) // 1000
+
+    def unix_us(self) -> int:
+        """Simulated Unix time, UTC. [us]"""
+        return self._shown_us + int((time.time_ns() // 1000 - self._began_us) * self.speed)
+
+
+@dataclass(frozen=True, slots=True)
+class RadioAbilities:
+    """Cells behind an agent. n cells, L levels from full service to the deepest."""
+
+    cell_id: tuple[str, ...]
+    site_id: tuple[str, ...]
+    product: tuple[str, ...]
+    is_capacity: Bools  # (n,)
+    level_names: tuple[str, ...]
+    wake_ms: Int64  # (L,) until the cell serves at full
+    off_air: Bools  # (L,)
+    allowed: Bools  # (n, L)
+    has_dead_man: Bools  # (n,)
+    full_service_level: int  # levels above it need a lease
+
+    @property
+    def n_cells(self) -> int:
+        """Number of cells."""
+        return len(self.cell_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RadioReading:
+    """State of n cells, and s samples measured since the last reading, oldest first."""
+
+    level: UInt8  # (n,)
+    local_control: Bools  # (n,) switched or locked by hand
+    last_sample: int  # number of the last sample
+    end_unix_us: Int64  # (s,)
+    interval_ms: int
+    carried: NDArray[np.float32]  # (n, s) NaN: not measured [ratio]
+
+
+class RadioPlant(Protocol):
+    """The radios behind an agent."""
+
+    async def abilities(self) -> RadioAbilities:
+        """What there is."""
+        ...
+
+    async def apply(self, cell: Int64, level: UInt8, until_us: Int64) -> Bools:
+        """Set levels (k,) of cells (k,), each with the monotonic time at which its own timer wakes it; 0: no timer.
+
+        The same level again only moves the timer. Returns whether each cell is at its level. Raises OSError when the
+        plant cannot be reached.
+        """
+        ...
+
+    async def read(self, after_sample: int) -> RadioReading:
+        """State, and the samples after one. Raises OSError when the plant cannot be reached."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PowerAbilities:
+    """Sites behind an agent. All arrays (m,)."""
+
+    site_id: tuple[str, ...]
+    charge_max_w: Floats  # at the bus
+    discharge_max_w: Floats  # at the bus
+    capacity_wh: Floats
+    reserve_wh: Floats  # kept whatever is commanded, except in a mains failure
+    import_cap_w: Floats
+    has_dead_man: Bools
+
+    @property
+    def n_sites(self) -> int:
+        """Number of sites."""
+        return len(self.site_id)
+
+
+@dataclass(frozen=True, slots=True)
+class PowerReading:
+    """State of m sites, and s samples measured since the last reading, oldest first."""
+
+    is_safe: Bools  # (m,) on safe charging
+    battery_w: Floats  # (m,) in force
+    local_control: Bools  # (m,)
+    last_sample: int
+    end_unix_us: Int64  # (s,)
+    interval_ms: int
+    soc: Floats  # (m, s) [ratio], as the rest
+    cell_v: Floats
+    battery_a: Floats
+    import_w: Floats
+    load_w: Floats
+    pv_w: Floats
+    stored_wh: Floats
+    mains: Bools  # (m, s)
+
+
+@dataclass(frozen=True, slots=True)
+class PowerSetting:
+    """What k sites are set to. All (k,)."""
+
+    site: Int64
+    battery_w: Floats  # at the bus, above 0 while it discharges
+    import_limit_w: Floats
+    until_us: Int64  # monotonic time at which the site's own timer puts it on safe charging; 0: no timer
+    is_safe: Bools  # on safe charging instead
+    radio_ratio: Floats  # radio power kept in a mains failure, over that of full service
+    keeps_transport: Bools
+
+
+class PowerPlant(Protocol):
+    """Site power behind an agent."""
+
+    async def abilities(self) -> PowerAbilities:
+        """What there is."""
+        ...
+
+    async def apply(self, setting: PowerSetting) -> Bools:
+        """Set sites. Returns whether each holds its setting. Raises OSError when the plant cannot be reached."""
+        ...
+
+    async def read(self, after_sample: int) -> PowerReading:
+        """State, and the samples after one. Raises OSError when the plant cannot be reached."""
+        ...

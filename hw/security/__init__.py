@@ -1,0 +1,1 @@
+"""Who may talk to whom: mutual TLS, identities, limits."""
