@@ -1,6 +1,6 @@
 """Messages between the controller and a power agent, as arrays. Sites are named by their place in the inventory.
 
-Meaning of each field: proto/quietcell/power/v1/power.proto. Renewals and their answers are those of hw/adapters/radio.py.
+Meaning of each field: proto/quietcell/power/v1/power.proto. Renewals and their answers: hw/adapters/radio.py.
 """
 
 from __future__ import annotations
