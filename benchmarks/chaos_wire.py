@@ -31,6 +31,8 @@ class Network:
     lost_share: float = 0.0
     is_up: bool = True
     streams: list[Stream] = field(default_factory=list)
+    written: Callable[[str, bytes], None] = lambda _path, _message: None  # told of all that callers write
+    arrived: Callable[[str, bytes], None] = lambda _path, _message: None  # told of all that handlers read
 
     def arrivals_s(self) -> list[float]:
         """After how long each copy of a message arrives."""
@@ -82,10 +84,15 @@ class Pipe:
 class Stream:
     """A stream between a caller and a handler."""
 
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, path: str) -> None:
+        self.path, self.opened_s = path, asyncio.get_running_loop().time()
         self.down, self.up = Pipe(network), Pipe(network)
         self.error: grpc.aio.AioRpcError | None = None
         self.task: asyncio.Task[None] | None = None
+
+    def inject(self, message: bytes) -> None:
+        """Have a message arrive now that nobody sends now."""
+        self.down._arrived.put_nowait(message)
 
     def break_off(self, code: grpc.StatusCode = grpc.StatusCode.UNAVAILABLE, details: str = "broken") -> None:
         """Both ends see the stream end."""
@@ -172,7 +179,9 @@ class Call:
         """Send one request."""
         if self._stream.error is not None:
             raise self._stream.error
-        self._stream.down.send(self._method.encode(message))
+        data = self._method.encode(message)
+        self._method.channel.network.written(self._method.path, data)
+        self._stream.down.send(data)
         await asyncio.sleep(0)
 
     async def read(self) -> Any:
@@ -208,7 +217,7 @@ class Method:
 
     def open(self, *_args: Any, **_options: Any) -> Call:
         """Begin a stream."""
-        stream = Stream(self.channel.network)
+        stream = Stream(self.channel.network, self.path)
         self.channel.begin(self.path, stream)
         return Call(stream, self)
 
@@ -242,6 +251,8 @@ class Channel:
         """A method with streams both ways."""
         return Method(self, path, codec["request_serializer"], codec["response_deserializer"]).open
 
+    unary_stream = stream_stream  # a stub asks for all its methods; the simulation calls none of this kind
+
     async def close(self, _grace: float | None = None) -> None:
         """Cancel all streams."""
         for stream in self._streams:
@@ -255,16 +266,20 @@ class Channel:
             return
         self._streams.append(stream)
         self.network.streams.append(stream)
-        stream.task = asyncio.get_running_loop().create_task(_serve(handlers[path], stream))
+        serving = _serve(handlers[path], stream, self.network)
+        stream.task = asyncio.get_running_loop().create_task(serving)
 
 
-async def _serve(handler: Handler, stream: Stream) -> None:
+async def _serve(handler: Handler, stream: Stream, network: Network) -> None:
     """Run a handler on a stream to its end."""
     decode, encode = handler.request_deserializer, handler.response_serializer
 
     async def read() -> Any:
         data = await stream.down.receive()
-        return grpc.aio.EOF if data is None else decode(data)
+        if data is None:
+            return grpc.aio.EOF
+        network.arrived(stream.path, data)
+        return decode(data)
 
     async def requests() -> AsyncIterator[Any]:
         while (message := await read()) is not grpc.aio.EOF:

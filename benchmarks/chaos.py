@@ -1,0 +1,93 @@
+"""Whether anything that breaks can make a cell serve less than it was commanded to, or for longer than its lease.
+
+    .venv/bin/python -m benchmarks.chaos [--virtual N] [--mutant-seeds N] [--first SEED]
+
+Each virtual run is half an hour of the real controller core, run loop, links, agent servers and agent cores in one
+process, with virtual clocks, network and disks (benchmarks/chaos_run.py); what must hold is in benchmarks/chaos_ledger.py.
+Then one safeguard at a time is taken out of our code (benchmarks/chaos_mutants.py), and the same seeds must notice.
+A violation is printed with its seed; ``python -m benchmarks.chaos_run SEED`` runs it again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import multiprocessing.pool
+import sys
+import time
+from collections.abc import Iterable
+
+from benchmarks.chaos_mutants import MUTANTS
+from benchmarks.chaos_run import Result, simulate
+from benchmarks.rows import print_row
+
+
+def one(job: tuple[int, str | None]) -> Result:
+    """A run, in a process of the pool."""
+    return simulate(*job)
+
+
+def watched(results: Iterable[Result], total: int) -> tuple[int, int, int]:
+    """Runs, violations and times that a cell went deeper; violations are printed as they come."""
+    runs = violations = deeper = 0
+    began_s = said_s = time.monotonic()
+    for result in results:
+        runs, deeper = runs + 1, deeper + result.deeper
+        violations += len(result.violations)
+        for violation in result.violations:
+            print(f"seed {result.seed}, {violation.at_s:.1f} s: {violation.text}", file=sys.stderr)
+        if time.monotonic() - said_s > 10:
+            said_s = time.monotonic()
+            print(
+                f"{runs} of {total} runs in {said_s - began_s:.0f} s, {violations} violations",
+                file=sys.stderr,
+            )
+    return runs, violations, deeper
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--virtual", type=int, default=10_000, help="virtual runs; default 10000, about an hour"
+    )
+    parser.add_argument(
+        "--mutant-seeds", type=int, default=200, help="seeds that may be needed to notice a mutant"
+    )
+    parser.add_argument("--first", type=int, default=0, help="first seed")
+    asked = parser.parse_args()
+    seeds = range(asked.first, asked.first + asked.virtual)
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        results = pool.imap_unordered(one, ((seed, None) for seed in seeds), chunksize=4)
+        runs, violations, deeper = watched(results, len(seeds))
+        conditions = f"seeds {seeds.start} to {seeds.stop - 1}, 30 virtual minutes each; cells went deeper {deeper} times"
+        print_row("virtual_runs", runs, "runs", conditions, bar=(">=", 10_000))
+        print_row("violations", violations, "violations", conditions, bar=("<=", 0))
+        survived = []
+        for mutant in MUTANTS:
+            needed = _noticed(pool, mutant, range(asked.mutant_seeds))
+            print(f"without {mutant}: noticed by seed {needed}", file=sys.stderr)
+            if needed is None:
+                survived.append(mutant)
+    noticed = f"{', '.join(MUTANTS)} taken out one at a time, up to {asked.mutant_seeds} seeds each"
+    print_row(
+        "mutants_survived",
+        len(survived),
+        "mutants",
+        noticed + "".join(f"; {s}" for s in survived),
+        op="<=",
+        bar=0,
+    )
+
+
+def _noticed(pool: multiprocessing.pool.Pool, mutant: str, seeds: range) -> int | None:
+    """The first seed of those that ended whose run breaks something without a safeguard."""
+    for result in pool.imap_unordered(one, ((seed, mutant) for seed in seeds)):
+        if result.violations:
+            return result.seed
+    return None
+
+
+if __name__ == "__main__":
+    main()
