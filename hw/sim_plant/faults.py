@@ -39,11 +39,11 @@ class Faults:
 
     def at(self, fault: Fault) -> Bools:
         """Where a fault is. (n,)"""
-        return self._at[fault]
+        return np.asarray(self._at[fault])
 
     def takes_effect(self, place: Int64) -> Bools:
         """Which commands (k,) of a batch reach the relays: of a partial batch every other one, from the first on."""
-        return ~self.at(Fault.PARTIAL)[place] | (np.arange(len(place)) % 2 == 0)
+        return np.asarray(~self.at(Fault.PARTIAL)[place] | (np.arange(len(place)) % 2 == 0))
 
     def measured(self, true: Floats, before: Floats, *, is_share: bool) -> Floats:
         """What is measured of ``true`` (n,), with ``before`` (n,) the measurement of the last sample."""

@@ -81,7 +81,7 @@ class RadioSim:
     @property
     def rounds(self) -> int:
         """How often the traffic has started over."""
-        return self.samples.last // self.truth.path.shape[1]
+        return self.samples.last // int(self.truth.path.shape[1])
 
     @property
     def level(self) -> UInt8:

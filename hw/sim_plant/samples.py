@@ -24,6 +24,9 @@ class Samples(Generic[S]):
         self.last += 1
 
     def after(self, number: int) -> list[S]:
-        """Samples after one, oldest first, as far as they are kept."""
-        wanted = min(max(self.last - number, 0), len(self._kept))
+        """Samples after one, oldest first, as far as they are kept; all, where that one is yet to come.
+
+        A reader that knows a later sample has known another plant: this one was started anew.
+        """
+        wanted = len(self._kept) if number > self.last else min(self.last - number, len(self._kept))
         return list(self._kept)[len(self._kept) - wanted :]

@@ -18,7 +18,9 @@ class SampleClock:
     def complete(self, now_us: int) -> int:
         """How many samples are complete. Raises ValueError before the origin."""
         if now_us < self.origin_us:
-            raise ValueError(f"the simulation begins in {(self.origin_us - now_us) / 1e6:.1f} s; start it then")
+            raise ValueError(
+                f"the simulation begins in {(self.origin_us - now_us) / 1e6:.1f} s; start it then"
+            )
         return (now_us - self.origin_us) // self.sample_us
 
     def end_us(self, sample: int) -> int:
