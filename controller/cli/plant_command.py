@@ -84,7 +84,7 @@ def _serve(model: PlantModel, clock: HostClock, listen: str) -> None:
     import asyncio
 
     from controller.sim.plant_process import serve_plant
-    from hw.sim_plant.plant import PlantError
+    from hw.sim_plant.errors import PlantError
 
     try:
         asyncio.run(serve_plant(model, clock, listen, typer.echo))

@@ -19,8 +19,8 @@ from hw.ports import (
     RadioReading,
     UInt8,
 )
+from hw.sim_plant.errors import PlantError
 from hw.sim_plant.faults import Fault
-from hw.sim_plant.plant import PlantError
 
 MEASURED = {  # field of a message -> of a reading
     "soc_ratio": "soc",

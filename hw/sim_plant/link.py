@@ -21,8 +21,8 @@ from hw.ports import (
     UInt8,
 )
 from hw.sim_plant import codec
+from hw.sim_plant.addresses import CHANNEL_OPTIONS
 from hw.sim_plant.faults import Fault
-from hw.sim_plant.server import CHANNEL_OPTIONS
 
 DEADLINE_S = 2.0
 BACK_OFF = (

@@ -18,19 +18,12 @@ from hw.ports import (
     RadioReading,
     UInt8,
 )
+from hw.sim_plant.errors import PlantError, PlantSilentError
 from hw.sim_plant.faults import Fault
 from hw.sim_plant.power import PowerSample, PowerSim
 from hw.sim_plant.radio import FULL_SERVICE, RadioSim
 
 MEASURES = tuple(name for name in PowerSample._fields if name != "end_unix_us")
-
-
-class PlantError(ValueError):
-    """A request that the plant cannot mean; says what is wrong with it."""
-
-
-class PlantSilentError(OSError):
-    """The plant of this agent answers nothing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,7 +207,8 @@ class PowerSim:
     def _measure(self, flows_w: Floats) -> PowerSample:
         """What is measured at the end of a sample of these mean flows (m, N_FLOWS)."""
         state, sites, last = self.state, self.truth.plant.sites, self._last
-        soc = state.stored_wh / (sites["rated_wh"] * state.health)
+        # a pack that ages while it is full holds more than its capacity for a while
+        soc = np.minimum(state.stored_wh / (sites["rated_wh"] * state.health), 1.0)
         true: dict[str, Any] = {
             "soc": soc,
             "cell_v": np.interp(soc, SOC_KNOTS, CELL_V),

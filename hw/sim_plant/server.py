@@ -6,7 +6,6 @@ For simulation only: it asks nobody who they are.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable
 from typing import NoReturn, TypeAlias, TypeVar
 
@@ -17,14 +16,11 @@ from quietcell.plant.v1 import plant_pb2_grpc
 
 from hw.ports import Clock
 from hw.sim_plant import codec
-from hw.sim_plant.plant import PlantError, PlantSilentError, PlantSim
+from hw.sim_plant.addresses import CHANNEL_OPTIONS, check_local
+from hw.sim_plant.errors import PlantError, PlantSilentError
+from hw.sim_plant.plant import PlantSim
 
-MAX_MESSAGE_BYTES = 64 * 1024 * 1024  # sixty samples of a large network behind one agent
 SILENCE_S = 3600.0  # longer than any deadline
-CHANNEL_OPTIONS = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
-)
 
 R = TypeVar("R")
 Context: TypeAlias = "grpc.aio.ServicerContext[object, object]"
@@ -117,21 +113,6 @@ async def _answer(context: Context, work: Callable[[], R]) -> R:
 
 def _refuse(context: Context, why: str) -> Awaitable[NoReturn]:
     return context.abort(grpc.StatusCode.INVALID_ARGUMENT, why)
-
-
-def check_local(address: str) -> None:
-    """Raise PlantError for an address that others can reach."""
-    host = address.removeprefix("ipv4:").removeprefix("ipv6:").rpartition(":")[0].strip("[]")
-    if address.startswith("unix:") or host == "localhost":
-        return
-    try:
-        local = ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        local = False
-    if not local:
-        raise PlantError(
-            f"{address}: the simulated plant listens on unix:PATH or a loopback address alone, such as 127.0.0.1:0"
-        )
 
 
 async def start_server(plant: PlantSim, clock: Clock, address: str) -> tuple[grpc.aio.Server, str]:
