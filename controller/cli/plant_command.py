@@ -61,6 +61,7 @@ def plant(
             raise ConfigError("--agents and --assign both say who has which site; keep one")
         if not speed > 0:
             raise ConfigError(f"--speed must be above 0, not {speed}")
+        _check_listen(listen)
         from controller.sim.assign import assign_evenly, read_assignment
         from controller.sim.building import build_plant, trace_start_us
         from controller.worlds import world_for
@@ -80,16 +81,22 @@ def plant(
         _serve(model, clock(), listen)
 
 
+def _check_listen(listen: str) -> None:
+    from hw.sim_plant.addresses import check_local
+    from hw.sim_plant.errors import PlantError
+
+    try:
+        check_local(listen)
+    except PlantError as error:
+        raise ConfigError(f"--listen {error}") from None
+
+
 def _serve(model: PlantModel, clock: HostClock, listen: str) -> None:
     import asyncio
 
     from controller.sim.plant_process import serve_plant
-    from hw.sim_plant.errors import PlantError
 
-    try:
-        asyncio.run(serve_plant(model, clock, listen, typer.echo))
-    except PlantError as error:
-        raise ConfigError(f"--listen: {error}") from None
+    asyncio.run(serve_plant(model, clock, listen, typer.echo))
 
 
 def plant_fault(

@@ -100,7 +100,7 @@ def test_no_setpoint_takes_a_site_with_mains_below_its_reserve(
         now += 10 * passed
         lost_wh = 0.01  # by self-discharge
         assert sim.state.stored_wh[0] >= min(before_wh, 4000.0) - lost_wh
-        assert sim.is_safe.all() == (ends is np.inf or at(ends) <= at(now))
+        assert sim.is_safe.all() == (np.isinf(ends) or at(ends) <= at(now))
 
 
 def test_a_mains_failure_is_carried_by_the_pack_for_what_the_setpoint_keeps() -> None:
