@@ -85,7 +85,7 @@ def test_an_import_limit_is_held_by_the_battery() -> None:
     steps=st.lists(
         st.tuples(st.floats(0, 2), st.floats(-9000, 9000), st.floats(-1, 5), st.floats(0, 9000)), max_size=5
     ),
-    soc=st.floats(0.3, 1),
+    soc=st.floats(0.38, 0.42),  # the reserve is at 0.39
 )
 def test_no_setpoint_takes_a_site_with_mains_below_its_reserve(
     steps: list[tuple[float, float, float, float]], soc: float
@@ -98,9 +98,17 @@ def test_no_setpoint_takes_a_site_with_mains_below_its_reserve(
         before_wh = sim.state.stored_wh[0]
         sim.advance(at(now + 10 * passed))
         now += 10 * passed
-        lost_wh = 0.01  # by self-discharge
+        lost_wh = 0.1  # by self-discharge
         assert sim.state.stored_wh[0] >= min(before_wh, 4000.0) - lost_wh
         assert sim.is_safe.all() == (np.isinf(ends) or at(ends) <= at(now))
+
+
+def test_a_discharge_ends_at_the_reserve() -> None:
+    sim = sites(soc=0.4)
+    put(sim, 3000.0, 0)
+    sim.advance(at(20))
+    assert not sim.is_safe.any()
+    np.testing.assert_allclose(sim.state.stored_wh, 4000.0, atol=0.1)  # self-discharge goes on
 
 
 def test_a_mains_failure_is_carried_by_the_pack_for_what_the_setpoint_keeps() -> None:
