@@ -34,13 +34,14 @@ class SimulatedPlant:
         stop = min(self._next + self._samples_per_tick, self._path.shape[1])
         offered = self._path[:, self._next : stop]
         carried = np.empty(offered.shape, np.float32)
-        _serve(self._tables, self._groups, offered, level, self._service_level, self._wake_left, carried)
+        serve(self._tables, self._groups, offered, level, self._service_level, self._wake_left, carried)
         self._next = stop
         return carried
 
 
 @njit(parallel=True, cache=True)
-def _serve(tables, groups, offered, level, service_level, wake_left, carried):  # type: ignore[no-untyped-def]
+def serve(tables, groups, offered, level, service_level, wake_left, carried):  # type: ignore[no-untyped-def]
+    """Serve the cells of ``groups`` for some samples at ``level`` (n,); writes their ``carried`` (n, samples)."""
     for g in prange(len(groups.group_start) - 1):
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
         n = len(members)

@@ -11,6 +11,7 @@ from controller.cli.calibrate_command import calibrate
 from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
+from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
 from controller.cli.symbols_command import symbols
 from controller.cli.synth_command import synth
@@ -45,6 +46,8 @@ app.command("train")(train)
 app.command("forecast")(forecast)
 app.command("symbols")(symbols)
 app.command("warm-up")(warm_up)
+app.command("plant")(plant)
+app.command("plant-fault")(plant_fault)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 

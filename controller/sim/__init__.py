@@ -1,0 +1,1 @@
+"""Processes of a simulated network: the plant, and what starts one."""
