@@ -83,14 +83,14 @@ class Journal(JournalReader):
         state, damage = _sound_state(path, head, unix_us)
         journal = cls(path, connect(path), state, lock)
         journal.damage = damage
-        epoch = max(state.epoch, head.epoch if head is not None else 0) + 1
+        run = max(state.run, head.run if head is not None else 0) + 1
         first: list[Record] = []
         if damage is not None:
             first.append(Alarm(unix_us, "major", "journal", str(damage)))
             if head is not None and head.is_stopped and not state.is_stopped:
                 first.append(Latched(unix_us, True, "", "was set when the journal was damaged"))
         try:
-            journal._append(first, RunRow(state.run + 1, unix_us, epoch, identity.to_json()), unix_us)
+            journal._append(first, RunRow(run, unix_us, identity.to_json()), unix_us)
         except BaseException:
             journal.close()
             raise
@@ -98,24 +98,20 @@ class Journal(JournalReader):
 
     @property
     def run(self) -> int:
-        """Number of the run that this process writes."""
+        """Number of the run that this process writes, and its term as leader: above those of all runs before."""
         return self._state.run
-
-    @property
-    def epoch(self) -> int:
-        """Term as leader of this run: above those of all runs before."""
-        return self._state.epoch
 
     def append(self, records: Sequence[Record]) -> None:
         """Write records in their order, all or none; they are on the disk when this returns.
 
-        Raises JournalUnavailable where they cannot be written; the next append says how many records are missing.
+        Raises JournalUnavailable where they cannot be written: none of them is in it then, and the caller appends them
+        again or gives them up by ``count_lost``.
         """
         if records:
             self._append(records, None, 0)
 
     def count_lost(self, records: int) -> None:
-        """Note that records were given up before they came here; the next append says so."""
+        """Note that records were given up; the next append says so, and a rerun names them as missing."""
         self._lost += records
 
     def last_commands(self) -> Commands:
@@ -123,8 +119,8 @@ class Journal(JournalReader):
         return self._state.commands()
 
     def highest_epoch(self) -> int:
-        """Highest term as leader in the journal: that of this run."""
-        return self._state.epoch
+        """Highest term as leader of the runs before this one, which has the next."""
+        return self._state.run - 1
 
     def stop_latch(self) -> StopLatch:
         """The stop latch as last recorded."""
@@ -166,7 +162,6 @@ class Journal(JournalReader):
         except sqlite3.Error as error:
             self._roll_back()
             self._encoder.reset()  # no block may count on one that is not there
-            self._lost += len(records)
             raise JournalUnavailable(
                 f"{self.path}: it cannot be written: {error}; look at the disk"
             ) from error
@@ -213,7 +208,7 @@ class Journal(JournalReader):
 
     def _write_head(self) -> None:
         state = self._state
-        head = Head(state.batch, state.last_unix_us, state.epoch, state.is_stopped, state.chain)
+        head = Head(state.batch, state.last_unix_us, state.run, state.is_stopped, state.chain)
         with contextlib.suppress(OSError):  # an older head is allowed; what it stands for is on the disk
             os.pwrite(self._head, head.packed(), 0)
 
@@ -235,7 +230,8 @@ def _sound_state(path: Path, head: Head | None, unix_us: int) -> tuple[JournalSt
     found = examine(path, head, needs_head=True)
     if not found.cause:
         return found.state, None
-    return found.state, salvage(path, found, head, unix_us)
+    damage, state = salvage(path, found.cause, head, unix_us)
+    return state, damage
 
 
 def _create(path: Path) -> None:

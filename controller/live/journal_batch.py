@@ -50,9 +50,8 @@ class Entry:
 class RunRow:
     """The start of a run."""
 
-    run: int
+    run: int  # also its term as leader
     began_unix_us: int
-    leader_epoch: int
     identity: str
 
 
@@ -84,7 +83,7 @@ class Batch:
         parts = [self.block]
         if self.start is not None:
             row = self.start
-            parts += [struct.pack("<3q", row.run, row.began_unix_us, row.leader_epoch), row.identity.encode()]
+            parts += [struct.pack("<2q", row.run, row.began_unix_us), row.identity.encode()]
         for entry in self.entries:
             numbers = (entry.position, entry.kind, entry.unix_us, entry.first_command, *entry.commands.shape)
             parts += [
@@ -162,7 +161,7 @@ def write_batch(db: sqlite3.Connection, batch: Batch) -> None:
     number = batch.number
     if batch.start is not None:
         run = batch.start
-        _insert(db, "run", run.run, number, run.began_unix_us, run.leader_epoch, run.identity)
+        _insert(db, "run", run.run, number, run.began_unix_us, run.identity)
     if batch.events:
         _insert(db, "taken", number, batch.events, batch.block)
     for entry in batch.entries:
@@ -225,7 +224,7 @@ def walk(db: sqlite3.Connection, after: int, chain: bytes, last: int | None = No
     entries = _Rows(db, f"SELECT * {span.format('entry', 'batch')}, position", after, end)
     first = entries.next[4] if entries.next is not None else 0
     commands = _Rows(db, "SELECT * FROM command WHERE command >= ? ORDER BY command", first)
-    columns = "batch, run, began_unix_us, leader_epoch, identity"
+    columns = "batch, run, began_unix_us, identity"
     starts = _Rows(db, f"SELECT {columns} {span.format('run', 'batch')}", after, end)
     number = after
     for row in batches.up_to(end):

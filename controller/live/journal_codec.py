@@ -20,78 +20,19 @@ import json
 import struct
 import zlib
 from collections.abc import Sequence
-from dataclasses import fields, is_dataclass
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 import numpy as np
 
 from controller.errors import JournalError
 from controller.live.bytestream import Bytes, join_planes, pack, split_planes
-from controller.live.events import Event, Taken
+from controller.live.events import Taken
+from controller.live.journal_shape import FIELDS, build, flatten, kinds, tuples
 
 VERSION = 1
 MAGIC = b"QE" + bytes([VERSION])
 N_SECTIONS = 5
 LEVEL = 1  # of deflate: higher ones gain some percent for several times the work
-SCALARS = {bool: "t", int: "i", float: "f", str: "s", bytes: "b", type(None): "n"}
-
-
-def _classes(of: Any, found: dict[str, type]) -> dict[str, type]:
-    """All dataclasses that a type can hold, by name."""
-    if is_dataclass(of) and isinstance(of, type) and of.__name__ not in found:
-        found[of.__name__] = of
-        for hint in get_type_hints(of).values():
-            _classes(hint, found)
-    for part in get_args(of):
-        _classes(part, found)
-    return found
-
-
-CLASSES = _classes(Event, {})
-FIELDS = {name: [f.name for f in fields(of)] for name, of in CLASSES.items()}
-
-
-def _flatten(value: Any, leaves: list[Any]) -> Any:
-    """The shape of a value; its leaves are appended, arrays as their bytes."""
-    of = type(value)
-    if of in SCALARS:
-        leaves.append(value)
-        return SCALARS[of]
-    if is_dataclass(value):
-        return (of.__name__, *(_flatten(getattr(value, name), leaves) for name in FIELDS[of.__name__]))
-    if isinstance(value, np.ndarray):
-        little = np.ascontiguousarray(value, value.dtype.newbyteorder("<"))
-        leaves.append(little.tobytes())
-        return ("#", little.dtype.str, *value.shape)
-    if isinstance(value, tuple):
-        return ("", *(_flatten(part, leaves) for part in value))
-    plain = value.item() if isinstance(value, np.generic) else int(value)  # an IntEnum is its number
-    return _flatten(plain, leaves)
-
-
-def _kinds(shape: Any, found: list[Any]) -> list[Any]:
-    """The kinds of a shape's leaves in order: a letter, or dtype and dimensions of an array."""
-    if isinstance(shape, str) or shape[0] == "#":
-        found.append(shape)
-    else:
-        for part in shape[1:]:
-            _kinds(part, found)
-    return found
-
-
-def _build(shape: Any, leaves: list[Any]) -> Any:
-    """A value of a shape from its leaves, which are taken from the end of the list."""
-    if isinstance(shape, str):
-        return leaves.pop()
-    if shape[0] == "#":
-        return np.frombuffer(leaves.pop(), shape[1]).reshape(shape[2:]).copy()
-    parts = [_build(part, leaves) for part in shape[1:]]
-    return tuple(parts) if shape[0] == "" else CLASSES[shape[0]](*parts)
-
-
-def _tuples(shape: Any) -> Any:
-    """A shape as JSON gives it, made of tuples again."""
-    return tuple(_tuples(part) for part in shape) if isinstance(shape, list) else shape
 
 
 class _Memory:
@@ -111,7 +52,7 @@ class _Memory:
         for shape in shapes:
             self.number[shape] = len(self.shapes)
             self.shapes.append(shape)
-            self.kinds.append(_kinds(shape, []))
+            self.kinds.append(kinds(shape, []))
         for key in keys:
             self.number[key] = self.n_keys
             self.n_keys += 1
@@ -135,7 +76,7 @@ class Encoder:
         new: dict[str, Any] = {"fields": {}, "shapes": [], "keys": []}
         for taken in events:
             leaves: list[Any] = []
-            shape = _flatten(taken.event, leaves)
+            shape = flatten(taken.event, leaves)
             name = next((leaf for leaf in leaves if isinstance(leaf, str)), "")
             key = f"{shape[0]} {name}"
             if shape not in memory.number:
@@ -259,14 +200,14 @@ class Decoder:
                     f"{name} has the fields {FIELDS.get(name)} here and {names} there; use the version of then"
                 )
         memory = self._memory
-        memory.learn([_tuples(shape) for shape in new.get("shapes", [])], new.get("keys", []))
+        memory.learn([tuples(shape) for shape in new.get("shapes", [])], new.get("keys", []))
         streams = [Bytes(part) for part in sections]
         control, taken = streams[0], []
         while control.left:
             shape, key = control.number(), control.number()
             memory.unix_us += control.number(signed=True)
             leaves = _read_leaves(memory, shape, key, streams)
-            event = _build(memory.shapes[shape], leaves[::-1])
+            event = build(memory.shapes[shape], leaves[::-1])
             taken.append(Taken(memory.unix_us, event))
         return taken
 

@@ -129,22 +129,23 @@ def is_broken(path: Path, head: Head | None) -> bool:
         return True
 
 
-def salvage(path: Path, found: Examined, head: Head | None, unix_us: int) -> Damage:
+def salvage(path: Path, cause: str, head: Head | None, unix_us: int) -> tuple[Damage, JournalState]:
     """Put the sound part of a damaged journal into its place, and the damaged file aside. ``unix_us``: now."""
-    kept = path.with_name(f"{path.name}.damaged-{unix_us}")
-    until = _lost_until(path, head, found.state, unix_us)
+    kept_as = path.with_name(f"{path.name}.damaged-{unix_us}")
     copy = salvage_path(path)
     for suffix in FILES:
         copy.with_name(copy.name + suffix).unlink(missing_ok=True)
-    _copy_sound(path, copy, found.state.batch)
+    found = _copy_sound(path, copy)
+    state = found.state
+    until = _lost_until(path, head, state, unix_us)
     for suffix in FILES:
         part = path.with_name(path.name + suffix)
         if part.exists():
-            part.rename(kept.with_name(kept.name + suffix))
+            part.rename(kept_as.with_name(kept_as.name + suffix))
     copy.rename(path)
-    lost = None if head is None or head.batch < found.state.batch else head.batch - found.state.batch
-    after = found.state.last_unix_us if found.state.batch else None
-    return Damage(found.cause, kept, found.kept_batches, lost, after, until)
+    lost = None if head is None or head.batch < state.batch else head.batch - state.batch
+    after = state.last_unix_us if state.batch else None
+    return Damage(cause, kept_as, found.kept_batches, lost, after, until), state
 
 
 def salvage_path(path: Path) -> Path:
@@ -170,25 +171,36 @@ def _lost_until(path: Path, head: Head | None, state: JournalState, unix_us: int
     return max(latest, state.last_unix_us)
 
 
-def _copy_sound(source: Path, target: Path, last: int) -> None:
-    """Write the batches of a file up to ``last``, which are sound, to a new one."""
+def _copy_sound(source: Path, target: Path) -> Examined:
+    """Write the batches of a file up to the first that is not sound to a new one."""
+    found = Examined(JournalState())
     fresh = connect(target)
     try:
         migrate(fresh, target)
-        if not last:
-            return
-        old = connect_readonly(source)
+        fresh.execute("BEGIN IMMEDIATE")
         try:
-            state = read_base(old)
-            fresh.execute("BEGIN IMMEDIATE")
-            if state.batch:
-                begun = old.execute("SELECT * FROM run WHERE batch <= ?", (state.batch,)).fetchall()
-                fresh.executemany("INSERT INTO run VALUES (?, ?, ?, ?, ?)", begun)
-                write_base(fresh, state)
-            for batch in walk(old, state.batch, state.chain, last):
-                write_batch(fresh, batch)
-            fresh.execute("COMMIT")
-        finally:
-            old.close()
+            old = connect_readonly(source)
+            try:
+                _copy_base(old, fresh, found)
+                for batch in walk(old, found.state.batch, found.state.chain):
+                    write_batch(fresh, batch)
+                    found.state.apply(batch)
+                    found.kept_batches += 1
+            finally:
+                old.close()
+        except (BrokenError, sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            found.cause = str(error)
+        fresh.execute("COMMIT")
     finally:
         fresh.close()
+    return found
+
+
+def _copy_base(old: sqlite3.Connection, fresh: sqlite3.Connection, found: Examined) -> None:
+    """What pruned batches left behind, with the runs that go on behind them."""
+    state = read_base(old)
+    if state.batch:
+        begun = old.execute("SELECT * FROM run WHERE batch <= ?", (state.batch,)).fetchall()
+        fresh.executemany("INSERT INTO run VALUES (?, ?, ?, ?)", begun)
+        write_base(fresh, state)
+    found.state = state

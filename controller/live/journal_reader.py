@@ -22,9 +22,8 @@ from controller.live.journal_state import JournalState, read_base
 class Run:
     """One start of the controller, as far as it is kept."""
 
-    run: int
+    run: int  # also its term as leader
     began_unix_us: int
-    leader_epoch: int
     identity: Identity
     batches: int
     events: int
@@ -110,7 +109,7 @@ class JournalReader:
                 state.apply(batch)
             return state
 
-    def _run(self, run: int, batch: int, began_unix_us: int, leader_epoch: int, identity: str) -> Run:
+    def _run(self, run: int, batch: int, began_unix_us: int, identity: str) -> Run:
         row = self._db.execute(
             "SELECT min(batch), max(batch), count(*), sum(lost), min(first_unix_us), max(last_unix_us) FROM batch "
             "WHERE run = ?",
@@ -129,7 +128,6 @@ class JournalReader:
         return Run(
             run,
             began_unix_us,
-            leader_epoch,
             Identity.from_json(identity),
             batches,
             events,

@@ -2,7 +2,7 @@
 
 ::
 
-    run       one row a start of the controller: its term as leader and what it ran with
+    run       one row a start of the controller, numbered by its term as leader: what it ran with
     batch     one row an append: what belongs together, and a SHA-256 over it and the batch before
     taken     the events of an append as one block
     entry     the other records of an append, each at its position among them
@@ -24,8 +24,7 @@ BUSY_MS = 5000
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         """CREATE TABLE run (
-    run INTEGER PRIMARY KEY, batch INTEGER NOT NULL, began_unix_us INTEGER NOT NULL, leader_epoch INTEGER NOT NULL,
-    identity TEXT NOT NULL) STRICT""",
+    run INTEGER PRIMARY KEY, batch INTEGER NOT NULL, began_unix_us INTEGER NOT NULL, identity TEXT NOT NULL) STRICT""",
         """CREATE TABLE batch (
     batch INTEGER PRIMARY KEY, run INTEGER NOT NULL, is_key INTEGER NOT NULL, records INTEGER NOT NULL,
     lost INTEGER NOT NULL, first_unix_us INTEGER NOT NULL, last_unix_us INTEGER NOT NULL,

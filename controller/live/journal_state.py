@@ -30,14 +30,13 @@ class Commands:
 
 
 class JournalState:
-    """After a batch: its number and chain, the last command of each cell, the leader's term, the stop latch."""
+    """After a batch: its number and chain, the last command of each cell, the run, the stop latch."""
 
     def __init__(self) -> None:
         self.batch = 0
         self.chain = FIRST_CHAIN
-        self.run = 0
+        self.run = 0  # also the term as leader
         self.next_command = 0
-        self.epoch = 0
         self.last_unix_us = 0
         self.is_stopped = False
         self.stop_author = ""
@@ -48,7 +47,7 @@ class JournalState:
     def apply(self, batch: Batch) -> None:
         """Go on to the next batch."""
         if batch.start is not None:
-            self.run, self.epoch = batch.run, max(self.epoch, batch.start.leader_epoch)
+            self.run = batch.run
         for entry in batch.entries:
             self.next_command = entry.first_command + len(entry.commands)
             if entry.kind in (Kind.DECIDED, Kind.WOKEN) and len(entry.commands):
@@ -76,7 +75,7 @@ class JournalState:
     def packed(self) -> bytes:
         """As bytes, for a base; without chain and number."""
         last = self.commands()
-        rest = [self.run, self.next_command, self.epoch, self.last_unix_us]
+        rest = [self.run, self.next_command, self.last_unix_us]
         stop = [self.is_stopped, self.stop_author, self.stop_reason]
         arrays = [last.cell.astype("<i4"), last.revision.astype("<u8"), last.level]
         text = json.dumps([rest, stop, len(last.cell)]).encode()
@@ -88,7 +87,7 @@ class JournalState:
         state, content = cls(), zlib.decompress(packed)
         (length,) = struct.unpack_from("<I", content)
         rest, stop, n = json.loads(content[4 : 4 + length])
-        state.run, state.next_command, state.epoch, state.last_unix_us = rest
+        state.run, state.next_command, state.last_unix_us = rest
         state.is_stopped, state.stop_author, state.stop_reason = stop
         at = 4 + length
         commands = np.zeros((n, N_COLUMNS), np.int64)
@@ -136,13 +135,13 @@ class Head:
 
     batch: int
     last_unix_us: int
-    epoch: int
+    run: int
     is_stopped: bool
     chain: bytes
 
     def packed(self) -> bytes:
         """As bytes with a checksum."""
-        numbers = (self.batch, self.last_unix_us, self.epoch, self.is_stopped)
+        numbers = (self.batch, self.last_unix_us, self.run, self.is_stopped)
         body = _HEAD.pack(_HEAD_MAGIC, *numbers, self.chain)
         return body + struct.pack("<I", zlib.crc32(body))
 
@@ -161,5 +160,5 @@ def read_head(path: Path) -> Head | None:
     body, check = content[: _HEAD.size], content[_HEAD.size :]
     if len(body) < _HEAD.size or check != struct.pack("<I", zlib.crc32(body)):
         return None
-    magic, batch, last_unix_us, epoch, is_stopped, chain = _HEAD.unpack(body)
-    return Head(batch, last_unix_us, epoch, bool(is_stopped), chain) if magic == _HEAD_MAGIC else None
+    magic, batch, last_unix_us, run, is_stopped, chain = _HEAD.unpack(body)
+    return Head(batch, last_unix_us, run, bool(is_stopped), chain) if magic == _HEAD_MAGIC else None

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import struct
 from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+from typing import Any
 
 import numpy as np
 
@@ -130,12 +133,12 @@ class MadeAgent:
 
 
 def fleet_seconds(
-    agents: int, n: int, seconds: int, *, changes_a_day: float = 12, seed: int = 0
+    agents: int, n: int, seconds: int, *, changes_a_day: float = 12, seed: int = 0, begin_s: int = 0
 ) -> Iterator[list[Record]]:
     """What each second of a fleet's life records: a report each 20 s, a sample each 60 s, plan ticks each 15 min."""
     fleet = [MadeAgent(a, n, seed) for a in range(agents)]
-    yield [Taken(BEGAN_US, Connected(inventory(a.agent_id, n))) for a in fleet]
-    for second in range(seconds):
+    yield [Taken(BEGAN_US + begin_s * 1_000_000, Connected(inventory(a.agent_id, n))) for a in fleet]
+    for second in range(begin_s, begin_s + seconds):
         unix_us = BEGAN_US + second * 1_000_000
         records: list[Record] = []
         for number, agent in enumerate(fleet):
@@ -182,3 +185,23 @@ def one_of_each() -> list[Record]:
     ]
     taken: list[Record] = [Taken(BEGAN_US + i, event) for i, event in enumerate(events)]
     return [*taken[:3], *others[:2], *taken[3:7], *others[2:], *taken[7:]]
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether two values are alike to the last bit, in types, shapes and dtypes too."""
+    if isinstance(a, np.ndarray):
+        return (
+            isinstance(b, np.ndarray)
+            and a.dtype == b.dtype
+            and a.shape == b.shape
+            and a.tobytes() == b.tobytes()
+        )
+    if isinstance(a, int):
+        return type(a) is bool and a is b if isinstance(b, bool) else a == b
+    if is_dataclass(a):
+        return type(a) is type(b) and all(same(getattr(a, f.name), getattr(b, f.name)) for f in fields(a))
+    if isinstance(a, list | tuple):
+        return type(a) is type(b) and len(a) == len(b) and all(map(same, a, b))
+    if isinstance(a, float):
+        return isinstance(b, float) and struct.pack("<d", a) == struct.pack("<d", b)
+    return type(a) is type(b) and bool(a == b)
