@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import platform
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
@@ -28,9 +28,7 @@ class Identity:
     """What decisions follow from, with the events."""
 
     config: str  # the configuration, as JSON
-    files: dict[
-        str, str
-    ]  # SHA-256 of each file that it names, such as model, cells, profile; empty: not there
+    files: dict[str, str]  # SHA-256 of each path that it names: model, cells, profile; empty: not there
     seed: int
     code_version: str
     code_sha256: str
@@ -63,9 +61,9 @@ class Identity:
                 yield f"file {name}", then, other
 
 
-def identify(config: str, files: Mapping[str, Path], seed: int) -> Identity:
-    """The identity of this process with a configuration and the files that it names."""
-    hashes = {name: _sha256(path.read_bytes()) if path.is_file() else "" for name, path in files.items()}
+def identify(config: str, files: Iterable[Path], seed: int) -> Identity:
+    """The identity of this process with a configuration and the files and folders that it names."""
+    hashes = {str(path): _sha256_at(path) for path in files}
     return Identity(
         config,
         hashes,
@@ -76,6 +74,16 @@ def identify(config: str, files: Mapping[str, Path], seed: int) -> Identity:
         version("numba"),
         cpu_family(),
     )
+
+
+def _sha256_at(path: Path) -> str:
+    """Of a file, or of all files of a folder with their names; empty where there is neither."""
+    if path.is_file():
+        return _sha256(path.read_bytes())
+    if not path.is_dir():
+        return ""
+    found = sorted(p for p in path.rglob("*") if p.is_file())
+    return _sha256("".join(f"{p.relative_to(path)} {_sha256(p.read_bytes())}\n" for p in found).encode())
 
 
 @cache

@@ -65,6 +65,13 @@ class JournalReader:
         with self._errors():
             return [self._run(*row) for row in self._db.execute("SELECT * FROM run ORDER BY run").fetchall()]
 
+    def run_of(self, number: int) -> Run:
+        """The run of a number. Raises JournalError where there is none."""
+        found = {run.run: run for run in self.runs()}
+        if number not in found:
+            raise JournalError(f"{self.path}: there is no run {number}; its runs are {sorted(found)}")
+        return found[number]
+
     def events(self, run: int) -> Iterator[Taken]:
         """What a run was fed, in its order."""
         return (record for record in self.records(run) if isinstance(record, Taken))
@@ -151,8 +158,7 @@ class JournalReader:
             "SELECT min(batch), max(batch) FROM batch WHERE run = ?", (run,)
         ).fetchone()
         if first is None:
-            known = [number for (number,) in self._db.execute("SELECT run FROM run ORDER BY run")]
-            raise JournalError(f"{self.path}: there is no run {run}; its runs are {known}")
+            raise JournalError(f"{self.path}: there is no run {run}; see 'quietcell journal show'")
         return first, last
 
     @contextmanager

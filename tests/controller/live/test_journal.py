@@ -310,10 +310,17 @@ def test_a_failing_journal_is_told_and_what_lingered_is_written_later(path: Path
 def test_identity_names_what_differs(tmp_path: Path) -> None:
     model = tmp_path / "model.onnx"
     model.write_bytes(b"one")
-    files = {"model": model, "cells": tmp_path / "none"}
+    (tmp_path / "trace").mkdir()
+    files = [model, tmp_path / "trace", tmp_path / "none"]
     before = identify('{"seed": 1}', files, 1)
     assert list(before.differences(identify('{"seed": 1}', files, 1))) == []
     model.write_bytes(b"two")
+    (tmp_path / "trace" / "part").write_bytes(b"new")
     after = replace(identify('{"seed": 2}', files, 1), cpu="another")
-    assert [name for name, _, _ in before.differences(after)] == ["config", "cpu", "file model"]
+    assert [name for name, _, _ in before.differences(after)] == [
+        "config",
+        "cpu",
+        f"file {model}",
+        f"file {tmp_path / 'trace'}",
+    ]
     assert before == type(before).from_json(before.to_json())
