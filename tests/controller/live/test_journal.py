@@ -89,6 +89,12 @@ def test_a_restart_resumes_from_the_last_command_of_each_cell(path: Path) -> Non
         assert journal.state_before(1).commands().cell.size == 0
 
 
+def test_what_is_committed_is_flushed(path: Path) -> None:
+    with opened(path) as journal:
+        assert journal._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert journal._db.execute("PRAGMA synchronous").fetchone() == (2,)  # FULL
+
+
 def test_ten_thousand_commands_are_durable_within_tens_of_milliseconds(path: Path) -> None:
     with opened(path) as journal:
         took_s = []

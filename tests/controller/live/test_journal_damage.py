@@ -208,9 +208,9 @@ def test_a_journal_that_is_gone_or_put_back_from_a_backup_is_found(written: Writ
         assert len(all_records(journal)) == len(written[1])
 
 
-def test_a_base_and_an_open_run_are_protected_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_and_an_open_run_are_protected_too(quick_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.live.journal.KEY_EVERY", 10)
-    path = tmp_path / "journal.sqlite"
+    path = quick_path / "journal.sqlite"
     with opened(path, 0) as journal:
         for records in fleet_seconds(2, 20, 60, changes_a_day=2000):
             journal.append(records)
@@ -221,7 +221,7 @@ def test_a_base_and_an_open_run_are_protected_too(tmp_path: Path, monkeypatch: p
         "UPDATE base SET batch = batch + 1",
     )
     for number, change in enumerate(changes):
-        folder = tmp_path / str(number)
+        folder = quick_path / str(number)
         folder.mkdir()
         copy = copy_of(path, folder)
         db = sqlite3.connect(copy)
@@ -234,7 +234,7 @@ def test_a_base_and_an_open_run_are_protected_too(tmp_path: Path, monkeypatch: p
             assert journal.damage.lost_after_unix_us is None
     cells = np.random.default_rng(3).integers(4096, path.stat().st_size, 30)
     for number, at in enumerate(cells.tolist(), len(changes)):
-        folder = tmp_path / str(number)
+        folder = quick_path / str(number)
         folder.mkdir()
         copy = copy_of(path, folder)
         with copy.open("r+b") as file:
@@ -264,8 +264,8 @@ def test_a_base_and_an_open_run_are_protected_too(tmp_path: Path, monkeypatch: p
         "PRAGMA user_version = 0",
     ],
 )
-def test_rows_changed_through_sqlite_are_found(written: Written, tmp_path: Path, change: str) -> None:
-    path = copy_of(written[0], tmp_path)
+def test_rows_changed_through_sqlite_are_found(written: Written, quick_path: Path, change: str) -> None:
+    path = copy_of(written[0], quick_path)
     db = sqlite3.connect(path)
     with db:
         db.execute(change)
