@@ -76,8 +76,7 @@ def main() -> None:
         len(survived),
         "mutants",
         noticed + "".join(f"; {s}" for s in survived),
-        op="<=",
-        bar=0,
+        bar=("<=", 0),
     )
 
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from random import Random
 from unittest.mock import patch
 
+import controller.live.run
 import grpc
+import hw.agents.running
 import numpy as np
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 
-import controller.live.run
-import hw.agents.running
 from benchmarks.chaos_controller import (
     EPOCH_S,
     SAMPLE_S,
@@ -32,7 +32,7 @@ from benchmarks.chaos_controller import (
 )
 from benchmarks.chaos_ledger import WAKE_WITHIN_S, Ledger, Violation
 from benchmarks.chaos_mutants import MUTANTS
-from benchmarks.chaos_site import Site, coverage_and_capacity, virtual_threads
+from benchmarks.chaos_site import Site, coverage_and_capacity
 from benchmarks.chaos_wire import Channel, Network
 from benchmarks.virtual_time import run_virtual
 
@@ -83,6 +83,7 @@ class Simulation:
         for site in self.sites:
             site.host.wall_us = EPOCH_S * 1_000_000
             site.plant.changed = self.ledger.changed
+            site.network.failed = self._failed
             site.network.written = self._written_to(site)
             site.network.arrived = self._arrived_at(site)
 
@@ -130,6 +131,9 @@ class Simulation:
                 for s in network.streams
             )
         )
+
+    def _failed(self, error: Exception) -> None:
+        self.ledger.broken(f"a handler failed: {error!r}")
 
     def _written_to(self, site: Site) -> Callable[[str, bytes], None]:
         def written(path: str, data: bytes) -> None:
@@ -357,7 +361,6 @@ def simulate(seed: int, mutant: str | None = None) -> Result:
     for name in ("quietcell", "asyncio"):  # what they say of faults that were injected
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with ExitStack() as stack:
-        stack.enter_context(virtual_threads())
         stack.enter_context(patch.object(controller.live.run, "Worker", InlineWorker))
         stack.enter_context(patch.object(hw.agents.running, "LONGEST_NAP_S", 5.0))
         if mutant is not None:

@@ -10,19 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
-from quietcell.ran.v1 import ran_pb2_grpc
-
-from benchmarks.chaos_wire import Handler, Network
-from hw.agents import radio_server
 from hw.agents.durable import Durable
 from hw.agents.radio_core import RadioAgentCore, RadioLimits
 from hw.agents.radio_runner import RadioRunner
 from hw.agents.radio_server import RadioServicer
 from hw.agents.running import Pace
 from hw.agents.serving import Door
+from quietcell.ran.v1 import ran_pb2_grpc
+
+from benchmarks.chaos_wire import Handler, Network
+from hw.agents import radio_server
 from hw.ports import Bools, Int64, RadioAbilities, RadioReading, UInt8
 from hw.world import SYMBOL
 
@@ -131,8 +130,9 @@ class VirtualDisk:
     kept: Durable = field(default_factory=Durable)
     is_full: bool = False
 
-    def save(self, durable: Durable) -> None:
+    async def save(self, durable: Durable) -> None:
         """On disk when this returns. Raises OSError."""
+        await asyncio.sleep(DISK_S)
         if self.is_full:
             raise OSError(28, "no space left")
         self.kept = durable
@@ -186,7 +186,8 @@ def handlers_of(servicer: RadioServicer) -> dict[str, Handler]:
         """Takes what is registered."""
 
         def add_generic_rpc_handlers(self, handlers: Any) -> None:
-            """Registered by ``add_registered_method_handlers`` too."""
+            """The same methods again, as one handler."""
+            assert handlers
 
         def add_registered_method_handlers(self, service: str, methods: dict[str, Handler]) -> None:
             """Keep them."""
@@ -194,16 +195,6 @@ def handlers_of(servicer: RadioServicer) -> dict[str, Handler]:
 
     ran_pb2_grpc.add_RanAgentServiceServicer_to_server(servicer, Server())  # type: ignore[no-untyped-call]
     return found
-
-
-def virtual_threads() -> Any:
-    """While active, what asyncio gives to a thread runs in the loop instead, after the time of a disk."""
-
-    async def to_thread(function: Any, *args: Any) -> Any:
-        await asyncio.sleep(DISK_S)
-        return function(*args)
-
-    return patch.object(asyncio, "to_thread", to_thread)
 
 
 def coverage_and_capacity(site_id: str, n_cells: int) -> RadioAbilities:

@@ -32,6 +32,7 @@ class Network:
     is_up: bool = True
     streams: list[Stream] = field(default_factory=list)
     written: Callable[[str, bytes], None] = lambda _path, _message: None  # told of all that callers write
+    failed: Callable[[Exception], None] = lambda _error: None  # told of a handler that raised
     arrived: Callable[[str, bytes], None] = lambda _path, _message: None  # told of all that handlers read
 
     def arrivals_s(self) -> list[float]:
@@ -303,6 +304,8 @@ async def _serve(handler: Handler, stream: Stream, network: Network) -> None:
             raise Aborted(grpc.StatusCode.UNIMPLEMENTED, "no such kind of method here")
     except Aborted as aborted:
         stream.break_off(aborted.code, aborted.details)
+    except Exception as error:  # a handler must not fail, whatever it is told
+        network.failed(error)
     finally:
         context.finish()
         stream.up.end()

@@ -6,8 +6,11 @@
       ConfigError               a YAML file cannot be used
       ModelError                a forecast model or a policy network cannot be used
       PolicyError               a policy is not known, or a plug-in cannot be used
+      JournalError              a journal cannot be used: of a newer version, in use, or no journal
       traces.errors.TraceError  a trace cannot be used
       hw.errors.WorldError      a hardware world cannot be used
+    OSError                     retryable: the same may work later
+      JournalUnavailable        the journal could not be written: disk full, input/output error
 
 Each message names the file, the place, the field, the value and a remedy, so a caller prints it as it is.
 """
@@ -34,3 +37,14 @@ class PolicyError(ValueError):
 
     The message names the policy, the distribution that brings it, what is wrong and a remedy.
     """
+
+
+class JournalError(ValueError):
+    """A journal that cannot be used.
+
+    The message names the file, what is wrong with it and a remedy.
+    """
+
+
+class JournalUnavailable(OSError):  # noqa: N818 - a state of the disk that passes, as callers name it
+    """The journal could not be written. Nothing of the append is in it; the next one may work."""

@@ -11,6 +11,7 @@ from controller.cli.calibrate_command import calibrate
 from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
+from controller.cli.journal_commands import app as journal_app
 from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
 from controller.cli.symbols_command import symbols
@@ -50,6 +51,7 @@ app.command("plant")(plant)
 app.command("plant-fault")(plant_fault)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
+app.add_typer(journal_app, name="journal")
 
 
 def main() -> None:
