@@ -1,0 +1,81 @@
+"""How an agent is reached, and what may go wrong.
+
+::
+
+    AgentError
+      AgentUnreachable   retryable: no answer in time, or no connection
+      AgentRefused       permanent: the agent answered and refuses; the same request fails again
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import grpc
+import grpc.aio
+
+from hw.adapters.wire import MAX_MESSAGE_BYTES
+
+KEEPALIVE_MS = 10_000
+KEEPALIVE_TIMEOUT_MS = 5_000
+_PERMANENT = {
+    grpc.StatusCode.PERMISSION_DENIED,
+    grpc.StatusCode.UNAUTHENTICATED,
+    grpc.StatusCode.INVALID_ARGUMENT,
+    grpc.StatusCode.FAILED_PRECONDITION,
+    grpc.StatusCode.UNIMPLEMENTED,
+}
+
+
+class AgentError(Exception):
+    """A call to an agent did not succeed. The message names the agent and a remedy."""
+
+
+class AgentUnreachable(AgentError):  # noqa: N818 - says what is so, not that it is an error
+    """No connection, or no answer in time."""
+
+
+class AgentRefused(AgentError):  # noqa: N818
+    """The agent refuses the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Where an agent listens, and with what credentials it is called.
+
+    ``credentials`` is asked anew for each channel, so that replaced certificates take effect with the next one; None:
+    no TLS, for loopback only.
+    """
+
+    agent_id: str
+    address: str
+    credentials: Callable[[], grpc.ChannelCredentials] | None = None
+
+    def open(self) -> grpc.aio.Channel:
+        """A new channel. With TLS, the server's certificate must name the agent."""
+        options: list[tuple[str, str | int]] = [
+            ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+            ("grpc.keepalive_time_ms", KEEPALIVE_MS),
+            ("grpc.keepalive_timeout_ms", KEEPALIVE_TIMEOUT_MS),
+            (
+                "grpc.use_local_subchannel_pool",
+                1,
+            ),  # no connection, and no pause of a failed one, is inherited
+            ("grpc.enable_retries", 0),  # what may be retried is decided here
+        ]
+        if self.credentials is None:
+            return grpc.aio.insecure_channel(self.address, options=options)
+        options.append(("grpc.ssl_target_name_override", self.agent_id))
+        return grpc.aio.secure_channel(self.address, self.credentials(), options=options)
+
+    def error(self, cause: grpc.RpcError | TimeoutError) -> AgentError:
+        """``cause``, said in terms of the agent."""
+        where = f"agent {self.agent_id} at {self.address}"
+        if isinstance(cause, grpc.aio.AioRpcError):
+            code, details = cause.code(), cause.details() or "no details"
+            if code in _PERMANENT:
+                return AgentRefused(f"{where} refuses: {details} ({code.name})")
+            return AgentUnreachable(f"{where} is not reached: {details} ({code.name})")
+        return AgentUnreachable(f"{where} did not answer in time; check that it runs and is not overloaded")
