@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import grpc
 import grpc.aio
 
-from hw.adapters.wire import MAX_MESSAGE_BYTES
+from hw.adapters.wire import MAX_MESSAGE_BYTES, ContractError
 
 KEEPALIVE_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 5_000
@@ -53,7 +53,10 @@ class Dial:
     credentials: Callable[[], grpc.ChannelCredentials] | None = None
 
     def open(self) -> grpc.aio.Channel:
-        """A new channel. With TLS, the server's certificate must name the agent."""
+        """A new channel. With TLS, the server's certificate must name the agent.
+
+        Raises AgentUnreachable if the credentials cannot be read.
+        """
         options: list[tuple[str, str | int]] = [
             ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
             ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -68,7 +71,14 @@ class Dial:
         if self.credentials is None:
             return grpc.aio.insecure_channel(self.address, options=options)
         options.append(("grpc.ssl_target_name_override", self.agent_id))
-        return grpc.aio.secure_channel(self.address, self.credentials(), options=options)
+        try:
+            credentials = self.credentials()
+        except (
+            OSError,
+            ValueError,
+        ) as error:  # a certificate that is being replaced; the next channel asks again
+            raise AgentUnreachable(f"agent {self.agent_id} at {self.address}: {error}") from error
+        return grpc.aio.secure_channel(self.address, credentials, options=options)
 
     def error(self, cause: grpc.RpcError | TimeoutError) -> AgentError:
         """``cause``, said in terms of the agent."""
@@ -79,3 +89,8 @@ class Dial:
                 return AgentRefused(f"{where} refuses: {details} ({code.name})")
             return AgentUnreachable(f"{where} is not reached: {details} ({code.name})")
         return AgentUnreachable(f"{where} did not answer in time; check that it runs and is not overloaded")
+
+    def broken(self, cause: ContractError) -> AgentRefused:
+        """``cause``, a message outside the contract, said of the agent."""
+        where = f"agent {self.agent_id} at {self.address}"
+        return AgentRefused(f"{where} breaks the contract: {cause}; check its version")

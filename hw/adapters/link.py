@@ -25,7 +25,7 @@ import grpc.aio
 
 from hw.adapters.backoff import Backoff
 from hw.adapters.breaker import Breaker
-from hw.adapters.dial import Dial
+from hw.adapters.dial import AgentError, Dial
 from hw.adapters.outgoing import Outgoing
 from hw.adapters.waker import Waker
 from hw.adapters.wire import MAX_MESSAGE_BYTES
@@ -38,7 +38,7 @@ class Dialect:
     control: Callable[[grpc.aio.Channel], Any]  # the method of the stream
     hello: Callable[[], Any]  # the first message
     encode: Callable[[Any], Any]
-    decode: Callable[[Any], Any]  # raises ValueError for a message outside the contract
+    decode: Callable[[Any], Any]  # raises for a message outside the contract
     inventory: type[Any]
     wakes: type[Any]
     answered: Callable[
@@ -93,7 +93,7 @@ class AgentLink:
         self.dropped = 0  # messages that were queued and never sent
         self.inventory: Any = None  # the last one
         self._dialect, self._on_message, self._author = dialect, on_message, author
-        self._backoff, self._breaker = Backoff(random), Breaker()
+        self._backoff, self.breaker = Backoff(random), Breaker()
         self._outgoing: Outgoing[Any] = Outgoing()
         self.waker = Waker(self._wake, random, answer_s=self.limits.answer_s, keep_s=self.limits.keep_s)
 
@@ -120,6 +120,10 @@ class AgentLink:
         """A renewal, behind all that waits, instead of one that still does. False: not sent."""
         return self.is_open and self._outgoing.put_renewal(renewal)
 
+    async def wake_all(self, reason: str) -> None:
+        """Bring the whole agent to full service by unary call, once. Raises AgentError."""
+        await self._dialect.wake(self.dial, (), self._author, reason)
+
     async def run(self) -> None:
         """Keep a stream open, until cancelled."""
         async with asyncio.TaskGroup() as group:
@@ -129,14 +133,14 @@ class AgentLink:
     async def _keep_open(self) -> None:
         clock = asyncio.get_running_loop().time
         while True:
-            while not self._breaker.attempt(clock()):
-                await asyncio.sleep(self._breaker.wait_s(clock()))
+            while not self.breaker.attempt(clock()):
+                await asyncio.sleep(self.breaker.wait_s(clock()))
             try:
                 await self._stream()
-            except* (_Ended, grpc.RpcError, TimeoutError) as ended:
+            except* (_Ended, AgentError, grpc.RpcError, TimeoutError) as ended:
                 self.reason = self._why(ended)
             was_open, self.is_open = self.is_open, False
-            self._breaker.failed(clock())
+            self.breaker.failed(clock())
             self._leave()
             if was_open:
                 await self._on_message(self.agent_id, Lost(self.reason))
@@ -148,6 +152,8 @@ class AgentLink:
             cause = cause.exceptions[0]
         if isinstance(cause, grpc.RpcError | TimeoutError):
             return str(self.dial.error(cause))
+        if isinstance(cause, AgentError):
+            return str(cause)
         return f"agent {self.agent_id} at {self.dial.address}: {cause}"
 
     def _leave(self) -> None:
@@ -176,8 +182,6 @@ class AgentLink:
             raise _Ended(
                 f"the first message is no inventory but {type(inventory).__name__}; check its version"
             )
-        if inventory.agent_id != self.agent_id:
-            raise _Ended(f"another agent answers there, {inventory.agent_id!r}; correct id or address")
         if self.inventory is None or self.inventory.boot_id != inventory.boot_id:
             self.waker.forget()
         self.inventory = inventory
@@ -195,7 +199,7 @@ class AgentLink:
             self.waker.answered(*self._dialect.answered(message))
             await self._on_message(self.agent_id, message)
             if clock() - opened_s >= self.limits.steady_s:
-                self._breaker.succeeded()
+                self.breaker.succeeded()
                 self._backoff.reset()
 
     def _decode(self, received: Any) -> Any:
@@ -203,11 +207,11 @@ class AgentLink:
             raise _Ended("it ended the stream")
         try:
             message = self._dialect.decode(received)
-        except ValueError as error:
+        except Exception as error:  # whatever an agent sends, only its own stream ends
             raise _Ended(f"a message outside the contract: {error}") from error
         named = getattr(message, "agent_id", self.agent_id)
         if named != self.agent_id:
-            raise _Ended(f"it reports for {named!r}; check its identity")
+            raise _Ended(f"it calls itself {named!r}; correct id or address")
         return message
 
     async def _write(self, call: Any) -> None:

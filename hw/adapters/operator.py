@@ -19,6 +19,7 @@ from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 from hw.adapters.dial import Dial
 from hw.adapters.radio import Inventory, Report
 from hw.adapters.radio_codec import inventory_from, report_from
+from hw.adapters.wire import ContractError
 
 A = TypeVar("A")
 
@@ -127,7 +128,11 @@ class RadioOperator(_Caller):
     async def inventory(self) -> Inventory:
         """Cells and what each can do."""
         request = ran_pb2.GetInventoryRequest()
-        return inventory_from(await self._ask(self._agent.GetInventory(request, timeout=self._deadline_s)))
+        answer = await self._ask(self._agent.GetInventory(request, timeout=self._deadline_s))
+        try:
+            return inventory_from(answer)
+        except ContractError as error:
+            raise self._dial.broken(error) from error
 
     async def watch(self) -> AsyncIterator[Report]:
         """The state of all cells now and after each change, as reports without samples. No deadline."""
@@ -136,6 +141,8 @@ class RadioOperator(_Caller):
                 yield report_from(ran_pb2.Report(header=found.header, states=found.states))
         except grpc.RpcError as error:
             raise self._dial.error(error) from error
+        except ContractError as error:
+            raise self._dial.broken(error) from error
 
 
 class PowerOperator(_Caller):

@@ -51,6 +51,11 @@ class Waker:
         self.unary_calls = 0
         self.given_up = 0
 
+    @property
+    def n_wanted(self) -> int:
+        """Wakes that are not answered yet."""
+        return len(self._wanted)
+
     def want(self, places: Iterable[int], revisions: Iterable[int], now_s: float, *, at_once: bool) -> None:
         """Expect answers to wakes; ``at_once``: they are not on a stream."""
         due_s = now_s if at_once else now_s + self._answer_s
