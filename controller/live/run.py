@@ -253,17 +253,18 @@ class Runner:
     async def _wake_all(self) -> None:
         """Ask all agents to wake all cells, and tell who did not confirm it in time."""
         links = list(self.links.values())
-        answers = await asyncio.gather(*(self._confirmed(link) for link in links))
-        missing = [link.agent_id for link, confirmed in zip(links, answers, strict=True) if not confirmed]
-        self._tell("stopped", confirmed=len(links) - len(missing), unconfirmed=", ".join(missing))
+        missing = await asyncio.gather(*(self._unconfirmed(link) for link in links))
+        unconfirmed = [f"{link.agent_id} ({what})" for link, what in zip(links, missing, strict=True) if what]
+        self._tell("stopped", confirmed=len(links) - len(unconfirmed), unconfirmed=", ".join(unconfirmed))
 
-    async def _confirmed(self, link: AgentLink) -> bool:
+    async def _unconfirmed(self, link: AgentLink) -> str:
+        """What of an agent did not confirm that it wakes; empty: all did."""
         try:
             async with asyncio.timeout(STOP_WITHIN_S):
-                await link.wake_all("the controller stops")
+                names = await link.wake_all("the controller stops")
         except (AgentError, TimeoutError):
-            return False
-        return True
+            return "all"
+        return f"{len(names)} cells" if names else ""
 
 
 async def _end(tasks: Sequence[asyncio.Future[Any]]) -> None:

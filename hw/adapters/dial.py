@@ -5,6 +5,7 @@
     AgentError
       AgentUnreachable   retryable: no answer in time, or no connection
       AgentRefused       permanent: the agent answered and refuses; the same request fails again
+        NotThere         it has none of what was named
 """
 
 from __future__ import annotations
@@ -38,6 +39,10 @@ class AgentUnreachable(AgentError):  # noqa: N818 - says what is so, not that it
 
 class AgentRefused(AgentError):  # noqa: N818
     """The agent refuses the request."""
+
+
+class NotThere(AgentRefused):
+    """The agent has none of the cells or sites that were named."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +90,8 @@ class Dial:
         where = f"agent {self.agent_id} at {self.address}"
         if isinstance(cause, grpc.aio.AioRpcError):
             code, details = cause.code(), cause.details() or "no details"
+            if code is grpc.StatusCode.NOT_FOUND:
+                return NotThere(f"{where}: {details}")
             if code in _PERMANENT:
                 return AgentRefused(f"{where} refuses: {details} ({code.name})")
             return AgentUnreachable(f"{where} is not reached: {details} ({code.name})")

@@ -46,7 +46,8 @@ class Dialect:
     ]  # places and revisions that a message answers for good
     places: Callable[[Any], list[int]]  # of a batch
     names: Callable[[Any], Sequence[str]]  # of an inventory, by place
-    wake: Callable[[Dial, Sequence[str], str, str], Awaitable[Any]]  # by unary call: names, author, reason
+    # by unary call: names or none for all, author, reason; returns the names that wake
+    wake: Callable[[Dial, Sequence[str], str, str], Awaitable[Sequence[str]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,9 +121,14 @@ class AgentLink:
         """A renewal, behind all that waits, instead of one that still does. False: not sent."""
         return self.is_open and self._outgoing.put_renewal(renewal)
 
-    async def wake_all(self, reason: str) -> None:
-        """Bring the whole agent to full service by unary call, once. Raises AgentError."""
-        await self._dialect.wake(self.dial, (), self._author, reason)
+    async def wake_all(self, reason: str) -> list[str]:
+        """Bring the whole agent to full service by unary call, once. Names that it does not confirm.
+
+        Raises AgentError.
+        """
+        woken = set(await self._dialect.wake(self.dial, (), self._author, reason))
+        known = () if self.inventory is None else self._dialect.names(self.inventory)
+        return [name for name in known if name not in woken]
 
     async def run(self) -> None:
         """Keep a stream open, until cancelled."""
@@ -227,8 +233,8 @@ class AgentLink:
             except asyncio.InvalidStateError as error:
                 raise _Ended("the stream was over already") from error
 
-    async def _wake(self, places: list[int]) -> None:
+    async def _wake(self, places: list[int]) -> list[int]:
         names = self._dialect.names(self.inventory)
-        await self._dialect.wake(
-            self.dial, [names[place] for place in places], self._author, "not answered in time"
-        )
+        asked = {names[place]: place for place in places}
+        woken = await self._dialect.wake(self.dial, list(asked), self._author, "not answered in time")
+        return [asked[name] for name in set(woken) if name in asked]

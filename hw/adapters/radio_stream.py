@@ -11,7 +11,7 @@ from quietcell.ran.v1 import ran_pb2_grpc
 
 from hw.adapters.dial import Dial
 from hw.adapters.link import AgentLink, Dialect, LinkLimits, Lost
-from hw.adapters.operator import RadioOperator, WakeAnswer
+from hw.adapters.operator import RadioOperator
 from hw.adapters.radio import Answers, Inventory, RejectCause, RenewalAnswer, Report, WakeBatch
 from hw.adapters.radio_codec import from_response, to_request
 from hw.adapters.wire import Hello
@@ -55,6 +55,6 @@ def _answered(message: RadioMessage) -> tuple[list[int], list[int]]:
     return message.cell[settled].tolist(), message.revision[settled].tolist()
 
 
-async def _wake(dial: Dial, names: Sequence[str], author: str, reason: str) -> WakeAnswer:
+async def _wake(dial: Dial, names: Sequence[str], author: str, reason: str) -> Sequence[str]:
     async with RadioOperator(dial) as operator:
-        return await operator.wake(names, author, reason)
+        return (await operator.wake(names, author, reason)).names

@@ -16,7 +16,7 @@ Waking is idempotent, so a wake that arrives twice does no harm. No breaker is a
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -36,13 +36,16 @@ class Waker:
 
     def __init__(
         self,
-        call: Callable[[list[int]], Awaitable[object]],
+        call: Callable[[list[int]], Awaitable[Collection[int]]],
         random: Random,
         *,
         answer_s: float,
         keep_s: float,
     ) -> None:
-        """``call`` wakes places by unary call; ``keep_s`` is the longest term of a lease, in real time. [s]"""
+        """``call`` wakes places by unary call and returns those that do.
+
+        ``answer_s`` is waited for an answer on the stream; ``keep_s`` is the longest term of a lease, in real time. [s]
+        """
         self._call = call
         self._backoff = Backoff(random, 0.1, 2.0)
         self._answer_s, self._keep_s = answer_s, keep_s
@@ -92,12 +95,14 @@ class Waker:
             self.unary_calls += 1
             asked = {place: self._wanted[place].revision for place in due}
             try:
-                await self._call(due)
+                woken = await self._call(due)
             except AgentError:
-                await asyncio.sleep(self._backoff.next_s())
-            else:
+                woken = ()
+            self.answered(woken, [asked[place] for place in woken])
+            if len(woken) == len(due):
                 self._backoff.reset()
-                self.answered(asked, asked.values())
+            else:
+                await asyncio.sleep(self._backoff.next_s())
 
     def _due(self, now_s: float) -> list[int]:
         over = [place for place, wanted in self._wanted.items() if wanted.until_s <= now_s]

@@ -77,6 +77,7 @@ class LinkDouble:
         self.is_reachable = True
         self.is_running = False
         self.woken_all = 0
+        self.stuck: list[str] = []  # cells that do not wake
 
     async def run(self) -> None:
         self.is_running = True
@@ -102,12 +103,13 @@ class LinkDouble:
     def renew(self, renewal: Any) -> bool:
         return self._take("renew", renewal)
 
-    async def wake_all(self, reason: str) -> None:
+    async def wake_all(self, reason: str) -> list[str]:
         assert not self.is_running  # or a command could still follow the wake
         await asyncio.sleep(self.wakes_in_s)
         if not self.is_reachable:
             raise AgentUnreachable(self.agent_id)
         self.woken_all += 1
+        return self.stuck
 
     def kinds(self) -> list[str]:
         return [kind for kind, _ in self.sent]

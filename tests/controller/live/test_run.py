@@ -179,12 +179,15 @@ def test_stopping_wakes_all_and_says_who_did_not_confirm(monkeypatch: pytest.Mon
     monkeypatch.setattr(run_module, "STOP_WITHIN_S", 0.1)
 
     async def test() -> None:
-        scene = Scene("site-001", "site-002", "site-003")
+        scene = Scene("site-001", "site-002", "site-003", "site-004")
         async with running(scene):
             scene.links[1].is_reachable = False
             scene.links[2].wakes_in_s = 60.0
+            scene.links[3].stuck = ["a", "b"]
         assert scene.exit_code == 0
-        assert scene.told.of("stopped") == [{"confirmed": 1, "unconfirmed": "site-002, site-003"}]
+        assert scene.told.of("stopped") == [
+            {"confirmed": 1, "unconfirmed": "site-002 (all), site-003 (all), site-004 (2 cells)"}
+        ]
         assert scene.ready[-1] is False
 
     run(test())

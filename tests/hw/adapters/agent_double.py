@@ -42,6 +42,7 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
         self.unary_delay_s = 0.0
         self.payload: Callable[[int], ran_pb2.ControlResponse] = self.report
         self.sent = 0
+        self.stuck: set[str] = set()  # cells that do not wake
 
     def inventory(self) -> ran_pb2.GetInventoryResponse:
         level = [
@@ -116,7 +117,11 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
             self.unary_refusals -= 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         self.unary.append(list(request.cell_id))
-        return ran_pb2.WakeUpResponse(cell_id=request.cell_id or ["all"], wake_ms=200)
+        own = [f"{self.agent_id}/{i}" for i in range(2)]
+        named = [name for name in request.cell_id if name in own] if request.cell_id else own
+        if not named:
+            await context.abort(grpc.StatusCode.NOT_FOUND, "none of them is here")
+        return ran_pb2.WakeUpResponse(cell_id=[n for n in named if n not in self.stuck], wake_ms=200)
 
     async def Stop(self, request: Any, context: Any) -> ran_pb2.StopResponse:  # noqa: N802
         latch = lease_pb2.StopLatch(is_set=True, author=request.author, reason=request.reason)

@@ -157,6 +157,25 @@ def test_a_wake_is_given_up_once_the_lease_has_woken_the_cell() -> None:
     run(test())
 
 
+def test_a_cell_that_the_plant_does_not_wake_is_tried_again() -> None:
+    async def test() -> None:
+        double = AgentDouble()
+        double.stuck = {"site-001/1"}
+        async with serving(double) as dial, linked(dial) as (link, messages):
+            await _next(messages, Inventory)
+            assert await link.wake_all("by the test") == ["site-001/1"]
+            double.dies_after = 0
+            await _next(messages, Lost)
+            for cell in (0, 1):
+                link.wake(wakes(9, cell))
+            await until(lambda: len(double.unary) >= 4)
+            assert double.unary[-1] == ["site-001/1"]
+            double.stuck = set()
+            await until(lambda: link.waker.n_wanted == 0)
+
+    run(test())
+
+
 def test_an_answer_to_an_older_revision_does_not_settle_a_wake() -> None:
     async def test() -> None:
         double = AgentDouble()
