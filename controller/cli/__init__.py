@@ -12,6 +12,8 @@ from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
 from controller.cli.replay_command import replay
+from controller.cli.run_command import run
+from controller.cli.stop_command import stop, wake
 from controller.cli.symbols_command import symbols
 from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
@@ -44,6 +46,9 @@ app.command("calibrate")(calibrate)
 app.command("train")(train)
 app.command("forecast")(forecast)
 app.command("symbols")(symbols)
+app.command("run")(run)
+app.command("stop")(stop)
+app.command("wake")(wake)
 app.command("warm-up")(warm_up)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")

@@ -32,7 +32,11 @@ class Recorder(Protocol):
     """Makes records durable."""
 
     async def append(self, records: Sequence[Record]) -> None:
-        """Return once all records are durable. Raises OSError where they cannot be written."""
+        """Return once all that must be durable is. Raises OSError where it cannot be written."""
+        ...
+
+    def count_lost(self, records: int) -> None:
+        """Note that records were given up, so that a rerun finds them missing."""
         ...
 
 
@@ -143,8 +147,11 @@ class Outbox:
         self._waiting.clear()
 
     def _keep(self, records: Sequence[Record]) -> None:
-        self.lost += max(0, len(self._kept) + len(records) - MAX_KEPT)
+        lost = len(self._kept) + len(records) - MAX_KEPT
         self._kept.extend(records)
+        if lost > 0:
+            self.lost += lost
+            self._recorder.count_lost(lost)
 
     def _send(self, output: Output, *, is_sent: bool) -> None:
         for agent_id, batch in output.commands:

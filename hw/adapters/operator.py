@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
 import grpc.aio
@@ -50,32 +50,6 @@ class WakeAnswer:
 
     names: tuple[str, ...]
     wake_ms: int
-
-
-class Operator(Protocol):
-    """What any kind of agent can be asked."""
-
-    async def __aenter__(self) -> Self:
-        """Opens the channel."""
-        ...
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Closes the channel."""
-        ...
-
-    async def stop(self, author: str, reason: str) -> StopAnswer:
-        """Set the stop latch."""
-        ...
-
-    async def clear(self, author: str, reason: str) -> Latch:
-        """Clear the stop latch; for administrators."""
-        ...
-
-    async def wake(self, names: Sequence[str], author: str, reason: str) -> WakeAnswer:
-        """Bring cells to full service, or sites to safe charging; no names: all."""
-        ...
 
 
 class _Caller:

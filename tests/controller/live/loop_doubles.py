@@ -55,6 +55,7 @@ class JournalDouble:
     def __init__(self) -> None:
         self.records: list[Record] = []
         self.fails = False
+        self.lost = 0
         self.may_go_on = asyncio.Event()
         self.may_go_on.set()
 
@@ -63,6 +64,9 @@ class JournalDouble:
         if self.fails:
             raise OSError("no space left on device")
         self.records.extend(records)
+
+    def count_lost(self, records: int) -> None:
+        self.lost += records
 
 
 class LinkDouble:

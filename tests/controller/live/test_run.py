@@ -105,7 +105,7 @@ def test_a_slow_append_sends_nothing_late_and_is_not_repeated(monkeypatch: pytes
     run(test())
 
 
-def test_records_that_wait_for_a_broken_journal_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_records_that_wait_for_a_broken_journal_are_bounded() -> None:
     async def test() -> None:
         scene = Scene()
         async with running(scene):
@@ -117,6 +117,7 @@ def test_records_that_wait_for_a_broken_journal_are_bounded(monkeypatch: pytest.
             scene.journal.fails = False
             await until(lambda: scene.journal.records)
             assert len(scene.journal.records) <= outbox.MAX_KEPT
+            assert scene.journal.lost == scene.runner.outbox.lost
 
     run(test())
 
