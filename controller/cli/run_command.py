@@ -33,7 +33,9 @@ def run(
     ] = None,
     shows: Annotated[
         datetime | None,
-        typer.Option(help="Time (UTC) that the simulated clock began with. Default: --began.", show_default=False),
+        typer.Option(
+            help="Time (UTC) that the simulated clock began with. Default: --began.", show_default=False
+        ),
     ] = None,
     as_json: Json = False,
 ) -> None:

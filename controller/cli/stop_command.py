@@ -36,7 +36,8 @@ def stop(
     reason: Annotated[str, typer.Option(help="Why; kept with the latch.")],
     author: Author = None,
     clear: Annotated[
-        bool, typer.Option("--clear", help="Clear the latch instead; with the certificate of an administrator.")
+        bool,
+        typer.Option("--clear", help="Clear the latch instead; with the certificate of an administrator."),
     ] = False,
     agent: Annotated[
         list[str] | None, typer.Option(help="Only this agent; again for more. Default: all.")

@@ -8,6 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+from hw.adapters.wire import Hello
+from hw.security.credentials import choose_files, server_credentials
+
 from controller.live.building import make_core
 from controller.live.config import LiveConfig
 from controller.live.core import Resumed
@@ -22,9 +25,7 @@ from hw.adapters.health import HealthServer
 from hw.adapters.link import AgentLink, LinkLimits
 from hw.adapters.operator import RadioOperator
 from hw.adapters.radio_stream import radio_link
-from hw.adapters.wire import Hello
 from hw.ports import HostClock
-from hw.security.credentials import choose_files, server_credentials
 
 DAY_US = 86_400_000_000
 PRUNE_EVERY_S = 3600.0
@@ -46,7 +47,7 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     if journal.damage is not None:
         tell("journal_damaged", text=str(journal.damage))
     commands, latch = journal.last_commands(), journal.stop_latch()
-    before = max(journal.epoch - 1, seen_epoch)
+    before = max(journal.highest_epoch(), seen_epoch)
     try:
         core = make_core(
             config, Resumed(commands.cell, commands.revision, commands.level, before, latch.is_set)
@@ -90,7 +91,9 @@ async def _highest_epoch(dials: Sequence[Dial]) -> int:
 
 
 def _identity(config: LiveConfig) -> Identity:
-    named = {name: getattr(config, name) for name in ("cells", "trace", "world", "profile", "model", "history")}
+    named = {
+        name: getattr(config, name) for name in ("cells", "trace", "world", "profile", "model", "history")
+    }
     files = {name: Path(value) for name, value in named.items() if value is not None}
     return identify(config.model_dump_json(by_alias=True), files, config.seed)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc.aio
 import numpy as np
+from hw.adapters.wire import Hello
 from quietcell.lease.v1 import lease_pb2
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 from quietcell.telemetry.v1 import telemetry_pb2
@@ -18,7 +19,6 @@ from hw.adapters.dial import Dial
 from hw.adapters.link import AgentLink, LinkLimits
 from hw.adapters.radio import CommandBatch, Origin, Renewal, WakeBatch
 from hw.adapters.radio_stream import radio_link
-from hw.adapters.wire import Hello
 
 BOOT = bytes(16)
 ORIGIN = Origin(1, BOOT, 5, "controller")
@@ -43,6 +43,7 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
         self.payload: Callable[[int], ran_pb2.ControlResponse] = self.report
         self.sent = 0
         self.stuck: set[str] = set()  # cells that do not wake
+        self.highest_epoch = 0
 
     def inventory(self) -> ran_pb2.GetInventoryResponse:
         level = [
@@ -55,6 +56,7 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
             levels=level,
             cells=cell,
             longest_term_ms=60_000,
+            highest_epoch=self.highest_epoch,
         )
 
     def report(self, sequence: int) -> ran_pb2.ControlResponse:
