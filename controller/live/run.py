@@ -48,6 +48,7 @@ from hw.ports import HostClock
 
 STOP_WITHIN_S = 5.0
 FLUSH_WITHIN_S = 2.0
+END_WITHIN_S = 1.0  # for streams to close
 LOOK_AT_CLOCK_S = 1.0  # a clock that was set is seen within this
 
 LOOK_AT_AGENTS_S = 2.0
@@ -268,7 +269,13 @@ class Runner:
 
 
 async def _end(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Cancel tasks and wait for their end; their errors were told or come too late to matter."""
+    """Cancel tasks and wait for their end, but not for ever: the wakes that follow matter more.
+
+    Their errors were told or come too late to matter.
+    """
     for task in tasks:
         task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
+    await asyncio.wait(tasks, timeout=END_WITHIN_S)
+    for task in tasks:
+        if task.done() and not task.cancelled():
+            task.exception()

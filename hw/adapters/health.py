@@ -14,7 +14,7 @@ class HealthServer:
     """Serves health and reflection, nothing else. Not ready until told."""
 
     def __init__(self) -> None:
-        self._server = grpc.aio.server()
+        self._server = grpc.aio.server(options=[("grpc.so_reuseport", 0)])  # no second process on the port
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection((health.SERVICE_NAME, reflection.SERVICE_NAME), self._server)

@@ -15,7 +15,7 @@ Nothing that was on a stream is sent again on the next one: leases make a lost c
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any
@@ -143,7 +143,7 @@ class AgentLink:
                 await asyncio.sleep(self.breaker.wait_s(clock()))
             try:
                 await self._stream()
-            except* (_Ended, AgentError, grpc.RpcError, TimeoutError) as ended:
+            except (_Ended, AgentError, grpc.RpcError, TimeoutError) as ended:
                 self.reason = self._why(ended)
             was_open, self.is_open = self.is_open, False
             self.breaker.failed(clock())
@@ -152,10 +152,7 @@ class AgentLink:
                 await self._on_message(self.agent_id, Lost(self.reason))
             await asyncio.sleep(self._backoff.next_s())
 
-    def _why(self, ended: BaseExceptionGroup[Any]) -> str:
-        cause: BaseException = ended
-        while isinstance(cause, BaseExceptionGroup):
-            cause = cause.exceptions[0]
+    def _why(self, cause: Exception) -> str:
         if isinstance(cause, grpc.RpcError | TimeoutError):
             return str(self.dial.error(cause))
         if isinstance(cause, AgentError):
@@ -177,11 +174,26 @@ class AgentLink:
                 await call.write(self._dialect.hello())
                 inventory = self._decode(await call.read())
             await self._open(inventory)
-            async with asyncio.TaskGroup() as group:
-                group.create_task(self._read(call))
-                group.create_task(self._write(call))
+            await self._until_one_ends(self._read(call), self._write(call))
         finally:
             await channel.close()
+
+    async def _until_one_ends(self, *loops: Coroutine[Any, Any, None]) -> None:
+        """Run loops until one of them fails, and raise that.
+
+        No task group: one that fails in the moment in which it is cancelled loses its cancellation.
+        """
+        tasks = [asyncio.ensure_future(loop) for loop in loops]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if task.cancelled():  # by the transport
+                    raise _Ended("the call was cancelled")
+                task.result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _open(self, inventory: Any) -> None:
         if not isinstance(inventory, self._dialect.inventory):

@@ -30,6 +30,7 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
 
     def __init__(self, agent_id: str = "site-001") -> None:
         self.agent_id = agent_id
+        self.boot = BOOT
         self.heard: list[tuple[str, list[int]]] = []
         self.unary: list[list[str]] = []
         self.hellos = 0
@@ -52,7 +53,7 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
         cell = [ran_pb2.Cell(cell_id=f"{self.agent_id}/{i}", site_id="s", level=[0, 1, 2]) for i in range(2)]
         return ran_pb2.GetInventoryResponse(
             agent_id=self.agent_id,
-            agent_boot_id=BOOT,
+            agent_boot_id=self.boot,
             levels=level,
             cells=cell,
             longest_term_ms=60_000,
@@ -60,7 +61,9 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
         )
 
     def report(self, sequence: int) -> ran_pb2.ControlResponse:
-        header = telemetry_pb2.ReportHeader(agent_id=self.agent_id, agent_boot_id=BOOT, sequence=sequence)
+        header = telemetry_pb2.ReportHeader(
+            agent_id=self.agent_id, agent_boot_id=self.boot, sequence=sequence
+        )
         states = ran_pb2.CellStates(
             level=[0, 0],
             commanded_level=[0, 0],
@@ -81,11 +84,12 @@ class AgentDouble(ran_pb2_grpc.RanAgentServiceServicer):
         try:
             while self.dies_after is None or self.sent < self.dies_after:
                 self.sent += 1
-                try:
+                try:  # nothing is handed over inside: a time-out there would hit the server's own work
                     async with asyncio.timeout(self.reports_every_s):
-                        yield await out.get()
+                        message = await out.get()
                 except TimeoutError:
-                    yield self.payload(self.sent)
+                    message = self.payload(self.sent)
+                yield message
             await context.abort(grpc.StatusCode.UNAVAILABLE, "dies")
         finally:
             reader.cancel()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from hw.adapters.wire import Hello
 from quietcell.ran.v1 import ran_pb2
 
 from hw.adapters.breaker import BreakerState
@@ -14,7 +15,6 @@ from hw.adapters.dial import Dial
 from hw.adapters.link import Lost
 from hw.adapters.radio import Answers, Inventory, Report
 from hw.adapters.radio_stream import radio_link
-from hw.adapters.wire import Hello
 from tests.hw.adapters.agent_double import (
     FAST,
     AgentDouble,
@@ -138,6 +138,42 @@ def test_a_wake_is_tried_by_unary_call_until_it_is_answered_though_the_breaker_i
             await until(lambda: double.unary == [["site-001/0"]])
             assert link.waker.unary_calls == 3
             assert link.streams == 1
+
+    run(test())
+
+
+def test_with_the_stream_gone_no_wake_waits_for_an_answer() -> None:
+    async def test() -> None:
+        double = AgentDouble()
+        double.answers = False
+        async with (
+            serving(double) as dial,
+            linked(dial, replace(FAST, answer_s=60.0, keep_s=120.0)) as (link, messages),
+        ):
+            await _next(messages, Inventory)
+            link.wake(wakes(9))
+            await until(lambda: double.heard)
+            double.dies_after = 0
+            await _next(messages, Lost)
+            await until(lambda: double.unary == [["site-001/0"]])
+            link.wake(wakes(10, cell=1))
+            await until(lambda: double.unary[1:] == [["site-001/1"]])
+
+    run(test())
+
+
+def test_an_agent_that_started_anew_has_woken_all_by_itself() -> None:
+    async def test() -> None:
+        double = AgentDouble()
+        async with serving(double) as dial, linked(dial) as (link, messages):
+            await _next(messages, Inventory)
+            double.dies_after, double.unary_refusals = 0, 1000
+            await _next(messages, Lost)
+            link.wake(wakes(9))
+            await until(lambda: link.waker.unary_calls)
+            double.dies_after, double.boot = None, b"another boot id!"
+            await until(lambda: link.is_open)
+            assert link.waker.n_wanted == 0
 
     run(test())
 

@@ -100,7 +100,7 @@ def test_health_says_alive_at_once_and_ready_when_told() -> None:
             await server.set_ready(True)
             assert await status("ready") == states.SERVING
         with pytest.raises(OSError, match="cannot be listened on"):
-            await HealthServer().start("256.0.0.1:1", None)
+            await HealthServer().start(f"127.0.0.1:{port}", None)
         await server.stop()
 
     run(test())
