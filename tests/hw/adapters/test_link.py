@@ -156,6 +156,7 @@ def test_with_the_stream_gone_no_wake_waits_for_an_answer() -> None:
             double.dies_after = 0
             await _next(messages, Lost)
             await until(lambda: double.unary == [["site-001/0"]])
+            link.breaker.state, link.breaker.opened_at_s = BreakerState.OPEN, asyncio.get_running_loop().time()
             link.wake(wakes(10, cell=1))
             await until(lambda: double.unary[1:] == [["site-001/1"]])
 
