@@ -14,6 +14,8 @@ from controller.cli.forecast_command import forecast
 from controller.cli.journal_commands import app as journal_app
 from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
+from controller.cli.run_command import run
+from controller.cli.stop_command import stop, wake
 from controller.cli.symbols_command import symbols
 from controller.cli.synth_command import synth
 from controller.cli.traces_commands import app as traces_app
@@ -46,6 +48,9 @@ app.command("calibrate")(calibrate)
 app.command("train")(train)
 app.command("forecast")(forecast)
 app.command("symbols")(symbols)
+app.command("run")(run)
+app.command("stop")(stop)
+app.command("wake")(wake)
 app.command("warm-up")(warm_up)
 app.command("plant")(plant)
 app.command("plant-fault")(plant_fault)

@@ -1,0 +1,90 @@
+"""What an operator asks of all agents at once, without a controller: stop, clear the stop, wake."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from hw.adapters.dial import AgentRefused, AgentUnreachable, Dial, NotThere
+from hw.adapters.operator import PowerOperator, RadioOperator
+
+Kind = Literal["ran", "power"]
+AtOnce = RadioOperator | PowerOperator
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """An agent to ask."""
+
+    dial: Dial
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What became of a request at one agent."""
+
+    agent_id: str
+    kind: Kind
+    state: Literal["confirmed", "unreachable", "refused", "not there"]
+    changed: int = 0  # cells that wake, sites that go to safe charging
+    names: tuple[str, ...] = ()  # of these, where the agent tells
+    wake_ms: int = 0  # until the last of them serves at full
+    cause: str = ""
+
+
+Request = Callable[[AtOnce, Target], Awaitable[Answer]]
+
+
+async def stop(targets: Sequence[Target], author: str, reason: str) -> list[Answer]:
+    """Set the stop latch of all agents."""
+
+    async def ask(operator: AtOnce, target: Target) -> Answer:
+        found = await operator.stop(author, reason)
+        return Answer(target.dial.agent_id, target.kind, "confirmed", found.changed, (), found.wake_ms)
+
+    return await _ask_all(targets, ask)
+
+
+async def clear(targets: Sequence[Target], author: str, reason: str) -> list[Answer]:
+    """Clear the stop latch of all agents."""
+
+    async def ask(operator: AtOnce, target: Target) -> Answer:
+        await operator.clear(author, reason)
+        return Answer(target.dial.agent_id, target.kind, "confirmed")
+
+    return await _ask_all(targets, ask)
+
+
+async def wake(targets: Sequence[Target], names: Sequence[str], author: str, reason: str) -> list[Answer]:
+    """Bring cells to full service and sites to safe charging; no names: all.
+
+    All agents are asked for all names, since to look first at who has which would make the wake wait.
+    """
+
+    async def ask(operator: AtOnce, target: Target) -> Answer:
+        found = await operator.wake(names, author, reason)
+        n = len(found.names)
+        return Answer(target.dial.agent_id, target.kind, "confirmed", n, found.names, found.wake_ms)
+
+    return await _ask_all(targets, ask)
+
+
+async def _ask_all(targets: Sequence[Target], request: Request) -> list[Answer]:
+    return list(await asyncio.gather(*(_ask(target, request) for target in targets)))
+
+
+async def _ask(target: Target, request: Request) -> Answer:
+    agent_id = target.dial.agent_id
+    try:
+        made = RadioOperator(target.dial) if target.kind == "ran" else PowerOperator(target.dial)
+        async with made as operator:
+            return await request(operator, target)
+    except NotThere as error:
+        return Answer(agent_id, target.kind, "not there", cause=str(error))
+    except AgentRefused as error:
+        return Answer(agent_id, target.kind, "refused", cause=str(error))
+    except AgentUnreachable as error:
+        return Answer(agent_id, target.kind, "unreachable", cause=str(error))

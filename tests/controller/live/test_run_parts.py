@@ -1,0 +1,91 @@
+"""Ticks, inbox and worker of the loop, each by itself."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from controller.live.events import Disconnected, GuardTick, PlanTick
+from controller.live.inbox import Inbox
+from controller.live.telling import line_teller
+from controller.live.ticks import GuardTimes, PlanTimes
+from controller.live.worker import Worker
+from tests.hw.adapters.agent_double import run
+
+
+def test_plans_come_at_multiples_and_a_missed_one_is_left_out() -> None:
+    times = PlanTimes.starting(900, 1000)
+    assert times.due(1799) is None
+    assert times.wait_us(1799) == 1
+    assert times.due(1800) == 1800
+    assert times.due(1801) is None
+    assert times.due(4600) == 4500
+    assert times.missed == 2
+
+
+def test_a_clock_that_is_set_back_plans_no_interval_twice() -> None:
+    times = PlanTimes.starting(900, 1000)
+    assert times.due(1800) == 1800
+    assert [times.due(now) for now in (100, 900, 1000, 1799, 1800, 2699)] == [None] * 6
+    assert times.due(2700) == 2700
+    assert times.missed == 0
+
+
+def test_guard_ticks_that_were_missed_are_left_out_and_the_rhythm_stays() -> None:
+    times = GuardTimes.starting(20, 100)
+    assert not times.due(119)
+    assert times.due(121)
+    assert not times.due(122)
+    assert times.due(185)
+    assert times.missed == 2
+    assert times.wait_us(185) == 15
+
+
+def test_agents_wait_for_a_place_and_ticks_do_not() -> None:
+    async def test() -> None:
+        inbox = Inbox(max_waiting=2)
+        for agent in "ab":
+            await inbox.put(Disconnected(agent))
+        waiting = [asyncio.ensure_future(inbox.put(Disconnected(agent))) for agent in "cd"]
+        await asyncio.sleep(0)
+        assert not any(task.done() for task in waiting)
+        assert inbox.put_tick(GuardTick(1))
+        assert not inbox.put_tick(GuardTick(2))
+        assert inbox.put_tick(PlanTick(3))
+        inbox.put_own(Disconnected("own"))
+        order = [await inbox.get() for _ in range(2)]
+        await asyncio.gather(*waiting)
+        order += [await inbox.get() for _ in range(5)]
+        names = [
+            event.agent_id if isinstance(event, Disconnected) else type(event).__name__ for event in order
+        ]
+        assert names == ["a", "b", "GuardTick", "PlanTick", "own", "c", "d"]
+        assert inbox.missed == 1
+        assert inbox.put_tick(GuardTick(4))
+
+    run(test())
+
+
+def test_the_worker_brings_results_and_errors_and_outlives_its_loop() -> None:
+    async def test(worker: Worker) -> None:
+        assert await worker.call(lambda n: n + 1, 1) == 2
+        with pytest.raises(ZeroDivisionError):
+            await worker.call(lambda n: 1 / n, 0)
+        worker.call(lambda n: n, 1).cancel()
+
+    worker = Worker()
+    run(test(worker))
+    run(test(worker))
+
+
+def test_lines_stand_on_one_line_each() -> None:
+    lines: list[str] = []
+    line_teller(lines.append, as_json=False)(
+        "ready", ready=False, cause='disk "full"', agent="site-1", none=None
+    )
+    line_teller(lines.append, as_json=True)("ready", ready=True, count=3)
+    assert lines == [
+        'ready ready=false cause="disk \\"full\\"" agent=site-1 none=null',
+        '{"event": "ready", "ready": true, "count": 3}',
+    ]
