@@ -7,9 +7,9 @@
     Stopped, Cleared                                       from an operator
         -> LiveCore.feed(event) -> Output
 
-Whoever feeds it carries out an output in this order: ``wakes`` at once, ahead of all else and waiting for nothing;
-``durable`` to the journal, synchronously; only then ``commands``; then ``renewals``. Where the journal cannot be
-written, commands and renewals are dropped and wakes still go.
+Whoever feeds it carries out an output in this order: ``wakes`` and then ``urgent`` at once, ahead of all else and
+waiting for nothing; ``durable`` to the journal, synchronously; only then ``commands``; then ``renewals``. Where the
+journal cannot be written, commands and renewals are dropped; wakes and urgent commands still go.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ Event = Connected | Disconnected | Reported | Answered | Renewed | GuardTick | P
 
 @dataclass(frozen=True, slots=True)
 class Decided:
-    """Levels toward less service that were decided: durable before they are sent. Arrays (k,)."""
+    """Levels that were commanded: durable before they are sent, but for those of ``Output.urgent``. Arrays (k,)."""
 
     unix_us: int
     plan_id: str
@@ -154,6 +154,8 @@ class Output:
     """What is to be done after an event."""
 
     wakes: list[tuple[str, WakeBatch]] = field(default_factory=list)  # by agent
+    # toward more service, yet still leased: sent as the wakes are
+    urgent: list[tuple[str, CommandBatch]] = field(default_factory=list)
     durable: list[Record] = field(default_factory=list)
     commands: list[tuple[str, CommandBatch]] = field(default_factory=list)
     renewals: list[tuple[str, Renewal]] = field(default_factory=list)
