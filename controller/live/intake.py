@@ -79,7 +79,8 @@ class Intake:
         wake = self._standing.take(agent, report)
         if now_us:  # before the first tick nobody can say which samples are of another time
             aside = self._samples.take(agent, report, self._standing.reported[agent.cells], now_us)
-            self._alarms.count("sample out of order, of another time or of another length", aside)
+            if aside:
+                self._alarms.count("sample out of order, of another time or of another length", aside)
         self._wake(out, wake, now_us)
         self._strangers(agent, report, out)
 

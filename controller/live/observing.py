@@ -45,7 +45,7 @@ class Samples:
         aside = 0
         for s in range(n_samples):
             end_us = report.measured_unix_us - (n_samples - 1 - s) * self._sample_us
-            number = -((self._sample_us // 4 - end_us) // self._sample_us)
+            number = -int((self._sample_us // 4 - end_us) // self._sample_us)
             newest = self.number_at(now_us + self._ahead_us)
             late = number <= max(agent.last_sample, newest - self._rows)
             if late or end_us > now_us + self._ahead_us:

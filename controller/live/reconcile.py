@@ -22,6 +22,7 @@ from hw.adapters.radio import Answers, Outcome, RejectCause, Report
 from hw.world import SYMBOL
 
 LOST_TICKS = 3  # guard ticks after which a command without a trace is taken as lost
+AGAIN_TICKS = 2  # guard ticks after which a wake is repeated; the last report may be older than the wake
 STUCK_TICKS = 6  # guard ticks at another level than commanded, from which on a cell counts as stuck
 RECHECK_REPORTS = 2  # the first report after a refused renewal may have been made before it
 
@@ -92,15 +93,17 @@ class Standing:
         leases = self.leases
         leases.pass_tick()
         deep = (self.reported > SYMBOL) | (self.leased > SYMBOL)
-        differs = heard & (np.maximum(self.reported, SYMBOL) != leases.level)
+        differs = heard & (
+            (np.maximum(self.reported, SYMBOL) != leases.level)
+            | (np.maximum(self.leased, SYMBOL) != leases.level)
+        )
         self.differs_ticks = np.where(differs, self.differs_ticks + 1, 0)
         stuck = (self.differs_ticks >= STUCK_TICKS) & ~self.local
         newly = np.flatnonzero(stuck & ~self._told_stuck)
         self._told_stuck = stuck
         lost = np.flatnonzero((leases.level > SYMBOL) & (leases.pending_ticks >= LOST_TICKS) & heard)
-        again = np.union1d(
-            np.flatnonzero(heard & deep & (leases.level <= SYMBOL) & ~self.local), self._give_up(lost)
-        )
+        asleep = deep & (leases.level <= SYMBOL) & ~self.local & (self.differs_ticks >= AGAIN_TICKS)
+        again = np.union1d(np.flatnonzero(asleep), self._give_up(lost))
         return again, newly
 
     def _reconcile(
@@ -120,7 +123,7 @@ class Standing:
         self.held[cells[~kept]] = True
         leases.drop(cells[~kept])
         deep = (leased > SYMBOL) | (self.reported[cells] > SYMBOL)
-        return cells[deep & ~kept & ~local]
+        return np.asarray(cells[deep & ~kept & ~local])
 
     def _follow(self, cells: Cells, leased: NDArray[np.uint8], revision: NDArray[np.uint64]) -> Cells:
         leases = self.leases
