@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
 from controller.live.config import LiveConfig
-from controller.live.core import LiveCore
+from controller.live.core import LiveCore, Resumed
 from controller.live.events import (
     Alarm,
     Answered,
     Connected,
     Decided,
-    Disconnected,
     Event,
     GuardTick,
     Latched,
@@ -316,5 +315,24 @@ def live_config(folder: object, **change: object) -> LiveConfig:
     return LiveConfig.model_validate(fields | change)
 
 
-def with_reading(report: Report, **change: object) -> Report:
-    return replace(report, **change)
+def journal_of(outputs: Sequence[tuple[Event, Output]], epoch: int) -> Resumed:
+    """What a journal of these outputs says: the last command of each cell, and the stop latch."""
+    last: dict[int, tuple[int, int]] = {}
+    is_stopped = False
+    for record in (record for _, out in outputs for record in out.durable):
+        if isinstance(record, Decided):
+            cells = zip(record.cell.tolist(), record.revision.tolist(), record.level.tolist(), strict=True)
+            last |= {cell: (revision, level) for cell, revision, level in cells}
+        elif isinstance(record, Woken):
+            woken = zip(record.cell.tolist(), record.revision.tolist(), strict=True)
+            last |= {cell: (revision, FULL) for cell, revision in woken}
+        elif isinstance(record, Latched):
+            is_stopped = record.is_set
+    cells = sorted(last)
+    return Resumed(
+        np.array(cells, np.int32),
+        np.array([last[cell][0] for cell in cells], np.uint64),
+        np.array([last[cell][1] for cell in cells], np.uint8),
+        epoch,
+        is_stopped,
+    )
