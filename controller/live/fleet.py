@@ -47,10 +47,15 @@ class Agent:
     first_sample: int = -1  # number of the first sample of this boot; -1: none yet
     last_sample: int = -1
 
-    def forget_boot(self, boot_id: bytes) -> None:
-        """Begin a new boot: its reports and samples count anew."""
-        if self.boot_id not in (b"", boot_id):
-            self.past_boots = (*self.past_boots, self.boot_id)[-MAX_BOOTS:]
+    def begin_stream(self) -> None:
+        """Begin a new stream: it has an order of its own, and what the last report said is no longer held to."""
+        self.monotonic_us = self.sequence = self.silent_ticks = 0
+        self.is_connected, self.is_reconciled = True, False
+
+    def begin_boot(self, boot_id: bytes) -> None:
+        """Begin a new boot: its reports and samples count anew, and those of the boot before no more."""
+        before = [boot for boot in (*self.past_boots, self.boot_id) if boot not in (b"", boot_id)]
+        self.past_boots = tuple(before[-MAX_BOOTS:])
         self.boot_id = boot_id
         self.monotonic_us = self.sequence = 0
         self.first_sample = self.last_sample = -1

@@ -42,9 +42,9 @@ class Intake:
             return
         if inventory.boot_id != agent.boot_id:
             self._standing.lose(agent)
-            agent.forget_boot(inventory.boot_id)
+            agent.begin_boot(inventory.boot_id)
         problems = self._fleet.join(agent, inventory)
-        agent.is_connected, agent.is_reconciled, agent.silent_ticks = True, False, 0
+        agent.begin_stream()
         self._alarms.clear(f"report/{agent.agent_id}")
         for k, problem in enumerate(problems):
             alarm = Alarm(now_us, "major", agent.agent_id, problem)
@@ -72,7 +72,7 @@ class Intake:
             return
         if report.boot_id != agent.boot_id:
             self._standing.lose(agent)
-            agent.forget_boot(report.boot_id)
+            agent.begin_boot(report.boot_id)
         agent.sequence, agent.monotonic_us = report.sequence, report.monotonic_us
         agent.reports += 1
         self._see_epoch(agent, report.highest_epoch, out, now_us)

@@ -22,7 +22,8 @@ from hw.adapters.radio import Answers, Outcome, RejectCause, Report
 from hw.world import SYMBOL
 
 LOST_TICKS = 3  # guard ticks after which a command without a trace is taken as lost
-AGAIN_TICKS = 2  # guard ticks after which a wake is repeated; the last report may be older than the wake
+# guard ticks after which a wake is repeated, then always after the last; a first report may be older than the wake
+AGAIN_TICKS = (2, 3, 4, 6, 8, 12)
 STUCK_TICKS = 6  # guard ticks at another level than commanded, from which on a cell counts as stuck
 RECHECK_REPORTS = 2  # the first report after a refused renewal may have been made before it
 
@@ -102,7 +103,8 @@ class Standing:
         newly = np.flatnonzero(stuck & ~self._told_stuck)
         self._told_stuck = stuck
         lost = np.flatnonzero((leases.level > SYMBOL) & (leases.pending_ticks >= LOST_TICKS) & heard)
-        asleep = deep & (leases.level <= SYMBOL) & ~self.local & (self.differs_ticks >= AGAIN_TICKS)
+        due = np.isin(self.differs_ticks, AGAIN_TICKS) | (self.differs_ticks % AGAIN_TICKS[-1] == 0)
+        asleep = differs & deep & (leases.level <= SYMBOL) & ~self.local & due
         again = np.union1d(np.flatnonzero(asleep), self._give_up(lost))
         return again, newly
 

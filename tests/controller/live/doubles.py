@@ -41,7 +41,15 @@ from hw.adapters.radio import (
 )
 from hw.ports import RadioAbilities
 
-LEVELS = ("full", "symbol", "rf_channel_32", "rf_channel_16", "rf_channel_8", "carrier_shutdown", "deep_dormancy")
+LEVELS = (
+    "full",
+    "symbol",
+    "rf_channel_32",
+    "rf_channel_16",
+    "rf_channel_8",
+    "carrier_shutdown",
+    "deep_dormancy",
+)
 FULL = 1  # full service
 MORNING_S = 20_000 * 86400 + 2 * 3600  # a day's 02:00 UTC
 SECOND_US = 1_000_000
@@ -122,7 +130,9 @@ class AgentDouble:
             interval_ms=60_000,
             carried=samples,
             level=np.array([self.level(p) for p in range(n)], np.uint8),
-            commanded_level=np.array([self.lease[p][1] if p in self.lease else FULL for p in range(n)], np.uint8),
+            commanded_level=np.array(
+                [self.lease[p][1] if p in self.lease else FULL for p in range(n)], np.uint8
+            ),
             revision=np.array([self.revision.get(p, 0) for p in range(n)], np.uint64),
             lease_left_ms=np.array(
                 [(self.lease[p][2] - now_us) // 1000 if p in self.lease else 0 for p in range(n)], np.int64

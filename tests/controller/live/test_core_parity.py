@@ -46,7 +46,11 @@ def live_levels(scene: Scene, trace: Trace, config: object) -> np.ndarray:
         own = np.flatnonzero(cells.site_id == site)
         order += own.tolist()
         agents.append(
-            AgentDouble(("site-a", "site-b")[k], tuple(cells.cell_id[own].tolist()), tuple(cells.is_capacity[own].tolist()))
+            AgentDouble(
+                ("site-a", "site-b")[k],
+                tuple(cells.cell_id[own].tolist()),
+                tuple(cells.is_capacity[own].tolist()),
+            )
         )
     plant = SimulatedPlant(scene.tables, scene.network.groups, scene.path, samples_per_tick=1)
     levels: list[np.ndarray] = []
