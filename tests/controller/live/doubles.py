@@ -247,19 +247,19 @@ class Harness:
                 self.feed(GuardTick(self.now_us + 3 * SECOND_US))
 
     def feed(self, *events: Event) -> Output:
-        """Feed events and carry out what comes of them, answers included."""
-        queue, last = list(events), Output()
+        """Feed events and carry out what comes of them, answers included. Returns the output of the first."""
+        queue, begin = list(events), len(self.outputs)
         while queue:
             event = queue.pop(0)
-            last = self.core.feed(event)
-            self.outputs.append((event, last))
-            self._write(last)
-            renewed = tuple(agent_id for agent_id, _ in last.renewals)
+            out = self.core.feed(event)
+            self.outputs.append((event, out))
+            self._write(out)
+            renewed = tuple(agent_id for agent_id, _ in out.renewals)
             if isinstance(event, GuardTick) and renewed != self._renewed:
                 self._note(f"from now on renewed: {', '.join(renewed) or 'nobody'}")
                 self._renewed = renewed
-            queue.extend(self._carry_out(last))
-        return last
+            queue.extend(self._carry_out(out))
+        return self.outputs[begin][1]
 
     def _carry_out(self, out: Output) -> Iterable[Event]:
         sent = [*out.wakes, *out.urgent, *out.commands, *out.renewals]
