@@ -98,7 +98,7 @@ class LiveCore:
         self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
         self.standing = Standing(self.leases)
         self.wanted = Wanted(fleet, self.standing, group_of, resumed.is_stopped)
-        self._controller, self._surge, self._timing = controller, surge, timing
+        self.controller, self._surge, self._timing = controller, surge, timing
         per_tick = timing.tick_s // timing.sample_s
         self.samples = Samples(
             n, sample_s=timing.sample_s, per_tick=per_tick, guard_every_s=timing.guard_every_s
@@ -120,7 +120,7 @@ class LiveCore:
     def warm(self, ticks: Iterable[tuple[np.datetime64, NDArray[np.float32]]]) -> None:
         """Learn from past ticks, oldest first: when each ended (UTC), and what was carried (n, s). [ratio]"""
         for end, carried in ticks:
-            self._controller.learn(carried, end)
+            self.controller.learn(carried, end)
 
     def feed(self, event: Event) -> Output:
         """Take in one event. Never raises for what an agent says."""
@@ -175,7 +175,7 @@ class LiveCore:
                 begin, wanted.planned, wanted.surging, self.standing.reported
             )
         now = np.datetime64(begin * timing.sample_s, "s")
-        commands = self._controller.tick(observation, now)
+        commands = self.controller.tick(observation, now)
         self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1)
         self.alarms.clear("plan")
         self._surge.begin(self.wanted.planned, commands.forecast, commands.risk)

@@ -39,7 +39,7 @@ class Samples:
 
     def take(self, agent: Agent, report: Report, level: UInt8, now_us: int) -> int:
         """Take in the samples of a report with levels (k,) of the agent's cells. Returns how many were set aside."""
-        n_samples = report.carried.shape[1]
+        n_samples = int(report.carried.shape[1])
         if n_samples and report.interval_ms * 1000 != self._sample_us:
             return n_samples
         aside = 0
