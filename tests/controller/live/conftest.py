@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from controller.config import PROFILES
 from controller.live.building import NOTHING_RESUMED, make_core
 from controller.live.core import LiveCore, Resumed
 from tests.controller.live.doubles import CELLS_CSV, live_config
@@ -30,3 +31,14 @@ def live_core(live_folder: Path) -> MakeCore:
         return make_core(live_config(live_folder, **change), resumed)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A profile without dwell, so that cells rest from the second plan on."""
+    text = (PROFILES / "balanced.yaml").read_text()
+    for line in ("dwell_s: 900", "least_awake_s: 900", "dwell_s: 1800"):
+        text = text.replace(line, line.split()[0] + " 0")
+    path = tmp_path_factory.mktemp("profile") / "restless.yaml"
+    path.write_text(text)
+    return path

@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from controller.live.core import LiveCore
-from controller.live.events import Alarm, Connected, Decided, GuardTick, Output, PlanTick, Reported, Stopped
+from controller.live.events import (
+    Alarm,
+    Connected,
+    Decided,
+    Disconnected,
+    GuardTick,
+    Output,
+    PlanTick,
+    Reported,
+    Stopped,
+)
 from hw.adapters.radio import CommandBatch, WakeBatch
 from tests.controller.live.conftest import MakeCore
 from tests.controller.live.doubles import SECOND_US, AgentDouble, Harness, journal_of, two_agents
@@ -62,6 +73,37 @@ def test_nothing_rests_before_an_interval_of_telemetry(live_core: MakeCore) -> N
     assert levels(harness) == [1] * 5
     harness.run(1000)
     assert max(levels(harness)) > 1
+
+
+def test_an_agent_that_came_in_the_middle_of_an_interval_rests_after_the_next(
+    live_core: MakeCore, restless: Path
+) -> None:
+    harness = Harness(live_core(policy="timer", profile=str(restless)), two_agents(), lambda second: QUIET)
+    harness.connect("site-a")
+    harness.feed(PlanTick(harness.now_us))
+    harness.run(600)
+    harness.connect("site-b")
+    harness.run(1000)
+    assert harness.core.leases.level.tolist() == [4, 5, 4, 1, 1]
+    harness.run(1900)
+    assert harness.core.leases.level.tolist() == [4, 5, 4, 4, 5]
+
+
+def test_nothing_rests_on_a_stream_before_its_first_report(night: Harness) -> None:
+    night.core.leases.wake(np.array([2]))
+    night.feed(Disconnected("site-a"), Connected(night.agents["site-a"].inventory()))
+    assert not night.feed(GuardTick(night.now_us + 10 * SECOND_US)).commands
+
+
+def test_an_agent_without_reports_is_woken_within_the_lease(night: Harness) -> None:
+    night.agents["site-b"].is_down = True
+    night.run(ASLEEP_S + 60)
+    assert night.core.leases.level.tolist() == [2, 5, 2, 1, 1]
+
+
+def test_a_lease_of_another_boot_is_none_of_ours(night: Harness) -> None:
+    out = report(night, night.agents["site-b"], boot_id=b"another boot    ")
+    assert woken(out) == [("site-b", [0, 1])]
 
 
 def test_a_restart_takes_running_leases_over(night: Harness, live_core: MakeCore) -> None:
@@ -248,6 +290,15 @@ def test_stop_wakes_all_and_lasts_over_a_restart(night: Harness, live_core: Make
     assert not any(out.commands or out.renewals for _, out in again.outputs)
 
 
+def test_leases_that_outlive_a_stop_are_woken(night: Harness, live_core: MakeCore) -> None:
+    stopped = replace(journal_of(night.outputs, 1), is_stopped=True)
+    again = Harness(live_core(stopped), list(night.agents.values()), night.load)
+    again.now_s = night.now_s
+    again.connect()
+    again.run(ASLEEP_S + 20)
+    assert levels(again) == [1] * 5
+
+
 def test_the_latch_of_an_agent_stops_its_cells_only(night: Harness) -> None:
     night.agents["site-b"].is_stopped = True
     night.run(ASLEEP_S + 7200)
@@ -302,7 +353,8 @@ def test_levels_in_another_order_or_without_full_service_are_refused(live_core: 
     assert harness.core.alarms.set_aside["inventory of an agent that is not configured"] == 1
 
 
-def test_absurd_traffic_wakes(night: Harness) -> None:
-    night.load = lambda second: [3.0, 1.0, 5.0, 4.0, 2.0]  # percent
+@pytest.mark.parametrize("absurd", [[3.0, 1.0, 5.0, 4.0, 2.0], [-0.01] * 5], ids=["percent", "negative"])
+def test_absurd_traffic_wakes(absurd: list[float], night: Harness) -> None:
+    night.load = lambda second: absurd
     night.run(ASLEEP_S + 60)
     assert levels(night) == [1] * 5

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from controller.config import PROFILES
 from controller.live.events import (
     Cleared,
     Connected,
@@ -32,17 +31,6 @@ SEEDS = range(5)
 STORM_S = 5400
 COVERAGE = {"site-a": (0, 2), "site-b": (0,)}
 FIRST_OFF_AIR = 5
-
-
-@pytest.fixture(scope="module")
-def restless(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A profile without dwell, so that cells rest from the second plan on."""
-    text = (PROFILES / "balanced.yaml").read_text()
-    for line in ("dwell_s: 900", "least_awake_s: 900", "dwell_s: 1800"):
-        text = text.replace(line, line.split()[0] + " 0")
-    path = tmp_path_factory.mktemp("profile") / "restless.yaml"
-    path.write_text(text)
-    return path
 
 
 def twisted(report: Report, rng: np.random.Generator) -> Report:
