@@ -80,7 +80,7 @@ REASON_WORDS = {
     Reason.GUARD_FLOOR: "guard: too few cells of the site on air, so awake",
     Reason.GUARD_UNHEARD: "guard: nothing measured in the last tick, so no deeper",
     Reason.GUARD_ANCHOR: "guard: anchor of a 5G cell that rests less deep, so awake",
-    Reason.GUARD_SURGE: "guard loop: staying at the level no longer pays, so awake",
+    Reason.GUARD_SURGE: "guard: staying at the level no longer pays (guard loop), so awake",
     Reason.GUARD_UNACCOUNTED: "guard: the site does not stand where it was commanded, so awake",
     Reason.GUARD_STOPPED: "guard: stopped, without a plan or led by another controller, so awake",
     Reason.PLUGIN: "chosen by a plug-in or a policy network",
