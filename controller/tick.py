@@ -94,6 +94,33 @@ class Controller:
 
         ``observation`` covers the tick that ended at ``now``; None at the very first tick.
         """
+        view, fresh, overloaded, local = self._view(observation, now)
+        wanted = self.planner.plan(view)
+        forecast = view.forecast
+        decision = self._guards.apply(wanted, self._facts(fresh, overloaded, local.day, now))
+        self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
+        waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
+        self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
+        before, self._level = self._level, decision.level
+        weighed = None
+        if self.counterfactuals is not None:
+            weighed = self.counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
+        return Commands(
+            decision.level, decision.reason, forecast, decision.risk, decision.alarm, weighed, before
+        )
+
+    def learn(self, carried: NDArray[np.float32], now: np.datetime64) -> None:
+        """Take in a past tick that ended at ``now`` (UTC): forecaster and planner learn, nothing is decided.
+
+        ``carried`` (n, s): traffic of cells at full service, NaN unknown. [ratio]
+        """
+        level = np.full(self._network.n_cells, SYMBOL, np.uint8)
+        self.planner.plan(self._view(Observation(carried, level), now)[0])
+
+    def _view(
+        self, observation: Observation | None, now: np.datetime64
+    ) -> tuple[View, NDArray[np.bool_], NDArray[np.bool_], LocalTime]:
+        """What the planner sees; beside it the cells with fresh telemetry, those at their limit, and local time."""
         local = local_time(now, self._zone)
         if observation is not None:
             observation = self._existing(observation)
@@ -114,18 +141,7 @@ class Controller:
             forecast=forecast,
             allowance=self._allowance,
         )
-        wanted = self.planner.plan(view)
-        decision = self._guards.apply(wanted, self._facts(fresh, overloaded, local.day, now))
-        self._held_s = np.where(decision.level == self._level, self._held_s + self._tick_s, 0)
-        waking = self._tables.asleep[self._level] & ~self._tables.asleep[decision.level]
-        self._wake_left[waking] = self._tables.wake_samples[self._level[waking]]
-        before, self._level = self._level, decision.level
-        weighed = None
-        if self.counterfactuals is not None:
-            weighed = self.counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
-        return Commands(
-            decision.level, decision.reason, forecast, decision.risk, decision.alarm, weighed, before
-        )
+        return view, fresh, overloaded, local
 
     def _existing(self, observation: Observation) -> Observation:
         """The observation without cells at a level that does not exist: nothing is known of those."""

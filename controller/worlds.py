@@ -79,8 +79,8 @@ def load_spec(name_or_file: str) -> WorldSpec:
     return load_yaml(path, _WorldFile).root
 
 
-def world_for(name_or_file: str | None, trace: Trace, levers: Sequence[Lever] = ()) -> EvaluatedWorld:
-    """The world that a replay of ``trace`` asks for: by name, by file, or calibrated on the trace itself.
+def world_for(name_or_file: str | None, trace: Trace | None, levers: Sequence[Lever] = ()) -> EvaluatedWorld:
+    """The world that is asked for: by name, by file, or calibrated on ``trace`` itself, where there is one.
 
     A ``.json`` file is a calibration, as ``quietcell calibrate --out`` writes it. ``levers`` are pulled in 3GPP worlds.
     Raises ConfigError, WorldError, and TraceError where the trace has no measured energy to calibrate on.
@@ -89,6 +89,11 @@ def world_for(name_or_file: str | None, trace: Trace, levers: Sequence[Lever] = 
     if levers:
         return _levered(name, levers)
     if name == CALIBRATED:
+        if trace is None:
+            raise ConfigError(
+                f"world {CALIBRATED!r} needs a trace with measured energy; give a calibration file, as `quietcell "
+                "calibrate --out` writes it"
+            )
         return _evaluated(fit_trace(trace), CALIBRATED)
     if Path(name).suffix == ".json" and Path(name).is_file():
         return _evaluated(load_calibration(Path(name)), f"{CALIBRATED}: {Path(name).stem}")

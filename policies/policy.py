@@ -42,6 +42,9 @@ class Reason(IntEnum):
     GUARD_FLOOR = 24
     GUARD_UNHEARD = 25
     GUARD_ANCHOR = 26
+    GUARD_SURGE = 27
+    GUARD_UNACCOUNTED = 28
+    GUARD_STOPPED = 29
     PLUGIN = 50
     PLUGIN_REFUSED = 51
     PLUGIN_FAILED = 52
@@ -77,6 +80,9 @@ REASON_WORDS = {
     Reason.GUARD_FLOOR: "guard: too few cells of the site on air, so awake",
     Reason.GUARD_UNHEARD: "guard: nothing measured in the last tick, so no deeper",
     Reason.GUARD_ANCHOR: "guard: anchor of a 5G cell that rests less deep, so awake",
+    Reason.GUARD_SURGE: "guard: staying at the level no longer pays (guard loop), so awake",
+    Reason.GUARD_UNACCOUNTED: "guard: the site does not stand where it was commanded, so awake",
+    Reason.GUARD_STOPPED: "guard: stopped, without a plan or led by another controller, so awake",
     Reason.PLUGIN: "chosen by a plug-in or a policy network",
     Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
     Reason.PLUGIN_FAILED: "awake: the plug-in failed",

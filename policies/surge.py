@@ -59,6 +59,7 @@ class SurgeGuard:
 
     def watch(self, carried: NDArray[np.float32]) -> NDArray[np.bool_]:
         """Cells that must serve at full in the coming sample, after ``carried`` (n,) in the last one. [ratio]"""
+        carried = np.ascontiguousarray(carried)  # so that one compiled kernel serves replay and live
         awake = np.zeros(len(carried), np.bool_)
         if not self._fresh and self._now is not self._unknown:
             _follow(self._now, carried)

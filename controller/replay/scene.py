@@ -12,7 +12,7 @@ from hw.plant import Figures, count_changes, execute
 from hw.tables import Tables, pack
 from hw.world import SYMBOL
 from policies.network import Network, build_network
-from traces import Trace, TraceError
+from traces import Cells, Trace, TraceError
 from traces.path import sample_path, samples_per_step
 
 DAY_S = 86400
@@ -121,7 +121,11 @@ class Scene:
 
 def make_network(trace: Trace, world: EvaluatedWorld) -> Network:
     """Arrays of the cells, allowed levels and groups of a trace in a world."""
-    cells = trace.cells
+    return network_of(trace.cells, world)
+
+
+def network_of(cells: Cells, world: EvaluatedWorld) -> Network:
+    """Arrays of cells, their allowed levels and groups in a world. Raises WorldError for an unknown product."""
     model = world.world.models_of(cells.product, cells.cell_id)
     return build_network(
         world.world,

@@ -1,0 +1,207 @@
+"""From a configuration to a live core: the cells, the world, and the very controller and guard loop of the replay."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.config import load_profile
+from controller.constraints import compile_constraints
+from controller.errors import ConfigError, PolicyError
+from controller.foreign import find_policy
+from controller.live.batches import Leader
+from controller.live.config import LiveConfig
+from controller.live.core import LiveCore, Resumed, Timing
+from controller.live.fleet import Fleet
+from controller.replay.planners import CAUSAL, MODELLED, POLICIES, make_planner
+from controller.replay.planning import make_controller
+from controller.replay.scene import Clock, Scene, make_tables, network_of
+from controller.worlds import EvaluatedWorld, world_for
+from policies.plugin import PolicyContext
+from policies.policy import Allowance, Planner
+from policies.profile import Profile
+from policies.surge import SurgeGuard
+from traces import Cells, Trace, TraceError
+from traces.overlay import with_overlay
+from traces.path import sample_path, samples_per_step
+from traces.readers.celltable import read_cell_table
+from traces.readers.tables import open_table
+from traces.reading import read_trace
+from traces.sample import sample_path as bundled_sample
+
+if TYPE_CHECKING:
+    from controller.forecast.model_file import LoadedModel
+
+NOTHING_RESUMED = Resumed(np.zeros(0, np.int32), np.zeros(0, np.uint64), np.zeros(0, np.uint8))
+FIRST_MOMENT = np.datetime64("1970-01-01T00:00:00", "s")  # of the live clock: ticks lie at UTC multiples
+
+
+def make_core(
+    config: LiveConfig, resumed: Resumed = NOTHING_RESUMED, *, policy: str | None = None
+) -> LiveCore:
+    """The live core of a configuration, after what a journal says; ``policy`` replaces the configured one.
+
+    Its epoch follows ``resumed.highest_epoch``. Raises ConfigError, TraceError, WorldError, ModelError and PolicyError
+    for what the configuration names.
+    """
+    cells, time_zone, trace = _cells(config)
+    world = world_for(config.world, trace, config.levers)
+    profile = load_profile(config.profile)
+    scene = _scene(cells, time_zone, world)
+    name = policy or config.policy
+    service = world.evaluation.service
+    made = config.constraints
+    controller = make_controller(
+        _planner(name, scene, world, profile),
+        scene,
+        profile,
+        Allowance(service.below_target_share, service.cell_below_target_share),
+        constraints=None if made is None else compile_constraints(made, cells, time_zone, "constraints"),
+        model=_model(config.model) if name == MODELLED else None,
+    )
+    clock = scene.clock
+    core = LiveCore(
+        Fleet(
+            [agent.id for agent in config.agents if agent.kind == "ran"],
+            cells.cell_id,
+            cells.product,
+            scene.network.allowed,
+            scene.tables.asleep,
+            world.world.level_names,
+        ),
+        controller,
+        SurgeGuard(scene.network, scene.tables, profile, sample_s=clock.sample_s),
+        group_of=scene.network.group_of,
+        leader=Leader(config.controller, resumed.highest_epoch + 1, config.lease_s * 1000),
+        timing=Timing(clock.sample_s, clock.tick_s, config.guard_every_s),
+        resumed=_checked(resumed, len(cells)),
+    )
+    if config.history is not None:
+        history = read_trace(_resolved(config.history), time_zone=config.time_zone)
+        core.warm(past_ticks(history, cells, clock, world, config.seed))
+    return core
+
+
+def past_ticks(
+    trace: Trace, cells: Cells, clock: Clock, world: EvaluatedWorld, seed: int
+) -> Iterator[tuple[np.datetime64, NDArray[np.float32]]]:
+    """Whole planning ticks of a recorded trace, for the cells of a network: end (UTC) and samples (n, s). [ratio]
+
+    The traffic inside a step is drawn as for a replay. Raises TraceError where the step does not fit the samples.
+    """
+    if trace.step_s < clock.sample_s:
+        raise TraceError(
+            f"{trace.source}: steps of {trace.step_s} s are shorter than a sample of {clock.sample_s} s; resample it"
+        )
+    assumed = world.evaluation.traffic_path
+    per_step = samples_per_step(trace.step_s, clock.sample_s)
+    path = sample_path(
+        trace.dl_prb_ratio,
+        trace.cells.cell_id,
+        per_step=per_step,
+        sigma=assumed.sigma,
+        correlation_samples=assumed.correlation_s / clock.sample_s,
+        seed=seed,
+    )
+    row = {str(name): i for i, name in enumerate(trace.cells.cell_id)}
+    rows = np.array([row.get(str(name), -1) for name in cells.cell_id], np.intp)
+    start_s = int(trace.start.astype("datetime64[s]").astype(np.int64))
+    skipped = -start_s % clock.tick_s // clock.sample_s  # up to the first whole tick
+    for first in range(skipped, path.shape[1] - clock.per_tick + 1, clock.per_tick):
+        last = first + clock.per_tick
+        carried = np.full((len(cells), clock.per_tick), np.nan, np.float32)
+        carried[rows >= 0] = path[rows[rows >= 0], first:last]
+        yield trace.start + np.timedelta64(last * clock.sample_s, "s"), carried
+
+
+def _cells(config: LiveConfig) -> tuple[Cells, str, Trace | None]:
+    """The cells, their time zone, and the trace they were taken from, if any."""
+    if config.trace is not None:
+        trace = read_trace(
+            _resolved(config.trace), time_zone=config.time_zone, assume_overlay=config.assume_overlay
+        )
+        return trace.cells, trace.time_zone, trace
+    assert config.cells is not None
+    path = Path(config.cells)
+    if not path.is_file():
+        raise ConfigError(f"cells: {config.cells!r} is no file; give the path of a cell table")
+    table = read_cell_table(open_table(path))
+    cells = with_overlay(table.cells)[0] if config.assume_overlay else table.cells
+    zone = config.time_zone or table.time_zone
+    if not zone:
+        raise ConfigError(
+            f"cells: {config.cells} does not say which time zone local hours are in; give time_zone"
+        )
+    return cells, zone, None
+
+
+def _resolved(trace: str) -> Path:
+    path = Path(trace)
+    return bundled_sample() if trace == "sample" and not path.exists() else path
+
+
+def _model(path: str | None) -> LoadedModel | None:
+    """A forecast model; onnxruntime is imported only for one. Raises ModelError."""
+    if path is None:
+        return None
+    from controller.forecast.model_file import load_model
+
+    return load_model(Path(path))
+
+
+def _scene(cells: Cells, time_zone: str, world: EvaluatedWorld) -> Scene:
+    """The network as the replay sets it up, without any traffic of its own."""
+    assumed = world.evaluation.traffic_path
+    clock = Clock(
+        sample_s=assumed.sample_s,
+        per_step=1,
+        per_tick=world.evaluation.plan_interval_s // assumed.sample_s,
+        n_samples=0,
+        start=FIRST_MOMENT,
+        time_zone=time_zone,
+    )
+    n = len(cells)
+    return Scene(
+        cell_id=cells.cell_id,
+        site=cells.site_numbers(),
+        network=network_of(cells, world),
+        tables=make_tables(world, clock),
+        clock=clock,
+        path=np.zeros((n, 0), np.float32),
+        ul_per_dl=np.full((n, 1), world.world.ul_per_dl, np.float32),
+        sigma=assumed.sigma,
+        correlation_samples=assumed.correlation_s / assumed.sample_s,
+    )
+
+
+def _planner(name: str, scene: Scene, world: EvaluatedWorld, profile: Profile) -> Planner:
+    """The planner of a policy that can run live, which always runs with the guard loop. Raises PolicyError."""
+    if name in CAUSAL or name in ("none", "symbol"):
+        return make_planner(name, scene, profile, guard=True)
+    if name in POLICIES:
+        raise PolicyError(f"policy {name!r} is known only in hindsight; run one of {', '.join(CAUSAL)}")
+    return find_policy(name, POLICIES).planner(
+        PolicyContext(
+            scene.network,
+            scene.tables,
+            world.world.level_names,
+            world.world.wake_s,
+            profile,
+            scene.clock.per_tick,
+            True,
+        )
+    )
+
+
+def _checked(resumed: Resumed, n_cells: int) -> Resumed:
+    """Raise ConfigError where a journal names a cell that the network does not have."""
+    if len(resumed.cell) and not 0 <= int(resumed.cell.min()) <= int(resumed.cell.max()) < n_cells:
+        raise ConfigError(
+            f"the journal names cell number {int(resumed.cell.max())} of a network with {n_cells} cells: it is of "
+            "another cell table; give the one it was written with, or begin a new journal"
+        )
+    return resumed

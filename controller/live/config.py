@@ -1,0 +1,70 @@
+"""What the live controller is told by file: one strict YAML document, quietcell.live/1."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from controller.config import ConstraintsConfig
+from controller.strict_yaml import load_yaml
+from hw.symbols.levers import Lever
+
+Text = Annotated[str, Field(min_length=1)]
+LEAST_RENEWALS = 2  # guard ticks within a lease: one may fail
+
+
+class AgentConfig(BaseModel):
+    """A site agent."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Text  # as its inventory and its certificate say
+    address: Text  # host:port, or unix:path
+    kind: Literal["ran", "power"] = "ran"
+
+
+class LiveConfig(BaseModel):
+    """One controller of one network."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_name: Annotated[Literal["quietcell.live/1"], Field(alias="schema")]
+    controller: Text  # identity of this controller, as in its certificate
+    agents: Annotated[tuple[AgentConfig, ...], Field(min_length=1)]
+    cells: str | None = None  # a cell table, docs/trace-schema.md
+    trace: str | None = None  # a trace to take the cells from instead
+    time_zone: str | None = None  # of local hours, where the cells do not say
+    assume_overlay: bool = False
+    world: str | None = None
+    levers: tuple[Lever, ...] = ()
+    profile: str | None = None
+    policy: Text = "predictive"
+    model: str | None = None
+    constraints: ConstraintsConfig | None = None
+    history: str | None = None  # a trace that the forecaster learns from before it starts
+    lease_s: Annotated[int, Field(ge=1, le=3600)] = 60
+    guard_every_s: Annotated[int, Field(ge=1, le=600)] = 20
+    journal: Text
+    retention_days: Annotated[int, Field(ge=1)] = 30
+    tls: str | None = None  # folder with the certificates
+    listen: Text = "127.0.0.1:50050"  # health and readiness
+    seed: Annotated[int, Field(ge=0)] = 0
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if (self.cells is None) == (self.trace is None):
+            raise ValueError("give either cells or trace, to say which cells there are")
+        if self.lease_s < LEAST_RENEWALS * self.guard_every_s:
+            raise ValueError(f"lease_s must be at least {LEAST_RENEWALS} times guard_every_s")
+        names = [agent.id for agent in self.agents]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"agents: {twice[0]!r} is there twice; keep one of them")
+        return self
+
+
+def load_live(path: Path) -> LiveConfig:
+    """The configuration of a live controller. Raises ConfigError naming file, line, field and remedy."""
+    return load_yaml(path, LiveConfig)

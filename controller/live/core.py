@@ -1,0 +1,252 @@
+"""The live controller without clock, socket and disk: events in, messages and records out.
+
+::
+
+    Connected -> inventory against the cell table -> first Reported -> reconciled; only then may its cells rest
+    Reported  -> samples, states ------------------> cells to wake at once
+    PlanTick  -> samples of the tick -> Controller.tick -> planned levels -+
+    GuardTick -> newest sample -> SurgeGuard.watch -> cells awake ---------+-> wanted levels -> wakes, commands
+              -> renewals of agents that have just reported and passed
+
+``tick`` and the guard loop are those of the replay. What is wanted beyond them only ever wakes: silent agents, state
+that is not accounted for, the stop latch, another leader, no plan. Same events in the same order, same outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.live.alarms import Alarms
+from controller.live.batches import Leader, Sender
+from controller.live.events import (
+    Alarm,
+    Answered,
+    Cleared,
+    Connected,
+    Disconnected,
+    Event,
+    GuardTick,
+    Latched,
+    Output,
+    PlanTick,
+    Renewed,
+    Reported,
+    Stopped,
+    Taken,
+)
+from controller.live.fleet import Cells, Fleet
+from controller.live.intake import Intake
+from controller.live.leases import Leases
+from controller.live.observing import SECOND_US, Samples
+from controller.live.reconcile import Standing
+from controller.live.wanted import Wanted
+from controller.tick import Controller
+from policies.policy import Reason
+from policies.surge import SurgeGuard
+
+UInt8 = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """Lengths of what repeats."""
+
+    sample_s: int
+    tick_s: int
+    guard_every_s: int
+    stale_after: int = 3  # guard ticks without a report, or samples, after which an agent is silent
+
+    @property
+    def longest_plan_ticks(self) -> int:
+        """Guard ticks for which a plan holds without a new one: two planning intervals."""
+        return -(-2 * self.tick_s // self.guard_every_s)
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed:
+    """What a journal says of the last run. Arrays (k,)."""
+
+    cell: NDArray[np.int32]
+    revision: NDArray[np.uint64]
+    level: UInt8
+    highest_epoch: int = 0  # of any leader, in the journal or in an inventory
+    is_stopped: bool = False
+
+
+class LiveCore:
+    """One leader's term. Feed it every event, one at a time, and carry out each output before the next."""
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        controller: Controller,
+        surge: SurgeGuard,
+        *,
+        group_of: NDArray[np.intp],
+        leader: Leader,
+        timing: Timing,
+        resumed: Resumed,
+    ) -> None:
+        """``group_of`` (n,) numbers the group of each cell."""
+        n = len(fleet.agent_of)
+        self.fleet, self.leases = fleet, Leases(n)
+        self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
+        self.standing = Standing(self.leases)
+        self.wanted = Wanted(fleet, self.standing, group_of, resumed.is_stopped)
+        self.controller, self._surge, self._timing = controller, surge, timing
+        per_tick = timing.tick_s // timing.sample_s
+        self.samples = Samples(
+            n, sample_s=timing.sample_s, per_tick=per_tick, guard_every_s=timing.guard_every_s
+        )
+        self._per_tick = per_tick
+        self.alarms = Alarms()
+        self._sender = sender = Sender(fleet, self.leases, leader)
+        self._intake = Intake(fleet, self.standing, self.samples, self.wanted, sender, self.alarms)
+        self._now_us = 0  # of the last tick
+        self._watched = -1  # number of the last sample that the guard loop has seen
+        self._planned_at = -1  # begin of the last planned tick, in samples
+        surge.begin(self.wanted.planned, None, None)
+
+    @property
+    def epoch(self) -> int:
+        """Term of this leader."""
+        return self._sender.leader.epoch
+
+    def warm(self, ticks: Iterable[tuple[np.datetime64, NDArray[np.float32]]]) -> None:
+        """Learn from past ticks, oldest first: when each ended (UTC), and what was carried (n, s). [ratio]"""
+        for end, carried in ticks:
+            self.controller.learn(carried, end)
+
+    def feed(self, event: Event) -> Output:
+        """Take in one event. Never raises for what an agent says."""
+        out = Output()
+        if isinstance(event, GuardTick | PlanTick):
+            self._now_us = event.unix_us
+        out.durable.append(Taken(self._now_us, event))
+        match event:
+            case Connected():
+                self._intake.connected(event, out, self._now_us)
+            case Disconnected():
+                self._intake.disconnected(event.agent_id)
+            case Reported():
+                self._intake.reported(event.report, out, self._now_us)
+            case Answered():
+                self._intake.answered(event, out, self._now_us)
+            case Renewed():
+                self._intake.renewed(event, out, self._now_us)
+            case GuardTick():
+                self._guard_tick(out)
+            case PlanTick():
+                self._plan_tick(out)
+            case Stopped() | Cleared():
+                self._latch(event, out)
+            case _:
+                assert_never(event)
+        return out
+
+    def _latch(self, event: Stopped | Cleared, out: Output) -> None:
+        stops = isinstance(event, Stopped)
+        self.wanted.is_stopped = stops
+        out.durable.append(Latched(self._now_us, stops, event.author, event.reason))
+        if stops:
+            self.wanted.end_plan()
+            known = np.flatnonzero(self.fleet.agent_of >= 0)
+            self._wake(out, known, Reason.GUARD_STOPPED)
+
+    def _plan_tick(self, out: Output) -> None:
+        timing = self._timing
+        begin = self._now_us // (timing.tick_s * SECOND_US) * self._per_tick
+        if begin == self._planned_at:
+            self.alarms.count("second plan tick of an interval")
+            return
+        self._planned_at = begin
+        self._watched = min(
+            self._watched, begin - 1
+        )  # the guard loop begins each tick with the sample before it
+        observation = None
+        if not self.samples.is_empty:
+            wanted = self.wanted
+            observation = self.samples.observation(
+                begin, wanted.planned, wanted.surging, self.standing.reported
+            )
+        now = np.datetime64(begin * timing.sample_s, "s")
+        commands = self.controller.tick(observation, now)
+        self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1)
+        self.alarms.clear("plan")
+        self._surge.begin(self.wanted.planned, commands.forecast, commands.risk)
+        if commands.alarm is not None and commands.alarm.any():
+            text = f"{int(commands.alarm.sum())} cells are locked awake for flapping"
+            out.durable.append(Alarm(self._now_us, "warning", "guards", text))
+        self._watch()
+        self._sender.settle(out, self.wanted, self._now_us)
+
+    def _guard_tick(self, out: Output) -> None:
+        timing, wanted = self._timing, self.wanted
+        self._mark_silent(out)
+        self._watch()
+        wanted.plan_age_ticks += 1
+        if wanted.plan_age_ticks > timing.longest_plan_ticks:
+            text = "no plan for two planning intervals: all cells are awake; check the plan ticks"
+            self.alarms.tell(out, Alarm(self._now_us, "critical", "controller", text), "plan")
+            wanted.end_plan()
+        heard = wanted.of_agents([agent.reports > 0 for agent in self.fleet.agents])
+        again, stuck = self.standing.pass_tick(heard)
+        for cell in stuck.tolist():
+            text = f"cell {self.fleet.name(cell)} stands at another level than commanded; check the site"
+            out.durable.append(Alarm(self._now_us, "major", self.fleet.name(cell), text))
+        if wanted.leads:
+            self._wake(out, again, Reason.GUARD_UNACCOUNTED)
+        self._sender.settle(out, self.wanted, self._now_us)
+        for agent in self.fleet.agents:
+            fresh = agent.is_connected and agent.is_reconciled and agent.reports > 0
+            if fresh and not wanted.silent[agent.number] and self.leases.is_active(agent) and wanted.leads:
+                self._sender.renew(out, agent)
+            agent.reports = 0
+
+    def _mark_silent(self, out: Output) -> None:
+        """Which agents have sent no report, or no sample, for too long."""
+        timing, wanted = self._timing, self.wanted
+        wanted.guard_ticks += 1
+        oldest = self.samples.number_at(self._now_us) - timing.stale_after
+        for agent in self.fleet.agents:
+            agent.silent_ticks = 0 if agent.reports else agent.silent_ticks + 1
+            unmeasured = 0 <= agent.last_sample < oldest
+            silent = agent.silent_ticks >= timing.stale_after or unmeasured
+            wanted.silent[agent.number] = silent
+            if silent:
+                text = (
+                    f"agent {agent.agent_id!r} sends no {'samples' if agent.reports else 'reports'}; check it"
+                )
+                alarm = Alarm(self._now_us, "major", agent.agent_id, text)
+                self.alarms.tell(out, alarm, f"silent/{agent.agent_id}")
+                agent.first_sample = -1  # what it says from now on is no whole interval yet
+            else:
+                self.alarms.clear(f"silent/{agent.agent_id}")
+        wanted.no_agent_is_silent = wanted.guard_ticks >= timing.stale_after
+
+    def _watch(self) -> None:
+        """Let the guard loop see every sample that is complete, in order."""
+        newest = self.samples.number_at(self._now_us)
+        if self._watched < 0:
+            self._watched = newest  # nobody told this controller what was before
+        grace = (
+            self._now_us - newest * self._timing.sample_s * SECOND_US < self._timing.guard_every_s * SECOND_US
+        )
+        listening = [
+            agent.last_sample >= newest
+            for agent in self.fleet.agents
+            if agent.is_connected and agent.is_reconciled and not self.wanted.silent[agent.number]
+        ]
+        if grace and not all(listening):
+            newest -= 1
+        for number in range(max(self._watched + 1, newest - self._per_tick + 1), newest + 1):
+            self.wanted.surging = self._surge.watch(self.samples.carried(number))
+        self._watched = newest
+
+    def _wake(self, out: Output, cells: Cells, reason: Reason) -> None:
+        self._sender.wake(out, cells, np.full(len(cells), reason, np.uint8), self._now_us)

@@ -1,0 +1,95 @@
+"""Which level each cell is wanted at: as planned, awake where the guard loop or anything else says so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.live.fleet import Fleet
+from controller.live.reconcile import STUCK_TICKS, Standing
+from hw.world import SYMBOL
+from policies.policy import Reason
+
+Mask = NDArray[np.bool_]
+UInt8 = NDArray[np.uint8]
+
+
+class Wanted:
+    """Plan, and everything that keeps a cell awake in spite of it. n cells."""
+
+    def __init__(
+        self, fleet: Fleet, standing: Standing, group_of: NDArray[np.intp], is_stopped: bool
+    ) -> None:
+        n = len(group_of)
+        self._fleet, self._standing, self._group_of = fleet, standing, group_of
+        self.planned = standing.leases.level.copy()  # (n,)
+        self._reason = np.full(n, Reason.FIXED, np.uint8)
+        self.surging = np.zeros(n, np.bool_)  # (n,) awake by the guard loop
+        self.silent = np.zeros(len(fleet.agents), np.bool_)  # by agent
+        self.no_agent_is_silent = False  # whether cells without an agent count as silent by now
+        self.is_stopped = is_stopped
+        self.leads = True
+        self.plan_age_ticks = self.guard_ticks = 0
+
+    def plan(self, level: UInt8, reason: UInt8, first_sample: int) -> None:
+        """A new plan, made from samples since ``first_sample``: agents not heard that long go no deeper."""
+        fleet, standing = self._fleet, self._standing
+        whole = self.of_agents([0 <= agent.first_sample <= first_sample for agent in fleet.agents])
+        level = np.maximum(level, SYMBOL)
+        self.planned = np.where(whole, level, np.minimum(level, standing.leases.level)).astype(np.uint8)
+        self._reason = np.where(whole, reason, Reason.GUARD_UNHEARD).astype(np.uint8)
+        standing.held[:] = False
+        self.plan_age_ticks = 0
+
+    def end_plan(self) -> None:
+        """No plan holds any more: all cells are wanted awake."""
+        self.planned = np.full_like(self.planned, SYMBOL)
+        self._reason = np.full_like(self._reason, Reason.GUARD_STOPPED)
+
+    def levels(self) -> tuple[UInt8, UInt8]:
+        """Level and reason of each cell. (n,) each"""
+        fleet, standing = self._fleet, self._standing
+        level, reason = self.planned.copy(), self._reason.copy()
+        cells = np.arange(len(level))
+        silent = self.of_agents(self.silent.tolist())
+        silent[fleet.agent_of < 0] = self.no_agent_is_silent
+        unusable = (fleet.agent_of >= 0) & ~fleet.allowed[cells, level]
+        for stays, why in (
+            (self.surging, Reason.GUARD_SURGE),
+            (unusable, Reason.GUARD_LEVEL),
+            (standing.held | standing.local | self._beside_missing(), Reason.GUARD_UNACCOUNTED),
+            (silent, Reason.GUARD_TELEMETRY),
+            (self._stopped(), Reason.GUARD_STOPPED),
+        ):
+            awake = stays & (level > SYMBOL)
+            level[awake], reason[awake] = SYMBOL, why
+        return level, reason
+
+    def ready(self) -> Mask:
+        """Cells that may be commanded toward less service: their agents are reconciled and have just reported. (n,)"""
+        return self.of_agents(
+            [
+                agent.is_connected and agent.is_reconciled and not agent.silent_ticks
+                for agent in self._fleet.agents
+            ]
+        ) & (not self.is_stopped and self.leads)
+
+    def of_agents(self, values: Sequence[bool]) -> Mask:
+        """What is said of agents, by cell; False for cells without one. (n,)"""
+        padded = np.array([*values, False], np.bool_)
+        return np.asarray(padded[self._fleet.agent_of])
+
+    def _stopped(self) -> Mask:
+        stopped = self.of_agents([agent.is_stopped for agent in self._fleet.agents])
+        return stopped | self.is_stopped
+
+    def _beside_missing(self) -> Mask:
+        """Cells of groups of which a cell has long been deeper than it should be: nobody may count on that one."""
+        standing = self._standing
+        missing = (standing.differs_ticks >= STUCK_TICKS) & (standing.reported > standing.leases.level)
+        found = np.zeros(len(missing), np.bool_)
+        if missing.any():
+            found = np.isin(self._group_of, self._group_of[missing])
+        return found
