@@ -98,7 +98,7 @@ class LiveCore:
         self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
         self.standing = Standing(self.leases)
         self.wanted = Wanted(fleet, self.standing, group_of, resumed.is_stopped)
-        self.controller, self._surge, self._timing = controller, surge, timing
+        self.controller, self._surge, self.timing = controller, surge, timing
         per_tick = timing.tick_s // timing.sample_s
         self.samples = Samples(
             n, sample_s=timing.sample_s, per_tick=per_tick, guard_every_s=timing.guard_every_s
@@ -116,6 +116,10 @@ class LiveCore:
     def epoch(self) -> int:
         """Term of this leader."""
         return self._sender.leader.epoch
+
+    def has_all(self, unix_us: int) -> bool:
+        """Whether every agent that speaks has reported the last sample that is complete at ``unix_us``."""
+        return all(self._listening(self.samples.number_at(unix_us)))
 
     def warm(self, ticks: Iterable[tuple[np.datetime64, NDArray[np.float32]]]) -> None:
         """Learn from past ticks, oldest first: when each ended (UTC), and what was carried (n, s). [ratio]"""
@@ -159,7 +163,7 @@ class LiveCore:
             self._wake(out, known, Reason.GUARD_STOPPED)
 
     def _plan_tick(self, out: Output) -> None:
-        timing = self._timing
+        timing = self.timing
         begin = self._now_us // (timing.tick_s * SECOND_US) * self._per_tick
         if begin == self._planned_at:
             self.alarms.count("second plan tick of an interval")
@@ -186,7 +190,7 @@ class LiveCore:
         self._sender.settle(out, self.wanted, self._now_us)
 
     def _guard_tick(self, out: Output) -> None:
-        timing, wanted = self._timing, self.wanted
+        timing, wanted = self.timing, self.wanted
         self._mark_silent(out)
         self._watch()
         wanted.plan_age_ticks += 1
@@ -210,7 +214,7 @@ class LiveCore:
 
     def _mark_silent(self, out: Output) -> None:
         """Which agents have sent no report, or no sample, for too long."""
-        timing, wanted = self._timing, self.wanted
+        timing, wanted = self.timing, self.wanted
         wanted.guard_ticks += 1
         oldest = self.samples.number_at(self._now_us) - timing.stale_after
         for agent in self.fleet.agents:
@@ -235,18 +239,21 @@ class LiveCore:
         if self._watched < 0:
             self._watched = newest  # nobody told this controller what was before
         grace = (
-            self._now_us - newest * self._timing.sample_s * SECOND_US < self._timing.guard_every_s * SECOND_US
+            self._now_us - newest * self.timing.sample_s * SECOND_US < self.timing.guard_every_s * SECOND_US
         )
-        listening = [
-            agent.last_sample >= newest
-            for agent in self.fleet.agents
-            if agent.is_connected and agent.is_reconciled and not self.wanted.silent[agent.number]
-        ]
-        if grace and not all(listening):
+        if grace and not all(self._listening(newest)):
             newest -= 1
         for number in range(max(self._watched + 1, newest - self._per_tick + 1), newest + 1):
             self.wanted.surging = self._surge.watch(self.samples.carried(number))
         self._watched = newest
+
+    def _listening(self, sample: int) -> list[bool]:
+        """Of each agent that speaks, whether it has reported a sample."""
+        return [
+            agent.last_sample >= sample
+            for agent in self.fleet.agents
+            if agent.is_connected and agent.is_reconciled and not self.wanted.silent[agent.number]
+        ]
 
     def _wake(self, out: Output, cells: Cells, reason: Reason) -> None:
         self._sender.wake(out, cells, np.full(len(cells), reason, np.uint8), self._now_us)

@@ -50,6 +50,8 @@ STOP_WITHIN_S = 5.0
 FLUSH_WITHIN_S = 2.0
 END_WITHIN_S = 1.0  # for streams to close
 LOOK_AT_CLOCK_S = 1.0  # a clock that was set is seen within this
+LATE_SAMPLES_S = 5.0  # for which a plan waits for samples that are due, on the agents' clock
+LOOK_AGAIN_S = 0.02
 
 LOOK_AT_AGENTS_S = 2.0
 
@@ -61,6 +63,10 @@ class Core(Protocol):
 
     def feed(self, event: Event) -> Output:
         """Take in one event; what is to be done."""
+        ...
+
+    def has_all(self, unix_us: int) -> bool:
+        """Whether every agent that speaks has reported the last sample that is complete at ``unix_us``."""
         ...
 
 
@@ -204,7 +210,14 @@ class Runner:
             missed = times.missed
             due_us = times.due(clock.unix_us())
             if due_us is not None:
-                self._put_tick(PlanTick(due_us), times.missed - missed)
+                await self._samples_due(due_us)
+                self._put_tick(PlanTick(max(due_us, clock.unix_us())), times.missed - missed)
+
+    async def _samples_due(self, unix_us: int) -> None:
+        """Wait for the samples that end at ``unix_us``, but not for long."""
+        until_us = self._clock.monotonic_us() + round(LATE_SAMPLES_S * 1e6)
+        while not self._core.has_all(unix_us) and self._clock.monotonic_us() < until_us:
+            await asyncio.sleep(LOOK_AGAIN_S)
 
     def _put_tick(self, tick: GuardTick | PlanTick, missed: int) -> None:
         missed += not self.inbox.put_tick(tick)

@@ -32,6 +32,9 @@ class CoreDouble:
         self.overlaps = 0
         self._feeding = False
 
+    def has_all(self, unix_us: int) -> bool:
+        return unix_us >= 0
+
     def feed(self, event: Event) -> Output:
         self.overlaps += self._feeding
         self._feeding = True
