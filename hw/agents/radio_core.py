@@ -137,8 +137,9 @@ class RadioAgentCore(LeasedCore[int]):
         return self.wake(zip(batch.cell.tolist(), batch.revision.tolist(), strict=True), now_us)
 
     def wake_ms(self, places: Collection[int]) -> int:
-        """Longest time until the last of some cells serves at full, from the level the plant shows. [ms]"""
-        return max((int(self.abilities.wake_ms[self._reported[i]]) for i in places), default=0)
+        """Longest time until the last of some cells serves at full, from the level it has or is to have. [ms]"""
+        wake_ms, slots = self.abilities.wake_ms, self.book.slots
+        return max((int(max(wake_ms[self._reported[i]], wake_ms[slots[i].value])) for i in places), default=0)
 
     def asleep(self) -> list[int]:
         """Places of the cells below full service, by lease or as the plant shows them."""

@@ -52,6 +52,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         self._disk_lock = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._due = asyncio.Event()
+        self._changed = asyncio.Event()  # the plant, by an order of ours
         self._is_reachable = True
 
     # What differs between cells and sites
@@ -137,6 +138,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         await self._confirm(order, done, reply)
 
     async def _confirm(self, order: Order[V], done: list[bool], reply: Callable[[Step[V]], None]) -> None:
+        self._changed.set()
         await self.carry(self.core.confirm(order, done, self.clock.monotonic_us()), reply)
 
     def tell(self) -> None:
@@ -166,17 +168,16 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         if self.leader is not None:
             due_us = self.leader.reported_us + self.leader.report_every_ms * 1000
             left_s = min(left_s, (due_us - now_us) / 1e6 / self.pace.speed)
-        nap_s = min(max(left_s, SHORTEST_NAP_S), LONGEST_NAP_S)
-        try:
-            await asyncio.wait_for(self._due.wait(), nap_s)
-        except TimeoutError:
-            return
+        await _within(self._due, min(max(left_s, SHORTEST_NAP_S), LONGEST_NAP_S))
 
     async def keep_reading(self) -> None:
-        """Read the plant again and again, for ever."""
+        """Read the plant again and again, and soon after each order, for ever."""
+        every_s = self.pace.read_every_ms / 1000 / self.pace.speed
         while True:
+            self._changed.clear()
             await self.look()
-            await asyncio.sleep(max(self.pace.read_every_ms / 1000 / self.pace.speed, SHORTEST_READ_S))
+            await asyncio.sleep(SHORTEST_READ_S)
+            await _within(self._changed, every_s - SHORTEST_READ_S)
 
     async def look(self) -> None:
         """Read the plant once; where that fails, say so by missing samples."""
@@ -199,6 +200,14 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         """Bring everything to rest and wait for the plant to say so, as the agent ends."""
         places = range(len(self.core.book.slots))
         await self.carry(self.core.wake_places(places, self.clock.monotonic_us()), _nobody)
+
+
+async def _within(event: asyncio.Event, most_s: float) -> None:
+    """Wait for an event, but not longer."""
+    try:
+        await asyncio.wait_for(event.wait(), most_s)
+    except TimeoutError:
+        return
 
 
 def _nobody(_: object) -> None:
