@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import assert_never
 
 import numpy as np
+from quietcell.lease.v1 import lease_pb2
+from quietcell.ran.v1 import ran_pb2
+from quietcell.telemetry.v1 import telemetry_pb2
 
 from hw.adapters import wire
 from hw.adapters.radio import Answers, CommandBatch, Inventory, Renewal, RenewalAnswer, Report, WakeBatch
 from hw.adapters.wire import ContractError, Hello
 from hw.ports import Int64, RadioAbilities
-from quietcell.lease.v1 import lease_pb2
-from quietcell.ran.v1 import ran_pb2
-from quietcell.telemetry.v1 import telemetry_pb2
 
 Down = Hello | WakeBatch | CommandBatch | Renewal
 Up = Inventory | Report | Answers | RenewalAnswer
@@ -192,7 +192,9 @@ def inventory_from(message: ran_pb2.GetInventoryResponse) -> Inventory:
     n_levels = wire.checked_length(message.levels, "inventory.levels", most=256)
     wire.checked_length(message.cells, "inventory.cells")
     if message.full_service_level >= n_levels:
-        raise ContractError(f"inventory.full_service_level: {message.full_service_level} of {n_levels} levels")
+        raise ContractError(
+            f"inventory.full_service_level: {message.full_service_level} of {n_levels} levels"
+        )
     allowed = np.zeros((len(message.cells), n_levels), np.bool_)
     for i, cell in enumerate(message.cells):
         allowed[i, wire.places(cell.level, f"inventory.cells[{i}].level", n_levels)] = True

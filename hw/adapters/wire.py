@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from quietcell.lease.v1 import lease_pb2
 
 from hw.adapters.radio import Origin, Outcome, RejectCause, Renewal, RenewalAnswer
 from hw.ports import Floats, Int64, UInt8
-from quietcell.lease.v1 import lease_pb2
 
 UInt64 = NDArray[np.uint64]
 Number = TypeVar("Number", np.float32, np.float64)

@@ -18,10 +18,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from typing import Generic
 
+import numpy as np
+
 from hw.adapters.radio import Origin, Outcome, RejectCause, Renewal, RenewalAnswer
 from hw.agents.durable import Durable, Latch
 from hw.agents.lease import LeaseBook
 from hw.agents.slot import APPLIED, EXPIRED, LAST_REVISION, Asked, Order, V, Verdict, rejected
+from hw.ports import Bools, Int64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class LeasedCore(ABC, Generic[V]):
 
     def __init__(self, book: LeaseBook[V]) -> None:
         self.book = book
+        self.on_disk = book.durable
         self._clearing: tuple[Durable, Latch] | None = None
 
     @abstractmethod
@@ -65,6 +69,15 @@ class LeasedCore(ABC, Generic[V]):
     def highest_epoch(self) -> int:
         """Highest epoch seen."""
         return self.book.durable.highest_epoch
+
+    def left_ms(self, now_us: int) -> Int64:
+        """Time left of each lease; 0: none. Shape (n,). [ms]"""
+        left = [max(0, slot.until_us - now_us) // 1000 if slot.is_leased else 0 for slot in self.book.slots]
+        return np.array(left, np.int64)
+
+    def local(self) -> Bools:
+        """Whether each slot is switched or locked by hand. Shape (n,)."""
+        return np.array([slot.is_local for slot in self.book.slots], np.bool_)
 
     def hello(self, epoch: int, now_us: int) -> Step[V]:
         """A leader opens a stream; see whether ``epoch`` is below ``highest_epoch`` first."""
@@ -137,6 +150,7 @@ class LeasedCore(ABC, Generic[V]):
     def persisted(self, durable: Durable) -> None:
         """This is on disk now. A latch that it clears is cleared, unless it was set anew meanwhile."""
         book = self.book
+        self.on_disk = durable
         if book.durable is durable:
             book.is_dirty = False
         elif self._clearing is not None and self._clearing[0] is durable and self._clearing[1] is self.latch:

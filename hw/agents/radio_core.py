@@ -20,7 +20,7 @@ from hw.agents.core import LeasedCore, Row, Step
 from hw.agents.durable import Durable
 from hw.agents.lease import LeaseBook
 from hw.agents.slot import ACCEPTED, Asked, Verdict, rejected
-from hw.ports import Bools, Int64, RadioAbilities, RadioReading
+from hw.ports import RadioAbilities, RadioReading
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,16 +200,9 @@ class RadioAgentCore(LeasedCore[int]):
             self._reported,
             np.array([s.value for s in slots], np.uint8),
             np.array([s.revision for s in slots], np.uint64),
-            self._left_ms(now_us),
-            self._local(),
+            self.left_ms(now_us),
+            self.local(),
             self.digest(),
             self.latch.is_set,
             self.highest_epoch,
         )
-
-    def _left_ms(self, now_us: int) -> Int64:
-        left = [max(0, s.until_us - now_us) // 1000 if s.is_leased else 0 for s in self.book.slots]
-        return np.array(left, np.int64)
-
-    def _local(self) -> Bools:
-        return np.array([s.is_local for s in self.book.slots], np.bool_)

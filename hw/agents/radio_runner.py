@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from quietcell.lease.v1 import lease_pb2
 from quietcell.ran.v1 import ran_pb2
 
 from hw.adapters import radio_codec
@@ -111,13 +110,3 @@ class RadioRunner(AgentRunner[int, Message, ran_pb2.ControlResponse]):
         _, (none,) = self.samples.after(2**63)
         samples = Samples(self.samples.last_end_us, self.samples.interval_ms, none)
         return self.core.report(samples, self.clock.monotonic_us(), is_new=False)
-
-    def stop_message(self) -> lease_pb2.StopLatch:
-        """The latch, with who and why."""
-        latch = self.core.latch
-        return lease_pb2.StopLatch(
-            is_set=latch.is_set,
-            author=latch.author,
-            reason=latch.reason,
-            changed_unix_us=latch.changed_unix_us,
-        )

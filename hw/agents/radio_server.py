@@ -14,20 +14,17 @@ from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 from hw.adapters import radio_codec
 from hw.adapters.radio import WakeBatch
 from hw.adapters.radio_codec import Down
-from hw.adapters.wire import BOOT_ID_BYTES, ContractError, checked_text
+from hw.adapters.wire import BOOT_ID_BYTES
+from hw.agents.calls import Calls
 from hw.agents.control import Control
-from hw.agents.core import Row, Step
 from hw.agents.disk import AgentDisk
 from hw.agents.radio_core import RadioAgentCore, RadioLimits
 from hw.agents.radio_runner import RadioRunner, check_reading
 from hw.agents.running import PLANT_TIMEOUT_S, Pace, log
-from hw.agents.serving import AgentServer, Door, identity, open_server
-from hw.agents.slot import APPLIED
+from hw.agents.serving import AGAIN_S, AgentServer, Door, open_server
 from hw.ports import Clock, RadioAbilities, RadioPlant, RadioReading
 
 SERVICE = ran_pb2.DESCRIPTOR.services_by_name["RanAgentService"].full_name
-MOST_WATCHERS = 16
-AGAIN_S = 1.0  # between attempts to reach the plant at the start
 
 
 class RadioDialect:
@@ -55,22 +52,21 @@ class RadioServicer(ran_pb2_grpc.RanAgentServiceServicer):
 
     def __init__(self, runner: RadioRunner, door: Door) -> None:
         self._runner = runner
-        self._door = door
-        self._place = {name: i for i, name in enumerate(runner.core.abilities.cell_id)}
+        self._calls = Calls(runner, runner.core.abilities.cell_id, door)
 
     async def GetInventory(
         self, request: ran_pb2.GetInventoryRequest, context: Any
     ) -> ran_pb2.GetInventoryResponse:
         """Cells and what each can do."""
-        await identity(self._door, context, "GetInventory")
+        await self._calls.identity(context, "GetInventory")
         return radio_codec.inventory_to(self._runner.core.inventory())
 
     async def Control(  # type: ignore[override]  # grpc.aio also takes a coroutine that writes
         self, request_iterator: AsyncIterator[ran_pb2.ControlRequest], context: Any
     ) -> None:
         """The one stream of a leader."""
-        who = await identity(self._door, context, "Control")
-        dialect = RadioDialect(len(self._place))
+        who = await self._calls.identity(context, "Control")
+        dialect = RadioDialect(self._runner.core.abilities.n_cells)
         closing = await Control(self._runner, dialect).run(request_iterator, context.write, who)
         if closing.code is not grpc.StatusCode.OK:
             await context.abort(closing.code, closing.text)
@@ -79,73 +75,33 @@ class RadioServicer(ran_pb2_grpc.RanAgentServiceServicer):
         self, request: ran_pb2.WatchStateRequest, context: Any
     ) -> AsyncIterator[ran_pb2.WatchStateResponse]:
         """The state, now and after each change."""
-        await identity(self._door, context, "WatchState")
-        runner = self._runner
-        if len(runner.watchers) >= MOST_WATCHERS:
-            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_WATCHERS} watch already")
-        changed = asyncio.Event()
-        runner.watchers.add(changed)
-        try:
-            while True:
-                changed.clear()
-                message = radio_codec.report_to(runner.state(), runner.stop_message())
-                yield ran_pb2.WatchStateResponse(header=message.header, states=message.states)
-                await changed.wait()
-        finally:
-            runner.watchers.discard(changed)
+        await self._calls.identity(context, "WatchState")
+        async for _ in self._calls.changes(context):
+            message = radio_codec.report_to(self._runner.state(), self._runner.stop_message())
+            yield ran_pb2.WatchStateResponse(header=message.header, states=message.states)
 
     async def WakeUp(self, request: ran_pb2.WakeUpRequest, context: Any) -> ran_pb2.WakeUpResponse:
         """Cells to full service at once; answers with those that the plant confirmed."""
-        who = await identity(self._door, context, "WakeUp")
-        runner, core = self._runner, self._runner.core
-        named = [self._place[name] for name in request.cell_id if name in self._place]
-        if request.cell_id and not named:
-            await context.abort(grpc.StatusCode.NOT_FOUND, "cell_id: none of them is a cell of this agent")
-        places = sorted(set(named)) if request.cell_id else range(len(self._place))
-        wake_ms = core.wake_ms(places)
-        log.info("%s wakes %d cells: %.200s", who, len(places), request.reason)
-        rows: list[Row] = []
-        step = core.wake_places(places, runner.clock.monotonic_us())
-        await asyncio.shield(runner.spawn(runner.carry(step, lambda done: rows.extend(done.rows))))
-        woken = [core.abilities.cell_id[row.place] for row in rows if row.verdict == APPLIED]
+        who = await self._calls.identity(context, "WakeUp")
+        places = await self._calls.places(request.cell_id, "cell_id", context)
+        wake_ms = self._runner.core.wake_ms(places)
+        woken = await self._calls.wake(places, who, request.reason)
         return ran_pb2.WakeUpResponse(cell_id=woken, wake_ms=wake_ms)
 
     async def Stop(self, request: ran_pb2.StopRequest, context: Any) -> ran_pb2.StopResponse:
         """Set the latch and wake all."""
-        who = await identity(self._door, context, "Stop")
-        runner, core = self._runner, self._runner.core
-        asleep = core.asleep()
-        wake_ms = core.wake_ms(asleep)
-        log.warning("%s sets the stop latch: %.200s", who, request.reason)
-        step = core.stop(
-            request.author[:200], request.reason[:200], runner.clock.unix_us(), runner.clock.monotonic_us()
-        )
-        await asyncio.shield(runner.spawn(runner.carry(step, _unheard)))
-        if core.book.is_dirty:
-            await context.abort(
-                grpc.StatusCode.INTERNAL,
-                "all cells are woken, but the latch is not on disk: look at the agent",
-            )
-        return ran_pb2.StopResponse(stop=runner.stop_message(), woken=len(asleep), wake_ms=wake_ms)
+        who = await self._calls.identity(context, "Stop")
+        asleep = self._runner.core.asleep()
+        wake_ms = self._runner.core.wake_ms(asleep)
+        await self._calls.stop(request.author, request.reason, who, context)
+        stop = self._runner.stop_message()
+        return ran_pb2.StopResponse(stop=stop, woken=len(asleep), wake_ms=wake_ms)
 
     async def ClearStop(self, request: ran_pb2.ClearStopRequest, context: Any) -> ran_pb2.ClearStopResponse:
         """Clear the latch."""
-        who = await identity(self._door, context, "ClearStop")
-        try:
-            reason, author = checked_text(request.reason, "reason"), checked_text(request.author, "author")
-        except ContractError as error:
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
-        if not reason.strip():
-            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "reason: must say why the latch is cleared")
-        log.warning("%s clears the stop latch: %.200s", who, reason)
-        if not await self._runner.clear_stop(author, reason):
-            await context.abort(grpc.StatusCode.INTERNAL, "the state is not on disk, so the latch stays set")
-        self._runner.tell()
+        who = await self._calls.identity(context, "ClearStop")
+        await self._calls.clear_stop(request.author, request.reason, who, context)
         return ran_pb2.ClearStopResponse(stop=self._runner.stop_message())
-
-
-def _unheard(_: Step[int]) -> None:
-    """Answers that nobody waits for."""
 
 
 async def _to_full_service(plant: RadioPlant) -> tuple[RadioAbilities, RadioReading]:

@@ -9,6 +9,8 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
+from quietcell.lease.v1 import lease_pb2
+
 from hw.agents.core import LeasedCore, Step
 from hw.agents.disk import AgentDisk
 from hw.agents.durable import Durable
@@ -195,6 +197,16 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
             log.info("plant can be read again")
         self._is_reachable = True
         self.spawn(self.carry(step, _nobody))
+
+    def stop_message(self) -> lease_pb2.StopLatch:
+        """The latch, with who and why."""
+        latch = self.core.latch
+        return lease_pb2.StopLatch(
+            is_set=latch.is_set,
+            author=latch.author,
+            reason=latch.reason,
+            changed_unix_us=latch.changed_unix_us,
+        )
 
     async def finish(self) -> None:
         """Bring everything to rest and wait for the plant to say so, as the agent ends."""

@@ -28,7 +28,7 @@ class SampleBuffer:
 
     def __init__(self, missing: Column) -> None:
         """``missing``: what a sample looks like in which nothing was measured."""
-        self._missing = missing
+        self.missing = missing
         self._samples: deque[Sample] = deque(maxlen=MOST_SAMPLES)
         self._number = 0
         self.interval_ms = 0
@@ -58,12 +58,12 @@ class SampleBuffer:
             self.last_end_us += (now_unix_us - self.last_end_us) // step_us * step_us - 2 * step_us
             self._samples.clear()
         while step_us > 0 and now_unix_us >= self.last_end_us + 2 * step_us:
-            self.add(self.last_end_us + step_us, self.interval_ms, self._missing)
+            self.add(self.last_end_us + step_us, self.interval_ms, self.missing)
         return overdue
 
     def after(self, number: int) -> tuple[int, Column]:
         """The number of the last sample, and those after one stacked to (n, s) for each quantity."""
         columns = [sample.column for sample in self._samples if sample.number > number]
         if not columns:
-            return self._number, tuple(array[:, None][:, :0] for array in self._missing)
+            return self._number, tuple(array[:, None][:, :0] for array in self.missing)
         return self._number, tuple(np.stack(arrays, axis=1) for arrays in zip(*columns, strict=True))

@@ -19,6 +19,7 @@ from hw.agents.running import AgentRunner, log
 Authorize = Callable[[Any, str], Awaitable[str]]
 FINISH_S = 5.0  # for the plant to wake all as the agent ends
 GRACE_S = 0.5
+AGAIN_S = 1.0  # between attempts to reach the plant at the start
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
@@ -48,11 +49,6 @@ def is_loopback(address: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost"
-
-
-async def identity(door: Door, context: Any, method: str) -> str:
-    """Who calls; the call is aborted for one who may not."""
-    return "anybody on this host" if door.authorize is None else await door.authorize(context, method)
 
 
 class AgentServer:
