@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hw.adapters.radio import Origin, Outcome, RejectCause, Renewal
+from hw.adapters.radio import CommandBatch, Origin, Outcome, RejectCause, Renewal
 from hw.agents.core import Row, Step
 from hw.agents.durable import Durable
 from hw.agents.radio_core import RadioAgentCore, RadioLimits
@@ -28,25 +28,28 @@ ages_us = st.sampled_from([-1, 0, 1, 20_000_000, 59_999_999, 60_000_000, 140_000
 terms_ms = st.sampled_from([0, 30_000, 60_000, 90_000])
 rows = st.tuples(cells, st.sampled_from([-1, 0, 1, 1, 1, 2]), st.integers(0, 4), st.integers(0, 3))
 origins = st.tuples(ages_us, st.sampled_from([-1, 0, 0, 0, 0, 1]), st.sampled_from([BOOT, BOOT, BOOT, b"x"]))
+NOW = (0, 0, BOOT)
+GOOD = st.tuples(cells, st.just(1), st.integers(2, 3), st.none())  # expects the level that is in force
 operations = st.one_of(
     st.tuples(st.just("command"), origins, terms_ms, st.lists(rows, min_size=1, max_size=4)),
-    st.tuples(
-        st.just("command"), st.just((0, 0, BOOT)), st.just(60_000), st.lists(rows, min_size=1, max_size=4)
-    ),
+    st.tuples(st.just("command"), st.just(NOW), terms_ms, st.lists(rows, min_size=1, max_size=4)),
+    st.tuples(st.just("command"), st.just(NOW), st.just(90_000), st.lists(GOOD, min_size=1, max_size=2)),
+    st.tuples(st.just("again"), st.integers(0, 5)),
     st.tuples(st.just("renew"), origins, terms_ms, st.booleans()),
-    st.tuples(st.just("renew"), st.just((0, 0, BOOT)), st.just(60_000), st.just(True)),
+    st.tuples(st.just("renew"), st.just(NOW), st.just(90_000), st.just(True)),
     st.tuples(st.just("wake"), cells, st.integers(-1, 2)),
     st.tuples(st.just("wake_up"), cells),
     st.tuples(st.just("time"), st.sampled_from([1, 1_000_000, 30_000_000, 59_999_999, 60_000_000])),
+    st.tuples(st.just("time"), st.just(50_000_000)),
     st.tuples(st.sampled_from(["stop", "clear"])),
     st.tuples(st.just("local"), cells, st.booleans()),
 )
-runs = st.lists(operations, min_size=1, max_size=25)
+runs = st.lists(operations, min_size=6, max_size=25)
 deliveries = st.tuples(
     st.just("deliver"), st.integers(0, 9), st.sampled_from(["done", "done", "lost", "unheard"])
 )
 troubles = st.tuples(st.sampled_from(["read", "reboot"]))
-troubled_runs = st.lists(st.one_of(operations, deliveries, deliveries, troubles), min_size=1, max_size=30)
+troubled_runs = st.lists(st.one_of(operations, deliveries, deliveries, troubles), min_size=6, max_size=30)
 
 
 def word(verdict: Verdict) -> str:
@@ -73,6 +76,7 @@ class Bench:
         self.local = [False] * N
         has = abilities(N, without_timer=(2,))
         self.core = RadioAgentCore("a", BOOT, has, LIMITS, Durable(), no_samples(self.level, self.local))
+        self.sent: list[CommandBatch] = []
         self.flying: list[Order[int]] = []
         self.disk = Durable()
         self.rows: list[Row] = []
@@ -127,6 +131,15 @@ class Bench:
         match operation:
             case "command", origin, term_ms, asked:
                 batch = commands(self.origin(*origin), *self.absolute(asked), term_ms=term_ms)
+                self.sent.append(batch)
+                self.carry(core.command(batch, self.now_us))
+                return batch
+            case "again", number:
+                batch = (
+                    self.sent[number % len(self.sent)]
+                    if self.sent
+                    else commands(self.origin(*NOW), (0, 0, 0, 0))
+                )
                 self.carry(core.command(batch, self.now_us))
                 return batch
             case "renew", origin, term_ms, is_ours:
@@ -162,7 +175,10 @@ class Bench:
 
     def absolute(self, asked: Any) -> list[tuple[int, int, int, int]]:
         slots = self.core.book.slots
-        return [(c, max(0, slots[c].revision + d), level, expected) for c, d, level, expected in asked]
+        return [
+            (c, max(0, slots[c].revision + d), level, slots[c].value if expected is None else expected)
+            for c, d, level, expected in asked
+        ]
 
     def read(self) -> None:
         self.fire()
@@ -179,7 +195,7 @@ def tell_twin(twin: NaiveAgent, bench: Bench, operation: Any, fed: Any) -> list[
     now_us = bench.now_us
     twin.pass_time(now_us)
     match operation[0]:
-        case "command":
+        case "command" | "again":
             asked = zip(
                 *(x.tolist() for x in (fed.cell, fed.revision, fed.level, fed.expected_level)), strict=True
             )
@@ -203,7 +219,7 @@ def tell_twin(twin: NaiveAgent, bench: Bench, operation: Any, fed: Any) -> list[
     return []
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(runs)
 def test_as_the_twin(run: list[Any]) -> None:
     bench = Bench()
@@ -237,7 +253,7 @@ def _counts(expected: list[tuple[int, int, str]], key: tuple[int, int]) -> bool:
     return [c for c, _, _ in expected].count(key[0]) == 1
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=250, deadline=None)
 @given(troubled_runs)
 def test_no_cell_is_below_full_service_beyond_what_was_lawfully_asked(run: list[Any]) -> None:
     bench = Bench()
@@ -253,14 +269,14 @@ def test_no_cell_is_below_full_service_beyond_what_was_lawfully_asked(run: list[
             fed = bench.run(operation)
         for i, slot in enumerate(slots):
             if slot.is_leased and (slot.until_us > before[i][1] or not before[i][0]):
-                assert operation[0] in ("command", "renew")
+                assert operation[0] in ("command", "again", "renew")
                 assert fed.origin.boot_id == BOOT
                 assert fed.origin.leader_epoch == bench.core.highest_epoch
                 assert fed.origin.monotonic_us <= bench.now_us
                 lawful_us[i] = fed.origin.monotonic_us + min(fed.term_ms * 1000, LONGEST_TERM_US)
                 assert slot.until_us <= lawful_us[i]
                 assert slot.until_us <= slot.plan_end_us
-            if slot.is_leased and operation[0] == "command" and not before[i][0]:
+            if slot.is_leased and operation[0] in ("command", "again") and not before[i][0]:
                 granted.append((i, slot.revision))
         assert len(set(granted)) == len(granted), "a command took effect twice"
         assert not (bench.core.latch.is_set and any(s.is_leased for s in slots))
