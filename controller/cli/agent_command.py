@@ -25,15 +25,21 @@ Listen = Annotated[str, typer.Option(help="Address to serve on.")]
 Plant = Annotated[str, typer.Option(help="Address of the simulated plant, see `quietcell plant`.")]
 Sim = Annotated[bool, typer.Option("--sim", help="The plant is simulated; there is no driver for another.")]
 State = Annotated[Path, typer.Option(help="Folder for what the agent must not forget; made if absent.")]
-Tls = Annotated[Path | None, typer.Option(help="Folder with certificates, see `quietcell certs`.", show_default=False)]
+Tls = Annotated[
+    Path | None, typer.Option(help="Folder with certificates, see `quietcell certs`.", show_default=False)
+]
 Insecure = Annotated[bool, typer.Option("--insecure", help="No TLS; on loopback only.")]
 Speed = Annotated[float, typer.Option(help="Times as fast as time, as the plant.")]
 Began = Annotated[
-    float | None, typer.Option(help="Unix time at which the simulation began. [s] Default: now.", show_default=False)
+    float | None,
+    typer.Option(help="Unix time at which the simulation began. [s] Default: now.", show_default=False),
 ]
 Shown = Annotated[
     float | None,
-    typer.Option(help="Unix time that the simulation showed at its beginning. [s] Default: the same.", show_default=False),
+    typer.Option(
+        help="Unix time shown by the simulation when it began. [s] Default: the same.",
+        show_default=False,
+    ),
 ]
 Serve = Callable[["HostClock", "Door"], Coroutine[Any, Any, "AgentServer"]]
 
@@ -68,18 +74,21 @@ def ran(
     allowed = frozenset(allow_without_dead_man or ())
 
     async def serve(clock: HostClock, door: Door) -> AgentServer:
+        from hw.sim_plant.link import RadioPlantLink
+
         from hw.agents.disk import AgentDisk
         from hw.agents.radio_core import RadioLimits
         from hw.agents.radio_server import serve_radio
         from hw.agents.running import Pace
-        from hw.sim_plant.link import RadioPlantLink
 
         link, disk = RadioPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.ran")
         limits = RadioLimits(without_dead_man=allowed)
         return await serve_radio(agent_id, link, disk, clock, door, limits, Pace(speed=speed))
 
     if allowed:
-        typer.echo(f"may sleep without a dead-man timer, as configured: {', '.join(sorted(allowed))}", err=True)
+        typer.echo(
+            f"may sleep without a dead-man timer, as configured: {', '.join(sorted(allowed))}", err=True
+        )
     _run(serve, agent_id, listen, sim, tls, insecure, (speed, began, shown))
 
 
@@ -104,12 +113,13 @@ def power(
     """
 
     async def serve(clock: HostClock, door: Door) -> AgentServer:
+        from hw.sim_plant.link import PowerPlantLink
+
         from controller.live.site_program import SiteProgram
         from hw.agents.disk import AgentDisk
         from hw.agents.power_core import PowerLimits
         from hw.agents.power_server import serve_power
         from hw.agents.running import Pace
-        from hw.sim_plant.link import PowerPlantLink
 
         link, disk = PowerPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.power")
         pace, rules = Pace(speed=speed), SiteProgram()
@@ -147,10 +157,11 @@ def _clock(speed: float, began: float | None, shown: float | None) -> HostClock:
 
 
 def _door(agent_id: str, listen: str, tls: Path | None, insecure: bool) -> Door:
-    from hw.agents.serving import Door
     from hw.security.credentials import choose_files, server_credentials
     from hw.security.gate import Gate, caller
     from hw.security.limits import Limits
+
+    from hw.agents.serving import Door
 
     files = choose_files(tls, agent_id, insecure, [listen])
     gate = Gate(Limits(), is_insecure=files is None)

@@ -6,6 +6,7 @@ of epoch and latch is unknown, so nothing sleeps until an administrator has look
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import hashlib
 import json
@@ -61,10 +62,14 @@ class AgentDisk:
             aside = self._keep_aside(data)
             reason = f"damaged state file kept as {aside.name}: {error!r}"[:500]
             durable = Durable(latch=Latch(True, "agent", reason, unix_us))
-            self.save(durable)
+            self.write(durable)
             return durable
 
-    def save(self, durable: Durable) -> None:
+    async def save(self, durable: Durable) -> None:
+        """Write the state without holding up the event loop; it is on disk when this returns. Raises OSError."""
+        await asyncio.to_thread(self.write, durable)
+
+    def write(self, durable: Durable) -> None:
         """Write the state; it is on disk when this returns. Raises OSError."""
         _replace(self.path, _encode(durable, self.agent_id))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from hw.adapters.power import OnBattery
 
@@ -35,3 +36,15 @@ class Durable:
     programs: dict[str, OnBattery] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     saved_unix_us: int = 0  # the time an agent was down counts as time on battery
+
+
+class Disk(Protocol):
+    """Where an agent keeps it."""
+
+    def load(self, unix_us: int) -> Durable:
+        """What was kept; ``unix_us`` dates a latch that is set because it cannot be trusted."""
+        ...
+
+    async def save(self, durable: Durable) -> None:
+        """It is on disk when this returns. Raises OSError."""
+        ...

@@ -10,7 +10,7 @@ from hw.adapters.power import PowerReport, SafeBatch, SetpointBatch
 from hw.adapters.power_report_codec import report_to
 from hw.adapters.radio import Outcome, RejectCause, Renewal, RenewalAnswer
 from hw.agents.core import Row, Step
-from hw.agents.disk import AgentDisk
+from hw.agents.durable import Disk
 from hw.agents.power_core import PowerAgentCore, Setpoint
 from hw.agents.running import AgentRunner, Pace
 from hw.agents.samples import Column, SampleBuffer
@@ -50,9 +50,7 @@ class PowerRunner(AgentRunner[Setpoint | None, Message, power_pb2.ControlRespons
 
     core: PowerAgentCore
 
-    def __init__(
-        self, core: PowerAgentCore, plant: PowerPlant, disk: AgentDisk, clock: Clock, pace: Pace
-    ) -> None:
+    def __init__(self, core: PowerAgentCore, plant: PowerPlant, disk: Disk, clock: Clock, pace: Pace) -> None:
         m = core.abilities.n_sites
         nothing = np.full(m, np.nan)
         super().__init__(core, SampleBuffer((nothing,) * 7 + (np.ones(m, np.bool_),)), disk, clock, pace)

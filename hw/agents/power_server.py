@@ -18,7 +18,7 @@ from hw.adapters.power_report_codec import inventory_to, report_to
 from hw.adapters.wire import BOOT_ID_BYTES
 from hw.agents.calls import Calls
 from hw.agents.control import Control
-from hw.agents.disk import AgentDisk
+from hw.agents.durable import Disk
 from hw.agents.power_core import PowerAgentCore, PowerLimits
 from hw.agents.power_runner import PowerRunner, check_reading, safe_setting
 from hw.agents.program import ProgramRules
@@ -121,21 +121,34 @@ async def _to_safe_charging(plant: PowerPlant) -> PowerAbilities:
             await asyncio.sleep(AGAIN_S)
 
 
+async def make_power(
+    agent_id: str,
+    plant: PowerPlant,
+    disk: Disk,
+    clock: Clock,
+    limits: PowerLimits,
+    pace: Pace,
+    rules: ProgramRules,
+) -> PowerRunner:
+    """Put all sites on safe charging, and only then take a boot id."""
+    durable = disk.load(clock.unix_us())
+    abilities = await _to_safe_charging(plant)
+    core = PowerAgentCore(agent_id, os.urandom(BOOT_ID_BYTES), abilities, limits, durable, rules)
+    return PowerRunner(core, plant, disk, clock, pace)
+
+
 async def serve_power(
     agent_id: str,
     plant: PowerPlant,
-    disk: AgentDisk,
+    disk: Disk,
     clock: Clock,
     door: Door,
     limits: PowerLimits,
     pace: Pace,
     rules: ProgramRules,
 ) -> AgentServer:
-    """Put all sites on safe charging, only then take a boot id, and serve."""
-    durable = disk.load(clock.unix_us())
-    abilities = await _to_safe_charging(plant)
-    core = PowerAgentCore(agent_id, os.urandom(BOOT_ID_BYTES), abilities, limits, durable, rules)
-    runner = PowerRunner(core, plant, disk, clock, pace)
+    """Put all sites on safe charging, then serve."""
+    runner = await make_power(agent_id, plant, disk, clock, limits, pace, rules)
     servicer = PowerServicer(runner, door)
     return await open_server(
         door,

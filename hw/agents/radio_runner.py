@@ -8,7 +8,7 @@ from quietcell.ran.v1 import ran_pb2
 from hw.adapters import radio_codec
 from hw.adapters.radio import CommandBatch, Outcome, RejectCause, Renewal, RenewalAnswer, Report, WakeBatch
 from hw.agents.core import Row, Step
-from hw.agents.disk import AgentDisk
+from hw.agents.durable import Disk
 from hw.agents.radio_core import RadioAgentCore, Samples
 from hw.agents.running import AgentRunner, Pace
 from hw.agents.samples import SampleBuffer
@@ -33,9 +33,7 @@ class RadioRunner(AgentRunner[int, Message, ran_pb2.ControlResponse]):
 
     core: RadioAgentCore
 
-    def __init__(
-        self, core: RadioAgentCore, plant: RadioPlant, disk: AgentDisk, clock: Clock, pace: Pace
-    ) -> None:
+    def __init__(self, core: RadioAgentCore, plant: RadioPlant, disk: Disk, clock: Clock, pace: Pace) -> None:
         missing = np.full(core.abilities.n_cells, np.nan, np.float32)
         super().__init__(core, SampleBuffer((missing,)), disk, clock, pace)
         self._plant = plant

@@ -17,7 +17,7 @@ from hw.adapters.radio_codec import Down
 from hw.adapters.wire import BOOT_ID_BYTES
 from hw.agents.calls import Calls
 from hw.agents.control import Control
-from hw.agents.disk import AgentDisk
+from hw.agents.durable import Disk
 from hw.agents.radio_core import RadioAgentCore, RadioLimits
 from hw.agents.radio_runner import RadioRunner, check_reading
 from hw.agents.running import PLANT_TIMEOUT_S, Pace, log
@@ -122,21 +122,29 @@ async def _to_full_service(plant: RadioPlant) -> tuple[RadioAbilities, RadioRead
             await asyncio.sleep(AGAIN_S)
 
 
-async def serve_radio(
-    agent_id: str,
-    plant: RadioPlant,
-    disk: AgentDisk,
-    clock: Clock,
-    door: Door,
-    limits: RadioLimits,
-    pace: Pace,
-) -> AgentServer:
-    """Bring all cells to full service, only then take a boot id, and serve."""
+async def make_radio(
+    agent_id: str, plant: RadioPlant, disk: Disk, clock: Clock, limits: RadioLimits, pace: Pace
+) -> RadioRunner:
+    """Bring all cells to full service, and only then take a boot id."""
     durable = disk.load(clock.unix_us())
     abilities, reading = await _to_full_service(plant)
     core = RadioAgentCore(agent_id, os.urandom(BOOT_ID_BYTES), abilities, limits, durable, reading)
     runner = RadioRunner(core, plant, disk, clock, pace)
     runner.take_samples(reading)
+    return runner
+
+
+async def serve_radio(
+    agent_id: str,
+    plant: RadioPlant,
+    disk: Disk,
+    clock: Clock,
+    door: Door,
+    limits: RadioLimits,
+    pace: Pace,
+) -> AgentServer:
+    """Bring all cells to full service, then serve."""
+    runner = await make_radio(agent_id, plant, disk, clock, limits, pace)
     servicer = RadioServicer(runner, door)
     return await open_server(
         door,

@@ -12,8 +12,7 @@ from typing import Any, Generic, TypeVar
 from quietcell.lease.v1 import lease_pb2
 
 from hw.agents.core import LeasedCore, Step
-from hw.agents.disk import AgentDisk
-from hw.agents.durable import Durable
+from hw.agents.durable import Disk, Durable
 from hw.agents.samples import SampleBuffer
 from hw.agents.slot import Order, V
 from hw.agents.stream import Outgoing
@@ -42,7 +41,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
     """The moving part of an agent. Its core is fed from one event loop, so steps never overlap."""
 
     def __init__(
-        self, core: LeasedCore[V], samples: SampleBuffer, disk: AgentDisk, clock: Clock, pace: Pace
+        self, core: LeasedCore[V], samples: SampleBuffer, disk: Disk, clock: Clock, pace: Pace
     ) -> None:
         self.core = core
         self.samples = samples
@@ -115,7 +114,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         """Write to disk; whether that succeeded."""
         async with self._disk_lock:
             try:
-                await asyncio.to_thread(self._disk.save, durable)
+                await self._disk.save(durable)
             except OSError as error:
                 log.error("state is not on disk, so nothing new sleeps: %s", error)
                 return False

@@ -10,7 +10,7 @@ from typing import Any
 from tests.hw.agents.plants import FULL
 
 LONGEST_TERM_US = 60_000_000
-LONGEST_PLAN_US = 150_000_000
+LONGEST_PLAN_US = 90_000_000
 Answer = tuple[int, int, str]
 
 

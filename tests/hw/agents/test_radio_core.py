@@ -24,7 +24,7 @@ START_US = 1_000_000_000
 LIMITS = RadioLimits(LONGEST_TERM_US // 1000, LONGEST_PLAN_US // 1000)
 
 cells = st.integers(0, N - 1)
-ages_us = st.sampled_from([-1, 0, 1, 20_000_000, 59_999_999, 60_000_000, 140_000_000])
+ages_us = st.sampled_from([-1, 0, 1, 20_000_000, 59_999_999, 60_000_000, 80_000_000])
 terms_ms = st.sampled_from([0, 30_000, 60_000, 90_000])
 rows = st.tuples(cells, st.sampled_from([-1, 0, 1, 1, 1, 2]), st.integers(0, 4), st.integers(0, 3))
 origins = st.tuples(ages_us, st.sampled_from([-1, 0, 0, 0, 0, 1]), st.sampled_from([BOOT, BOOT, BOOT, b"x"]))
