@@ -22,8 +22,8 @@ from hw.agents.durable import Disk
 from hw.agents.power_core import PowerAgentCore, PowerLimits
 from hw.agents.power_runner import PowerRunner, check_reading, safe_setting
 from hw.agents.program import ProgramRules
-from hw.agents.running import PLANT_TIMEOUT_S, Pace, log
-from hw.agents.serving import AGAIN_S, AgentServer, Door, open_server
+from hw.agents.running import PLANT_TIMEOUT_S, Pace
+from hw.agents.serving import AgentServer, Door, Patience, open_server
 from hw.ports import Clock, PowerAbilities, PowerPlant
 
 SERVICE = power_pb2.DESCRIPTOR.services_by_name["PowerAgentService"].full_name
@@ -108,6 +108,7 @@ class PowerServicer(power_pb2_grpc.PowerAgentServiceServicer):
 
 async def _to_safe_charging(plant: PowerPlant) -> PowerAbilities:
     """Put all sites on safe charging, for as long as the plant has to be waited for."""
+    patience = Patience()
     while True:
         try:
             abilities = await asyncio.wait_for(plant.abilities(), PLANT_TIMEOUT_S)
@@ -117,8 +118,7 @@ async def _to_safe_charging(plant: PowerPlant) -> PowerAbilities:
             await asyncio.wait_for(plant.apply(setting), PLANT_TIMEOUT_S)
             return abilities
         except OSError as error:
-            log.warning("plant cannot be reached, trying again: %s", error or type(error).__name__)
-            await asyncio.sleep(AGAIN_S)
+            await patience.wait(error)
 
 
 async def make_power(

@@ -20,8 +20,8 @@ from hw.agents.control import Control
 from hw.agents.durable import Disk
 from hw.agents.radio_core import RadioAgentCore, RadioLimits
 from hw.agents.radio_runner import RadioRunner, check_reading
-from hw.agents.running import PLANT_TIMEOUT_S, Pace, log
-from hw.agents.serving import AGAIN_S, AgentServer, Door, open_server
+from hw.agents.running import PLANT_TIMEOUT_S, Pace
+from hw.agents.serving import AgentServer, Door, Patience, open_server
 from hw.ports import Clock, RadioAbilities, RadioPlant, RadioReading
 
 SERVICE = ran_pb2.DESCRIPTOR.services_by_name["RanAgentService"].full_name
@@ -106,6 +106,7 @@ class RadioServicer(ran_pb2_grpc.RanAgentServiceServicer):
 
 async def _to_full_service(plant: RadioPlant) -> tuple[RadioAbilities, RadioReading]:
     """Bring all cells to full service, for as long as the plant has to be waited for."""
+    patience = Patience()
     while True:
         try:
             abilities = await asyncio.wait_for(plant.abilities(), PLANT_TIMEOUT_S)
@@ -118,8 +119,7 @@ async def _to_full_service(plant: RadioPlant) -> tuple[RadioAbilities, RadioRead
             check_reading(reading, abilities.n_cells, len(abilities.level_names))
             return abilities, reading
         except OSError as error:
-            log.warning("plant cannot be reached, trying again: %s", error or type(error).__name__)
-            await asyncio.sleep(AGAIN_S)
+            await patience.wait(error)
 
 
 async def make_radio(

@@ -51,6 +51,20 @@ def is_loopback(address: str) -> bool:
         return host == "localhost"
 
 
+class Patience:
+    """Says once that the plant cannot be reached, and waits between attempts."""
+
+    def __init__(self) -> None:
+        self._has_said = False
+
+    async def wait(self, error: OSError) -> None:
+        """After an attempt that failed."""
+        if not self._has_said:
+            log.warning("plant cannot be reached, trying until it can: %s", error or type(error).__name__)
+        self._has_said = True
+        await asyncio.sleep(AGAIN_S)
+
+
 class AgentServer:
     """A serving agent."""
 

@@ -294,3 +294,53 @@ def test_no_cell_is_below_full_service_beyond_what_was_lawfully_asked(run: list[
         assert (
             bench.local[i] or bench.level[i] == slot.value or (bench.level[i] <= FULL and slot.value <= FULL)
         )
+
+
+def test_an_order_that_a_wake_overtook_is_superseded_and_the_wake_said_again() -> None:
+    bench = Bench()
+    bench.run(("command", NOW, 60_000, [(1, 1, 3, FULL)]))
+    bench.run(("wake", 1, 1))
+    assert len(bench.flying) == 2
+    bench.deliver(1)
+    assert word(bench.rows.pop().verdict) == "APPLIED"
+    bench.deliver(0)  # the sleep comes last
+    assert word(bench.rows.pop().verdict) == "SUPERSEDED"
+    assert bench.level[1] == 3
+    bench.settle()
+    assert bench.level[1] == FULL
+
+
+def test_a_repeated_command_has_no_effect_a_second_time() -> None:
+    bench = Bench()
+    bench.run(("command", NOW, 60_000, [(1, 1, 3, FULL)]))
+    bench.settle()
+    bench.run(("time", 30_000_000))
+    bench.run(("renew", NOW, 60_000, True))
+    bench.settle()
+    until_us = bench.core.book.slots[1].until_us
+    bench.run(("again", 0))
+    assert not bench.flying
+    assert bench.core.book.slots[1].until_us == until_us
+    bench.run(("stop",))
+    bench.settle()
+    bench.run(("time", 1))
+    bench.run(("command", NOW, 60_000, [(1, 1, 3, FULL)]))
+    bench.run(("clear",))
+    bench.rows.clear()
+    bench.run(("again", 1))
+    assert word(bench.rows[0].verdict) == "STOPPED"
+    assert bench.level[1] == FULL
+
+
+def test_renewals_do_not_outlast_the_longest_plan() -> None:
+    bench = Bench()
+    bench.run(("command", NOW, 60_000, [(1, 1, 3, FULL)]))
+    bench.settle()
+    for _ in range(4):
+        bench.run(("time", LONGEST_PLAN_US // 4 - 1))
+        bench.run(("renew", NOW, 60_000, True))
+        bench.settle()
+    assert bench.core.book.slots[1].until_us == START_US + LONGEST_PLAN_US
+    bench.run(("time", 4))
+    bench.settle()
+    assert bench.level[1] == FULL
