@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 import grpc
 
 from hw.adapters.wire import MAX_TEXT
-from hw.agents.core import Row, Step
+from hw.agents.core import Row
 from hw.agents.running import AgentRunner, log
 from hw.agents.serving import Door
 from hw.agents.slot import APPLIED, V
@@ -58,7 +58,7 @@ class Calls(Generic[V, Down, Up]):
         log.warning("%s sets the stop latch: %.200s", who, reason)
         now_us, unix_us = runner.clock.monotonic_us(), runner.clock.unix_us()
         step = runner.core.stop(author[:MAX_TEXT], reason[:MAX_TEXT], unix_us, now_us)
-        await asyncio.shield(runner.spawn(runner.carry(step, _unheard)))
+        await asyncio.shield(runner.spawn(runner.carry(step)))
         if not runner.core.on_disk.latch.is_set:
             text = "all is brought to rest, but the latch is not on disk: look at the agent"
             await context.abort(grpc.StatusCode.INTERNAL, text)
@@ -86,7 +86,3 @@ class Calls(Generic[V, Down, Up]):
                 await changed.wait()
         finally:
             watchers.discard(changed)
-
-
-def _unheard(_: Step[Any]) -> None:
-    """Answers that nobody waits for."""

@@ -97,7 +97,7 @@ class Control(Generic[V, Down, Up]):
             runner.leader.close(grpc.StatusCode.ABORTED, text)
         runner.leader = opened
         step = runner.core.hello(hello.leader_epoch, runner.clock.monotonic_us())
-        runner.spawn(runner.carry(step, lambda _: None))
+        runner.spawn(runner.carry(step))
         opened.put(runner.inventory())
         opened.want_report()
         return opened
@@ -123,7 +123,7 @@ class Control(Generic[V, Down, Up]):
     def _salvage(self, request: Any) -> None:
         places = self._dialect.salvage(request)
         step = self._runner.core.wake_places(places, self._runner.clock.monotonic_us())
-        self._runner.spawn(self._runner.carry(step, lambda _: None))
+        self._runner.spawn(self._runner.carry(step))
 
     async def _work(self, stream: Outgoing[Up]) -> NoReturn:
         while True:

@@ -21,6 +21,8 @@ from hw.ports import Clock
 Down = TypeVar("Down")  # what the agent hears
 Up = TypeVar("Up")  # what it says
 
+Reply = Callable[[Step[V]], None]  # is handed the answers of a step
+
 log = logging.getLogger("quietcell.agent")
 PLANT_TIMEOUT_S = 5.0  # of the host; a plant that is slower has not done it
 LONGEST_NAP_S = 0.25
@@ -95,9 +97,10 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def carry(self, step: Step[V], reply: Callable[[Step[V]], None]) -> None:
+    async def carry(self, step: Step[V], reply: Reply[V] | None = None) -> None:
         """Carry a step out in the order that hw/agents/core.py gives; ``reply`` is handed the answers."""
-        reply(step)
+        if reply is not None:
+            reply(step)
         waking = None if step.wake is None else self.spawn(self._order(step.wake, reply))
         self._due.set()
         if step.is_changed:
@@ -125,7 +128,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         """Clear the latch, on disk first; whether that succeeded."""
         return await self.save(self.core.cleared(author, reason, self.clock.unix_us()))
 
-    async def _order(self, order: Order[V], reply: Callable[[Step[V]], None]) -> None:
+    async def _order(self, order: Order[V], reply: Reply[V] | None) -> None:
         try:
             done = await asyncio.wait_for(self.apply(order), PLANT_TIMEOUT_S)
         except OSError as error:  # timeouts are some too
@@ -138,7 +141,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
             done = [False] * len(order.place)
         await self._confirm(order, done, reply)
 
-    async def _confirm(self, order: Order[V], done: list[bool], reply: Callable[[Step[V]], None]) -> None:
+    async def _confirm(self, order: Order[V], done: list[bool], reply: Reply[V] | None) -> None:
         self._changed.set()
         await self.carry(self.core.confirm(order, done, self.clock.monotonic_us()), reply)
 
@@ -157,7 +160,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
             self._due.clear()
             now_us = self.clock.monotonic_us()
             if self.core.next_due_us() <= now_us:
-                self.spawn(self.carry(self.core.tick(now_us), _nobody))
+                self.spawn(self.carry(self.core.tick(now_us)))
             leader = self.leader
             if leader is not None and now_us >= leader.reported_us + leader.report_every_ms * 1000:
                 leader.reported_us = now_us
@@ -195,7 +198,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         if not self._is_reachable:
             log.info("plant can be read again")
         self._is_reachable = True
-        self.spawn(self.carry(step, _nobody))
+        self.spawn(self.carry(step))
 
     def stop_message(self) -> lease_pb2.StopLatch:
         """The latch, with who and why."""
@@ -210,7 +213,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
     async def finish(self) -> None:
         """Bring everything to rest and wait for the plant to say so, as the agent ends."""
         places = range(len(self.core.book.slots))
-        await self.carry(self.core.wake_places(places, self.clock.monotonic_us()), _nobody)
+        await self.carry(self.core.wake_places(places, self.clock.monotonic_us()))
 
 
 async def _within(event: asyncio.Event, most_s: float) -> None:
@@ -219,7 +222,3 @@ async def _within(event: asyncio.Event, most_s: float) -> None:
         await asyncio.wait_for(event.wait(), most_s)
     except TimeoutError:
         return
-
-
-def _nobody(_: object) -> None:
-    """Answers that nobody waits for."""

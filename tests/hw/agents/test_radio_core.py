@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -344,3 +345,17 @@ def test_renewals_do_not_outlast_the_longest_plan() -> None:
     bench.run(("time", 4))
     bench.settle()
     assert bench.level[1] == FULL
+
+
+def test_a_cell_without_a_timer_sleeps_only_where_that_is_allowed_by_name() -> None:
+    bench = Bench()
+    bench.run(("command", NOW, 60_000, [(2, 1, 3, FULL)]))
+    assert word(bench.rows[0].verdict) == "NO_DEAD_MAN"
+    limits = RadioLimits(without_dead_man=frozenset({"c2"}))
+    has, reading = bench.core.abilities, no_samples(bench.level, bench.local)
+    core = RadioAgentCore("a", BOOT, has, limits, Durable(), reading)
+    step = core.command(commands(Origin(1, BOOT, bench.now_us, "c"), (2, 1, 3, FULL)), bench.now_us)
+    assert step.sleep is not None
+    assert (step.sleep.place, step.sleep.until_us) == ([2], [0])
+    with pytest.raises(ValueError, match="c9"):
+        RadioAgentCore("a", BOOT, has, RadioLimits(without_dead_man=frozenset({"c9"})), Durable(), reading)
