@@ -74,12 +74,11 @@ def ran(
     allowed = frozenset(allow_without_dead_man or ())
 
     async def serve(clock: HostClock, door: Door) -> AgentServer:
-        from hw.sim_plant.link import RadioPlantLink
-
         from hw.agents.disk import AgentDisk
         from hw.agents.radio_core import RadioLimits
         from hw.agents.radio_server import serve_radio
         from hw.agents.running import Pace
+        from hw.sim_plant.link import RadioPlantLink
 
         link, disk = RadioPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.ran")
         limits = RadioLimits(without_dead_man=allowed)
@@ -113,13 +112,12 @@ def power(
     """
 
     async def serve(clock: HostClock, door: Door) -> AgentServer:
-        from hw.sim_plant.link import PowerPlantLink
-
         from controller.live.site_program import SiteProgram
         from hw.agents.disk import AgentDisk
         from hw.agents.power_core import PowerLimits
         from hw.agents.power_server import serve_power
         from hw.agents.running import Pace
+        from hw.sim_plant.link import PowerPlantLink
 
         link, disk = PowerPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.power")
         pace, rules = Pace(speed=speed), SiteProgram()
