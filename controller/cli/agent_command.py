@@ -183,7 +183,8 @@ async def _serve(serve: Serve, agent_id: str, clock: HostClock, door: Door) -> N
     typer.echo(f"agent {agent_id} serves on {door.listen}, port {server.port}")
     running = asyncio.ensure_future(server.wait())
     await asyncio.wait([running, ended], return_when=asyncio.FIRST_COMPLETED)
-    await server.close()
-    if running.done():
-        running.result()
+    has_failed = running.done()  # before closing, which ends it too
     running.cancel()
+    await server.close()
+    if has_failed:
+        running.result()
