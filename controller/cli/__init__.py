@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from controller.cli.agent_command import app as agent_app
 from controller.cli.calibrate_command import calibrate
 from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
@@ -57,6 +58,7 @@ app.command("plant-fault")(plant_fault)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 app.add_typer(journal_app, name="journal")
+app.add_typer(agent_app, name="agent")
 
 
 def main() -> None:

@@ -1,0 +1,123 @@
+"""What the servers of radio and power agents share: the port, health, reflection, and how they begin and end."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from grpc import aio
+from grpc_health.v1 import health, health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+
+from hw.adapters.wire import MAX_MESSAGE_BYTES
+from hw.agents.running import AgentRunner, log
+
+Authorize = Callable[[Any, str], Awaitable[str]]
+FINISH_S = 5.0  # for the plant to wake all as the agent ends
+GRACE_S = 0.5
+AGAIN_S = 1.0  # between attempts to reach the plant at the start
+OPTIONS: tuple[tuple[str, int], ...] = (
+    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.so_reuseport", 0),  # a second agent on the port is an error, not a share
+    ("grpc.keepalive_time_ms", 20_000),
+    ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Door:
+    """Where an agent listens and whom it lets in."""
+
+    listen: str
+    credentials: grpc.ServerCredentials | None = None  # None: no TLS, on loopback only
+    authorize: Authorize | None = None  # identity of a caller; aborts the call of one who may not
+    interceptors: Sequence[Any] = ()
+
+
+def is_loopback(address: str) -> bool:
+    """Whether nothing but this host can reach an address such as 127.0.0.1:50051, [::1]:0 or unix:/run/a."""
+    if address.startswith("unix:"):
+        return True
+    host = address.rpartition(":")[0].strip("[]")
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+class Patience:
+    """Says once that the plant cannot be reached, and waits between attempts."""
+
+    def __init__(self) -> None:
+        self._has_said = False
+
+    async def wait(self, error: OSError) -> None:
+        """After an attempt that failed."""
+        if not self._has_said:
+            log.warning("plant cannot be reached, trying until it can: %s", error or type(error).__name__)
+        self._has_said = True
+        await asyncio.sleep(AGAIN_S)
+
+
+class AgentServer:
+    """A serving agent."""
+
+    def __init__(self, server: aio.Server, runner: AgentRunner[Any, Any, Any], port: int) -> None:
+        self.runner = runner
+        self.port = port
+        self._server = server
+        self._loops = [
+            asyncio.ensure_future(runner.keep_time()),
+            asyncio.ensure_future(runner.keep_reading()),
+        ]
+
+    async def wait(self) -> None:
+        """Serve until something fails that must not; then raise it, for the plant's own timers to take over."""
+        await asyncio.wait(self._loops, return_when=asyncio.FIRST_COMPLETED)
+        for loop in self._loops:
+            if loop.done():
+                loop.result()
+
+    async def close(self) -> None:
+        """Bring everything to rest, then stop serving."""
+        try:
+            await asyncio.wait_for(self.runner.finish(), FINISH_S)
+        except TimeoutError:
+            log.error("the plant did not confirm within %g s; its own timers remain", FINISH_S)
+        await self._server.stop(GRACE_S)
+        for loop in self._loops:
+            loop.cancel()
+        await asyncio.gather(*self._loops, return_exceptions=True)
+
+
+async def open_server(
+    door: Door, runner: AgentRunner[Any, Any, Any], add: Callable[[aio.Server], None], service: str
+) -> AgentServer:
+    """Serve ``service``, which ``add`` puts into a server, with health and reflection."""
+    if door.credentials is None and not is_loopback(door.listen):
+        raise ValueError(
+            f"listen: {door.listen} can be reached from outside and needs TLS; use 127.0.0.1 or certificates"
+        )
+    server = aio.server(interceptors=list(door.interceptors), options=OPTIONS)
+    add(server)
+    healthy = health.aio.HealthServicer()
+    health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
+    for name in ("", service):
+        await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
+    names = (service, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    reflection.enable_server_reflection(names, server)
+    try:
+        if door.credentials is None:
+            port = server.add_insecure_port(door.listen)
+        else:
+            port = server.add_secure_port(door.listen, door.credentials)
+    except RuntimeError as error:
+        raise OSError(f"listen: {door.listen} cannot be opened: {error}") from error
+    await server.start()
+    return AgentServer(server, runner, port)
