@@ -62,7 +62,9 @@ def init_ca(folder: Path, days: int = CA_DAYS) -> x509.Certificate:
     """Make the CA of a folder. Raises SecurityError where there is one: replacing it would cut off everybody."""
     for path in (certificate_path(folder, CA), key_path(folder, CA)):
         if path.exists():
-            raise SecurityError(f"{path} exists; name a new folder, or move the old CA away if nothing trusts it")
+            raise SecurityError(
+                f"{path} exists; name a new folder, or move the old CA away if nothing trusts it"
+            )
     _check_days(days)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "quietcell lab CA")])
@@ -99,7 +101,9 @@ def issue(folder: Path, identity: Identity, hosts: Sequence[str] = (), days: int
         .add_extension(_key_usage(signs=True, issues=False), critical=True)
         .add_extension(x509.ExtendedKeyUsage(_USES[identity.role]), critical=False)
         .add_extension(x509.SubjectAlternativeName(_names(identity, hosts)), critical=False)
-        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False)
+        .add_extension(
+            x509.AuthorityKeyIdentifier.from_issuer_public_key(ca_key.public_key()), critical=False
+        )
     )
     certificate = builder.sign(ca_key, hashes.SHA256())
     _write_pair(folder, identity.name, certificate, key)
@@ -118,7 +122,9 @@ def read_certificate(path: Path) -> x509.Certificate:
     try:
         return x509.load_pem_x509_certificate(path.read_bytes())
     except FileNotFoundError as error:
-        raise SecurityError(f"{path} does not exist; make a CA with `quietcell certs init`, then issue") from error
+        raise SecurityError(
+            f"{path} does not exist; make a CA with `quietcell certs init`, then issue"
+        ) from error
     except ValueError as error:
         raise SecurityError(f"{path} is no certificate in PEM; issue it anew") from error
 
@@ -138,9 +144,13 @@ def _host_name(host: str) -> x509.GeneralName:
     except ValueError:
         name = host.lower()
     if not HOST.fullmatch(name):
-        raise SecurityError(f"{host!r} is no host name or IP address; give it without port, scheme or wildcard")
+        raise SecurityError(
+            f"{host!r} is no host name or IP address; give it without port, scheme or wildcard"
+        )
     if f".{name}".endswith(f".{AGENT_DOMAIN}"):
-        raise SecurityError(f"{host!r} would pass for an agent; names in {AGENT_DOMAIN} come from --agent only")
+        raise SecurityError(
+            f"{host!r} would pass for an agent; names in {AGENT_DOMAIN} come from --agent only"
+        )
     return x509.DNSName(name)
 
 
@@ -192,7 +202,7 @@ def _read_ca_key(folder: Path) -> ec.EllipticCurvePrivateKey:
     try:
         key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     except FileNotFoundError as error:
-        raise SecurityError(f"{path} does not exist; issue where the CA was made, see `quietcell certs init`") from error
+        raise SecurityError(f"{path} does not exist; issue certificates where the CA was made") from error
     except (ValueError, TypeError) as error:
         raise SecurityError(f"{path} is no key in PEM without a password; restore it from a copy") from error
     if not isinstance(key, ec.EllipticCurvePrivateKey):
@@ -200,7 +210,9 @@ def _read_ca_key(folder: Path) -> ec.EllipticCurvePrivateKey:
     return key
 
 
-def _write_pair(folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey) -> None:
+def _write_pair(
+    folder: Path, name: str, certificate: x509.Certificate, key: ec.EllipticCurvePrivateKey
+) -> None:
     """The key first: who reads between the two writes finds that they do not match, and keeps what it has."""
     pem = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -25,7 +25,7 @@ from hw.security.identity import Identity, identity_in, server_is
 _LOOPBACK = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
 _log = logging.getLogger(__name__)
 
-Stamp = tuple[tuple[int, int, int], ...]
+Stamp = tuple[tuple[int, int, int] | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +53,9 @@ class TlsFiles:
         )
 
     def stamp(self) -> Stamp:
-        """Changes when a file does. Raises OSError."""
-        states = [path.stat() for path in self.paths]
-        return tuple((state.st_ino, state.st_ctime_ns, state.st_size) for state in states)
+        """Changes when a file does, comes or goes, or its permissions change."""
+        states = [path.stat() if path.exists() else None for path in self.paths]
+        return tuple(state and (state.st_ino, state.st_ctime_ns, state.st_size) for state in states)
 
     def identity(self) -> Identity:
         """Who the certificate names. Raises SecurityError."""
@@ -85,8 +85,7 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
 
     Files that change later and cannot be used are named in the log, and the server keeps what it has.
     """
-    stamp = _stamp(files)
-    seen = [stamp]
+    seen = [files.stamp()]
 
     def configuration() -> grpc.ServerCertificateConfiguration:
         material = files.read()
@@ -105,7 +104,7 @@ def server_credentials(files: TlsFiles) -> grpc.ServerCredentials:
         _log.info("certificate of %s reloaded", files.name)
         return renewed
 
-    return grpc.dynamic_ssl_server_credentials(configuration(), changed, require_client_authentication=True)
+    return grpc.dynamic_ssl_server_credentials(configuration(), changed, require_client_authentication=True)  # type: ignore[arg-type]  # its stub forgets None
 
 
 def client_credentials(files: TlsFiles) -> grpc.ChannelCredentials:
@@ -122,7 +121,9 @@ def agent_channel_options(agent_id: str) -> list[tuple[str, str]]:
 def check_reporter(agent_id: str, reported_id: str) -> None:
     """Refuse a report that speaks for another agent than the one dialled. Raises SecurityError."""
     if reported_id != agent_id:
-        raise SecurityError(f"the agent {agent_id} reports as {reported_id!r}; an agent may report for itself only")
+        raise SecurityError(
+            f"the agent {agent_id} reports as {reported_id!r}; an agent may report for itself only"
+        )
 
 
 def is_loopback(address: str) -> bool:
@@ -151,7 +152,9 @@ def check_insecure(address: str) -> None:
 def choose_files(folder: Path | None, name: str, insecure: bool, addresses: Sequence[str]) -> TlsFiles | None:
     """What a command was told: TLS from a folder, or None for an insecure start on loopback. Raises SecurityError."""
     if (folder is None) != insecure:
-        raise SecurityError("give either --tls FOLDER, see `quietcell certs`, or --insecure on loopback, not both")
+        raise SecurityError(
+            "give either --tls FOLDER, see `quietcell certs`, or --insecure on loopback, not both"
+        )
     if folder is not None:
         return TlsFiles(folder, name)
     for address in addresses:
@@ -165,13 +168,6 @@ def bind(server: grpc.aio.Server, address: str, credentials: grpc.ServerCredenti
         return server.add_secure_port(address, credentials)
     check_insecure(address)
     return server.add_insecure_port(address)
-
-
-def _stamp(files: TlsFiles) -> Stamp:
-    try:
-        return files.stamp()
-    except OSError as error:
-        raise SecurityError(f"{error.filename} cannot be read; issue it with `quietcell certs issue`") from error
 
 
 def _check_signed(own: x509.Certificate, certificate: Path, ca: Path) -> None:

@@ -63,40 +63,35 @@ class Gate(grpc.aio.ServerInterceptor):
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> Handler | None:
         """Put the checks before the handler of a call."""
         handler = await continuation(handler_call_details)
         if handler is None:
-            return handler
-        return self._guarded(handler, str(handler_call_details.method))
-
-    def _guarded(self, handler: Handler, method: str) -> Handler:
+            return None
+        method = str(handler_call_details.method)
         coders = (handler.request_deserializer, handler.response_serializer)
-        if handler.request_streaming or handler.response_streaming:
-            inner = next(
-                filter(None, (handler.stream_stream, handler.unary_stream, handler.stream_unary))
+        inner: Any = next(
+            filter(
+                None, (handler.unary_unary, handler.unary_stream, handler.stream_unary, handler.stream_stream)
+            )
+        )
+
+        async def unary(request: Any, context: Any) -> Any:
+            return await self._door(
+                method, context, lambda peer: self._unary(inner, method, request, context, peer)
             )
 
-            async def stream(request: Any, context: Context) -> Any:
-                return await self._door(method, context, lambda peer: self._stream(inner, method, request, context, peer))
+        async def stream(request: Any, context: Any) -> Any:
+            return await self._door(method, context, lambda peer: self._stream(inner, request, context, peer))
 
-            if not handler.request_streaming:
-                return grpc.unary_stream_rpc_method_handler(stream, *coders)
-            if not handler.response_streaming:
-                return grpc.stream_unary_rpc_method_handler(stream, *coders)
-            return grpc.stream_stream_rpc_method_handler(stream, *coders)
-        unary_unary = handler.unary_unary
-
-        async def unary(request: Any, context: Context) -> Any:
-            async def call(peer: Peer) -> Any:
-                if method not in WAKING:
-                    self._count(peer)
-                return await unary_unary(request, context)
-
-            return await self._door(method, context, call)
-
+        if handler.request_streaming:
+            if handler.response_streaming:
+                return grpc.stream_stream_rpc_method_handler(stream, *coders)
+            return grpc.stream_unary_rpc_method_handler(stream, *coders)
+        if handler.response_streaming:
+            return grpc.unary_stream_rpc_method_handler(stream, *coders)
         return grpc.unary_unary_rpc_method_handler(unary, *coders)
 
     async def _door(self, method: str, context: Context, call: Callable[[Peer], Awaitable[Any]]) -> Any:
@@ -105,7 +100,9 @@ class Gate(grpc.aio.ServerInterceptor):
             peer = self._peer(context)
             who = str(peer.identity)
             if not authorize(peer.identity, method):
-                raise RefusedError(grpc.StatusCode.PERMISSION_DENIED, f"an {peer.identity.role} may not call {method}")
+                raise RefusedError(
+                    grpc.StatusCode.PERMISSION_DENIED, f"an {peer.identity.role} may not call {method}"
+                )
             return await call(peer)
         except RefusedError as error:
             self._log(f"refused {method} from {context.peer()} ({who}): {error.cause}")
@@ -120,17 +117,28 @@ class Gate(grpc.aio.ServerInterceptor):
             raise RefusedError(grpc.StatusCode.UNAUTHENTICATED, str(error)) from error
         # The handshake has checked this too, but a connection may outlive its certificate.
         if peer.until_unix_s <= self._unix_s():
-            raise RefusedError(grpc.StatusCode.UNAUTHENTICATED, f"the certificate of {peer.identity} has expired")
+            raise RefusedError(
+                grpc.StatusCode.UNAUTHENTICATED, f"the certificate of {peer.identity} has expired"
+            )
         return peer
 
     def _count(self, peer: Peer) -> None:
         if not self._peers.message(peer.identity, self._monotonic_s()):
-            raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{peer.identity} sends more messages than allowed")
+            raise RefusedError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{peer.identity} sends more messages than allowed"
+            )
 
-    async def _stream(self, inner: Any, method: str, request: Any, context: Context, peer: Peer) -> Any:
+    async def _unary(self, inner: Any, method: str, request: Any, context: Context, peer: Peer) -> Any:
+        if method not in WAKING:
+            self._count(peer)
+        return await inner(request, context)
+
+    async def _stream(self, inner: Any, request: Any, context: Context, peer: Peer) -> Any:
         """Run a handler until it ends, its messages are refused, or its peer's certificate ends."""
         if not self._peers.opened(peer.identity):
-            raise RefusedError(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{peer.identity} has too many streams open")
+            raise RefusedError(
+                grpc.StatusCode.RESOURCE_EXHAUSTED, f"{peer.identity} has too many streams open"
+            )
         refusal: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         given = self._checked(request, peer, refusal) if hasattr(request, "__aiter__") else request
         work = asyncio.ensure_future(_answered(inner(given, context), context))
@@ -138,9 +146,13 @@ class Gate(grpc.aio.ServerInterceptor):
         try:
             if not hasattr(request, "__aiter__"):
                 self._count(peer)
-            ended, _ = await asyncio.wait({work, refusal}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
+            ended, _ = await asyncio.wait(
+                {work, refusal}, timeout=left_s, return_when=asyncio.FIRST_COMPLETED
+            )
             if not ended:
-                raise RefusedError(grpc.StatusCode.UNAUTHENTICATED, f"the certificate of {peer.identity} has expired")
+                raise RefusedError(
+                    grpc.StatusCode.UNAUTHENTICATED, f"the certificate of {peer.identity} has expired"
+                )
             return await ended.pop() if refusal not in ended else await refusal
         finally:
             await _cancelled(work)

@@ -26,7 +26,9 @@ from hw.errors import SecurityError
 
 URI_SCHEME = "quietcell:"
 AGENT_DOMAIN = "agent.quietcell"
-NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")  # one DNS label, so that an agent's id can be a host name
+NAME = re.compile(
+    r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?"
+)  # one DNS label, so that an agent's id can be a host name
 
 RAN = "/quietcell.ran.v1.RanAgentService/"
 POWER = "/quietcell.power.v1.PowerAgentService/"
@@ -42,7 +44,9 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-_READING = frozenset(service + method for service in (RAN, POWER) for method in ("GetInventory", "WatchState"))
+_READING = frozenset(
+    service + method for service in (RAN, POWER) for method in ("GetInventory", "WatchState")
+)
 # Toward more service or more stored charge: no limit of rate may hold these up.
 WAKING = frozenset({RAN + "WakeUp", POWER + "ChargeSafely", RAN + "Stop", POWER + "Stop"})
 _LEADING = frozenset({RAN + "Control", POWER + "Control"})
@@ -107,7 +111,9 @@ def identity_in(certificate: x509.Certificate) -> Identity:
         raise SecurityError("the certificate has no readable alternative names; issue it anew") from error
     if not isinstance(names, x509.SubjectAlternativeName):
         raise SecurityError("the certificate has no readable alternative names; issue it anew")
-    uris = [uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith(URI_SCHEME)]
+    uris = [
+        uri for uri in names.get_values_for_type(x509.UniformResourceIdentifier) if uri.startswith(URI_SCHEME)
+    ]
     if len(uris) != 1:
         raise SecurityError(f"the certificate names {len(uris)} identities instead of one; issue it anew")
     role, _, name = uris[0].removeprefix(URI_SCHEME).partition("/")

@@ -20,6 +20,7 @@ from hw.security.identity import Identity, Role, make_identity
 from hw.security.limits import Limits
 from tests.hw.security.stand_in import AGENT, CALLS, Taken
 
+
 @dataclass
 class Served:
     """A running server."""

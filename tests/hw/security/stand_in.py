@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import grpc
-
 from quietcell.power.v1 import power_pb2
 from quietcell.ran.v1 import ran_pb2
 
@@ -41,9 +40,16 @@ def _calls(module: Any, name: str, safe: str, hello: Any) -> list[Call]:
         Call(name, method, message(method, "Request")(), message(method, "Response")())
         for method in ("GetInventory", safe, "Stop", "ClearStop")
     ]
-    watch = Call(name, "WatchState", module.WatchStateRequest(), module.WatchStateResponse(), streams_out=True)
+    watch = Call(
+        name, "WatchState", module.WatchStateRequest(), module.WatchStateResponse(), streams_out=True
+    )
     control = Call(
-        name, "Control", module.ControlRequest(hello=hello), module.ControlResponse(), streams_in=True, streams_out=True
+        name,
+        "Control",
+        module.ControlRequest(hello=hello),
+        module.ControlResponse(),
+        streams_in=True,
+        streams_out=True,
     )
     return [*unary, watch, control]
 
@@ -51,7 +57,10 @@ def _calls(module: Any, name: str, safe: str, hello: Any) -> list[Call]:
 CALLS = [
     *_calls(ran_pb2, "quietcell.ran.v1.RanAgentService", "WakeUp", ran_pb2.Hello(controller_id="edge-1")),
     *_calls(
-        power_pb2, "quietcell.power.v1.PowerAgentService", "ChargeSafely", power_pb2.Hello(controller_id="edge-1")
+        power_pb2,
+        "quietcell.power.v1.PowerAgentService",
+        "ChargeSafely",
+        power_pb2.Hello(controller_id="edge-1"),
     ),
 ]
 
