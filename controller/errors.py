@@ -8,6 +8,7 @@
       PolicyError               a policy is not known, or a plug-in cannot be used
       traces.errors.TraceError  a trace cannot be used
       hw.errors.WorldError      a hardware world cannot be used
+      hw.errors.SecurityError   a certificate, key, address or name cannot be trusted
 
 Each message names the file, the place, the field, the value and a remedy, so a caller prints it as it is.
 """

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.calibrate_command import calibrate
+from controller.cli.certs_command import app as certs_app
 from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
@@ -47,6 +48,7 @@ app.command("symbols")(symbols)
 app.command("warm-up")(warm_up)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
+app.add_typer(certs_app, name="certs")
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import grpc
@@ -32,7 +32,7 @@ Stamp = tuple[tuple[int, int, int] | None, ...]
 class _Material:
     ca: bytes
     certificate: bytes
-    key: bytes
+    key: bytes = field(repr=False)  # a log of it must not show it
     identity: Identity
 
 
