@@ -19,6 +19,7 @@ class Limits:
     streams_per_connection: int = 64
     message_bytes: int = MAX_MESSAGE_BYTES
     handshake_ms: int = 10_000  # a connection that has not proved itself by then is closed
+    least_ping_ms: int = 5_000  # clients look after idle streams; more often than this is an attack
 
     def __post_init__(self) -> None:
         if not (0 < self.messages_per_s < float("inf") and self.burst >= 1 and self.open_streams >= 1):
@@ -31,6 +32,7 @@ class Limits:
             ("grpc.max_send_message_length", self.message_bytes),
             ("grpc.max_concurrent_streams", self.streams_per_connection),
             ("grpc.server_handshake_timeout_ms", self.handshake_ms),
+            ("grpc.http2.min_ping_interval_without_data_ms", self.least_ping_ms),
         ]
 
 
