@@ -20,14 +20,16 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
 import grpc
+from google.protobuf.message import DecodeError
 
 from hw.errors import SecurityError
-from hw.security.identity import WAKING, Identity, Peer, Role, authorize, peer_of
+from hw.security.identity import WAKING, Identity, Peer, Role, authorize, identity_of, peer_of
 from hw.security.limits import Limits, PeerLimits, TokenBucket
 
 _log = logging.getLogger(__name__)
 _WAKING_MESSAGES = ("wakes", "safe")
 _FOREVER_S = float("inf")
+CANCEL_AGAIN_S = 1.0
 # On loopback without TLS everybody is this one.
 ANYBODY = Peer(Identity(Role.ADMIN, "loopback"), _FOREVER_S)
 
@@ -163,14 +165,20 @@ class Gate(grpc.aio.ServerInterceptor):
         self, messages: AsyncIterator[Any], peer: Peer, refusal: asyncio.Future[Any]
     ) -> AsyncIterator[Any]:
         """The messages of a stream, up to the first that is refused."""
-        async for message in messages:
-            try:
+        try:
+            async for message in messages:
                 self._check_message(message, peer)
-            except RefusedError as error:
-                if not refusal.done():
-                    refusal.set_exception(error)
-                return
-            yield message
+                yield message
+        except DecodeError:
+            error = RefusedError(
+                grpc.StatusCode.INVALID_ARGUMENT, f"{peer.identity} sends what is no message"
+            )
+        except RefusedError as refused:
+            error = refused
+        else:
+            return
+        if not refusal.done():
+            refusal.set_exception(error)
 
     def _check_message(self, message: Any, peer: Peer) -> None:
         kind = message.WhichOneof("message") if "message" in message.DESCRIPTOR.oneofs_by_name else None
@@ -205,9 +213,10 @@ async def _answered(result: Any, context: Context) -> Any:
 
 
 async def _cancelled(work: asyncio.Future[Any]) -> None:
-    """End a handler and wait until it has."""
-    work.cancel()
-    await asyncio.wait({work})
+    """End a handler and wait until it has; one that lost a cancellation, as ``asyncio.wait_for`` may, gets another."""
+    while not work.done():
+        work.cancel()
+        await asyncio.wait({work}, timeout=CANCEL_AGAIN_S)
     _settle(work)
 
 
@@ -215,3 +224,8 @@ def _settle(future: asyncio.Future[Any]) -> None:
     """Look at how it ended, so that nobody warns of an error that came too late to matter."""
     if not future.cancel() and not future.cancelled():
         future.exception()
+
+
+async def caller(context: Context, _method: str) -> str:
+    """Who calls, for the records of a server whose gate has let the call in over TLS."""
+    return str(identity_of(context.auth_context()))

@@ -280,3 +280,19 @@ def test_reflection_counts_toward_the_limit(serve: Serve, lab: Path) -> None:
             assert await stream.code() == EXHAUSTED
 
     asyncio.run(run())
+
+
+def test_bytes_that_are_no_message_end_the_stream_and_are_one_log_line(
+    serve: Serve, lab: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def run() -> None:
+        async with serve() as served, _dialled(served, lab) as channel:
+            raw = channel.stream_stream(CONTROL["ran"].path)(timeout=5)
+            assert await _echoes(raw, CONTROL["ran"].request.SerializeToString())
+            assert not await _echoes(raw, b"\xff\xff\xff")
+            assert await raw.code() == grpc.StatusCode.INVALID_ARGUMENT
+
+    asyncio.run(run())
+    assert [record.getMessage().rpartition(": ")[2] for record in caplog.records] == [
+        "controller/edge-1 sends what is no message"
+    ]
