@@ -98,7 +98,7 @@ def fuzz_wire(n_messages: int, n_connections: int, seed: int) -> tuple[Tally, Co
 
 
 async def _garbage(folder: Path, seed: int, n_connections: int) -> Counter[str]:
-    async with secured_agent(folder, HandClock(1_000_000), ObedientRadio()) as server:
+    async with secured_agent(folder, folder / "state", HandClock(1_000_000), ObedientRadio()) as server:
         return await send_garbage(folder, server.port, seed, n_connections)
 
 

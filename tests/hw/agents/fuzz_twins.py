@@ -40,6 +40,7 @@ class Twin(ABC):
         self.revision = [0] * N
         self.woken_us = [-1] * N
         self._before: list[tuple[Any, int, int]] = [(rest, 0, 0)] * N
+        self._granted: list[list[tuple[Any, int]]] = [[] for _ in range(N)]  # by the last message
 
     @abstractmethod
     def places(self, batch: Any) -> list[int]:
@@ -79,6 +80,7 @@ class Twin(ABC):
         for i in range(N):
             if self.until_us[i] and self.until_us[i] <= now_us:
                 self.value[i], self.until_us[i] = self.rest, 0
+        self._granted = [[] for _ in range(N)]
         self._before = list(zip(self.value, self.until_us, self.plan_end_us, strict=True))
 
     def bring_to_rest(self, places: list[int], now_us: int) -> None:
@@ -141,6 +143,7 @@ class Twin(ABC):
             if is_current and not self.is_stopped and i != NO_TIMER and self.is_expected(i, value, expected):
                 self.plan_end_us[i] = decided_us + PLAN_US
                 self.value[i], self.until_us[i] = value, min(end_us, self.plan_end_us[i])
+                self._granted[i].append((value, self.until_us[i]))
 
     def _renew(self, renewal: lease_pb2.Renewal, now_us: int) -> None:
         end_us = renewal.origin.agent_monotonic_us + min(renewal.term_ms * 1000, TERM_US)
@@ -164,7 +167,7 @@ class Twin(ABC):
             refused += 1
             is_kept = got == self._before[i][:2] and not self.is_restful(may[0])
             is_shorter = got[0] == may[0] and got[1] < may[1]
-            if not (self.is_restful(got[0]) or is_kept or is_shorter):
+            if not (self.is_restful(got[0]) or is_kept or is_shorter or got in self._granted[i]):
                 unsafe.append(f"slot {i} holds {got}, allowed is {may}, before it was {self._before[i]}")
             self.value[i], self.until_us[i] = got
             if is_kept:

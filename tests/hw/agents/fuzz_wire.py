@@ -83,9 +83,11 @@ def make_lab(folder: Path) -> None:
 
 
 @asynccontextmanager
-async def secured_agent(folder: Path, clock: HandClock, plant: ObedientRadio) -> AsyncIterator[AgentServer]:
-    """A real agent over mutual TLS; ``folder`` holds certificates and state."""
-    disk = AgentDisk(folder / "state", AGENT)
+async def secured_agent(
+    folder: Path, state: Path, clock: HandClock, plant: ObedientRadio
+) -> AsyncIterator[AgentServer]:
+    """A real agent over mutual TLS with the certificates of ``folder``."""
+    disk = AgentDisk(state, AGENT)
     door = Door("127.0.0.1:0", server_credentials(TlsFiles(folder, AGENT)), caller, [Gate(UNLIMITED)])
     limits = RadioLimits(TERM_US // 1000, PLAN_US // 1000)
     server = await serve_radio(AGENT, plant, disk, clock, door, limits, Pace())
@@ -106,13 +108,14 @@ class WireFuzz:
         self._folder = folder
         self._clock, self._plant = HandClock(self.fuzzer.view.now_us), ObedientRadio()
         self._stream: Any = None
+        self._barrier = 2**62  # echoed by no message of the fuzzer
 
     async def run(self, n_messages: int) -> None:
         """Send so many messages; an agent whose revisions are worn out is started anew."""
         while self.counts["messages"] < n_messages and not self.violations:
-            (self._folder / "state" / f"{AGENT}.json").unlink(missing_ok=True)
             self._plant = ObedientRadio()
-            async with secured_agent(self._folder, self._clock, self._plant) as server:
+            state = self._folder / f"state-{self.counts['messages']}-{self.fuzzer.view.now_us}"
+            async with secured_agent(self._folder, state, self._clock, self._plant) as server:
                 await self._fuzz(server, n_messages)
 
     async def _fuzz(self, server: AgentServer, n_messages: int) -> None:
@@ -164,8 +167,9 @@ class WireFuzz:
         )
         request = ran_pb2.ControlRequest(hello=hello)
         self._twin.take(request, self._clock.now_us)
-        if await self._send(request.SerializeToString()) is not None:
-            raise AssertionError("a lawful hello was refused")
+        stream = self._stream
+        if (code := await self._send(request.SerializeToString())) is not None:
+            raise AssertionError(f"a lawful hello was refused: {code}, {await stream.details()}")
 
     async def _send(self, data: bytes) -> grpc.StatusCode | None:
         """Send a message and wait until it has been dealt with. Returns how the stream ended, None: it lives."""
@@ -178,7 +182,10 @@ class WireFuzz:
             await stream.write(data)
             await stream.write(barrier.SerializeToString())
             while (heard := await stream.read()) is not grpc.aio.EOF:
-                if heard.WhichOneof("message") == "renewal" and heard.renewal.agent_monotonic_us == 0:
+                if (
+                    heard.WhichOneof("message") == "renewal"
+                    and heard.renewal.agent_monotonic_us == self._barrier
+                ):
                     self._stream = stream
                     return None
         return await stream.code()

@@ -91,7 +91,9 @@ def test_a_secured_agent_bears_fuzzed_messages_and_garbage(tmp_path: Path) -> No
 
     async def run() -> None:
         await fuzz.run(250)
-        async with secured_agent(tmp_path, HandClock(1_000_000), ObedientRadio()) as server:
+        async with secured_agent(
+            tmp_path, tmp_path / "state", HandClock(1_000_000), ObedientRadio()
+        ) as server:
             seen = await send_garbage(tmp_path, server.port, 1, 40)
             assert sum(seen.values()) == 40
             credentials = client_credentials(TlsFiles(tmp_path, CONTROLLER))
