@@ -12,23 +12,23 @@ from typing import Any
 
 import grpc
 import numpy as np
-from controller.live.batches import Leader
-from controller.live.core import LiveCore, Resumed, Timing
-from controller.live.fleet import Fleet
-from controller.live.run import Pace, Runner
-from hw.adapters.dial import Dial
-from hw.adapters.link import AgentLink, LinkLimits
-from hw.adapters.radio_stream import radio_link
-from hw.adapters.wire import Hello
 
 from benchmarks.chaos_ledger import Ledger
 from benchmarks.chaos_site import HostTime, Site
 from benchmarks.chaos_wire import Channel
 from controller.config import load_profile
+from controller.live.batches import Leader
+from controller.live.core import LiveCore, Resumed, Timing
 from controller.live.events import Decided, Latched, Output, Record, Woken
+from controller.live.fleet import Fleet
+from controller.live.run import Pace, Runner
 from controller.replay.planning import make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
 from controller.worlds import load_world
+from hw.adapters.dial import Dial
+from hw.adapters.link import AgentLink, LinkLimits
+from hw.adapters.radio_stream import radio_link
+from hw.adapters.wire import Hello
 from hw.world import SYMBOL
 from policies.policy import Allowance, Decision, Reason, View
 from policies.surge import SurgeGuard

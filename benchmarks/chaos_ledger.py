@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-from controller.live.core import LiveCore
 
 from benchmarks.chaos_site import LIMITS, Site
+from controller.live.core import LiveCore
 from controller.live.events import Decided, Output, Record
 from hw.world import SYMBOL
 

@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 from random import Random
 from unittest.mock import patch
 
-import controller.live.run
 import grpc
-import hw.agents.running
 import numpy as np
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 
+import controller.live.run
+import hw.agents.running
 from benchmarks.chaos_controller import (
     EPOCH_S,
     SAMPLE_S,

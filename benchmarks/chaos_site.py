@@ -12,16 +12,16 @@ from random import Random
 from typing import Any
 
 import numpy as np
+from quietcell.ran.v1 import ran_pb2_grpc
+
+from benchmarks.chaos_wire import Handler, Network
+from hw.agents import radio_server
 from hw.agents.durable import Durable
 from hw.agents.radio_core import RadioAgentCore, RadioLimits
 from hw.agents.radio_runner import RadioRunner
 from hw.agents.radio_server import RadioServicer
 from hw.agents.running import Pace
 from hw.agents.serving import Door
-from quietcell.ran.v1 import ran_pb2_grpc
-
-from benchmarks.chaos_wire import Handler, Network
-from hw.agents import radio_server
 from hw.ports import Bools, Int64, RadioAbilities, RadioReading, UInt8
 from hw.world import SYMBOL
 

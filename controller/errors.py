@@ -9,6 +9,7 @@
       JournalError              a journal cannot be used: of a newer version, in use, or no journal
       traces.errors.TraceError  a trace cannot be used
       hw.errors.WorldError      a hardware world cannot be used
+      hw.errors.SecurityError   a certificate, key, address or name cannot be trusted
     OSError                     retryable: the same may work later
       JournalUnavailable        the journal could not be written: disk full, input/output error
 

@@ -9,6 +9,7 @@ import typer
 
 from controller.cli.agent_command import app as agent_app
 from controller.cli.calibrate_command import calibrate
+from controller.cli.certs_command import app as certs_app
 from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
@@ -59,6 +60,7 @@ traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 app.add_typer(journal_app, name="journal")
 app.add_typer(agent_app, name="agent")
+app.add_typer(certs_app, name="certs")
 
 
 def main() -> None:

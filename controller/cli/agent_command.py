@@ -155,11 +155,10 @@ def _clock(speed: float, began: float | None, shown: float | None) -> HostClock:
 
 
 def _door(agent_id: str, listen: str, tls: Path | None, insecure: bool) -> Door:
+    from hw.agents.serving import Door
     from hw.security.credentials import choose_files, server_credentials
     from hw.security.gate import Gate, caller
     from hw.security.limits import Limits
-
-    from hw.agents.serving import Door
 
     files = choose_files(tls, agent_id, insecure, [listen])
     gate = Gate(Limits(), is_insecure=files is None)

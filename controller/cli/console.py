@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
 from controller.errors import ConfigError, JournalError, ModelError, PolicyError
-from hw.errors import WorldError
+from hw.errors import SecurityError, WorldError
 from traces.errors import TraceError
 from traces.reading import read_trace
 from traces.sample import sample_path
@@ -75,6 +75,15 @@ def errors_to_stderr() -> Iterator[None]:
     """Print an error of the input as one message on standard error and exit with 2."""
     try:
         yield
-    except (TraceError, WorldError, ConfigError, JournalError, ModelError, PolicyError, OSError) as error:
+    except (
+        TraceError,
+        WorldError,
+        ConfigError,
+        JournalError,
+        ModelError,
+        PolicyError,
+        SecurityError,
+        OSError,
+    ) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(EXIT_ERROR) from error

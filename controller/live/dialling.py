@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import grpc
-from hw.security.credentials import TlsFiles, choose_files, client_credentials
 
 from controller.live.config import AgentConfig, LiveConfig
 from hw.adapters.dial import Dial
+from hw.security.credentials import TlsFiles, choose_files, client_credentials
 
 
 def certificate(config: LiveConfig, name: str, *, insecure: bool) -> TlsFiles | None:

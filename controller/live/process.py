@@ -8,9 +8,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
-from hw.adapters.wire import Hello
-from hw.security.credentials import choose_files, server_credentials
-
 from controller.live.building import make_core
 from controller.live.config import LiveConfig
 from controller.live.core import Resumed
@@ -25,7 +22,9 @@ from hw.adapters.health import HealthServer
 from hw.adapters.link import AgentLink, LinkLimits
 from hw.adapters.operator import RadioOperator
 from hw.adapters.radio_stream import radio_link
+from hw.adapters.wire import Hello
 from hw.ports import HostClock
+from hw.security.credentials import choose_files, server_credentials
 
 DAY_US = 86_400_000_000
 PRUNE_EVERY_S = 3600.0

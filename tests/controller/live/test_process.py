@@ -13,11 +13,11 @@ from typing import Any
 
 import grpc.aio
 import pytest
-from controller.live.config import LiveConfig
-from controller.live.core import Resumed
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from controller.live import process
+from controller.live.config import LiveConfig
+from controller.live.core import Resumed
 from controller.live.events import Connected, GuardTick, Output, Reported
 from hw.errors import SecurityError
 from hw.ports import HostClock

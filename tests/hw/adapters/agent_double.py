@@ -10,7 +10,6 @@ from typing import Any
 
 import grpc.aio
 import numpy as np
-from hw.adapters.wire import Hello
 from quietcell.lease.v1 import lease_pb2
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 from quietcell.telemetry.v1 import telemetry_pb2
@@ -19,6 +18,7 @@ from hw.adapters.dial import Dial
 from hw.adapters.link import AgentLink, LinkLimits
 from hw.adapters.radio import CommandBatch, Origin, Renewal, WakeBatch
 from hw.adapters.radio_stream import radio_link
+from hw.adapters.wire import Hello
 
 BOOT = bytes(16)
 ORIGIN = Origin(1, BOOT, 5, "controller")

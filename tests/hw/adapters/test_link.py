@@ -7,7 +7,6 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
-from hw.adapters.wire import Hello
 from quietcell.ran.v1 import ran_pb2
 
 from hw.adapters.breaker import BreakerState
@@ -15,6 +14,7 @@ from hw.adapters.dial import Dial
 from hw.adapters.link import Lost
 from hw.adapters.radio import Answers, Inventory, Report
 from hw.adapters.radio_stream import radio_link
+from hw.adapters.wire import Hello
 from tests.hw.adapters.agent_double import (
     FAST,
     AgentDouble,
@@ -156,7 +156,10 @@ def test_with_the_stream_gone_no_wake_waits_for_an_answer() -> None:
             double.dies_after = 0
             await _next(messages, Lost)
             await until(lambda: double.unary == [["site-001/0"]])
-            link.breaker.state, link.breaker.opened_at_s = BreakerState.OPEN, asyncio.get_running_loop().time()
+            link.breaker.state, link.breaker.opened_at_s = (
+                BreakerState.OPEN,
+                asyncio.get_running_loop().time(),
+            )
             link.wake(wakes(10, cell=1))
             await until(lambda: double.unary[1:] == [["site-001/1"]])
 
