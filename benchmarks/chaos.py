@@ -61,7 +61,9 @@ def main() -> None:
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         results = pool.imap_unordered(one, ((seed, None) for seed in seeds), chunksize=4)
         runs, violations, deeper = watched(results, len(seeds))
-        conditions = f"seeds {seeds.start} to {seeds.stop - 1}, 30 virtual minutes each; cells went deeper {deeper} times"
+        conditions = (
+            f"seeds {seeds.start} to {seeds.stop - 1}, 30 virtual minutes each; {deeper} times deeper"
+        )
         print_row("virtual_runs", runs, "runs", conditions, bar=(">=", 10_000))
         print_row("violations", violations, "violations", conditions, bar=("<=", 0))
         survived = []

@@ -93,7 +93,7 @@ def _identity(config: LiveConfig) -> Identity:
     named = {
         name: getattr(config, name) for name in ("cells", "trace", "world", "profile", "model", "history")
     }
-    files = {name: Path(value) for name, value in named.items() if value is not None}
+    files = [Path(value).absolute() for value in named.values() if value is not None]
     return identify(config.model_dump_json(by_alias=True), files, config.seed)
 
 
