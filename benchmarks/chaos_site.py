@@ -22,7 +22,7 @@ from hw.agents.radio_runner import RadioRunner
 from hw.agents.radio_server import RadioServicer
 from hw.agents.running import Pace
 from hw.agents.serving import Door
-from hw.ports import Bools, Int64, RadioAbilities, RadioReading, UInt8
+from hw.ports import Bools, RadioAbilities, RadioReading, RadioSetting
 from hw.world import SYMBOL
 
 DISK_S = 0.01
@@ -57,6 +57,7 @@ class VirtualPlant:
         self.level = np.full(has.n_cells, has.full_service_level, np.uint8)
         self.local = np.zeros(has.n_cells, np.bool_)
         self.until_us = [0] * has.n_cells
+        self.number = [0] * has.n_cells  # of the last order that each cell obeyed
         self.changed: LevelChanged = lambda *_: None
         self.is_silent = self.is_partial = self.is_stuck = False
         self.samples: list[tuple[int, np.ndarray]] = []
@@ -66,18 +67,22 @@ class VirtualPlant:
         await self._reach()
         return self.has
 
-    async def apply(self, cell: Int64, level: UInt8, until_us: Int64) -> Bools:
+    async def apply(self, setting: RadioSetting, number: int) -> Bools:
         """Set levels and timers."""
+        cell, level, until_us = setting.cell, setting.level, setting.until_us
         await self._reach()
         done = np.zeros(len(cell), np.bool_)
         for k, (place, to, until) in enumerate(
             zip(cell.tolist(), level.tolist(), until_us.tolist(), strict=True)
         ):
             deeper = to > self.level[place]
+            if number < self.number[place] or (setting.extends[k] and to != self.level[place]):
+                continue
             if self.local[place] or (deeper and (self.is_stuck or (self.is_partial and k % 2))):
                 continue
             is_over = 0 < until <= self._host.monotonic_us()
             self._set(place, self.has.full_service_level if is_over else to, 0 if is_over else until)
+            self.number[place] = number
             done[k] = True
         return done
 
@@ -156,7 +161,7 @@ class Site:
 
     async def start(self) -> None:
         """Start the agent as serve_radio does, without its socket."""
-        abilities, reading = await radio_server._to_full_service(self.plant)
+        abilities, reading = await radio_server._to_full_service(self.plant, self.host)
         boot_id = self._random.randbytes(16)
         core = RadioAgentCore(self.site_id, boot_id, abilities, LIMITS, self.disk.kept, reading)
         runner = RadioRunner(core, self.plant, self.disk, self.host, PACE)  # type: ignore[arg-type]

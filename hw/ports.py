@@ -80,6 +80,16 @@ class RadioReading:
     carried: NDArray[np.float32]  # (n, s) NaN: not measured [ratio]
 
 
+@dataclass(frozen=True, slots=True)
+class RadioSetting:
+    """What k cells are set to. All (k,)."""
+
+    cell: Int64
+    level: UInt8
+    until_us: Int64  # monotonic time at which the cell's own timer wakes it; 0: no timer
+    extends: Bools  # only moves the timer of a cell that is at the level; one that is not stays as it is
+
+
 class RadioPlant(Protocol):
     """The radios behind an agent."""
 
@@ -87,11 +97,11 @@ class RadioPlant(Protocol):
         """What there is."""
         ...
 
-    async def apply(self, cell: Int64, level: UInt8, until_us: Int64) -> Bools:
-        """Set levels (k,) of cells (k,), each with the monotonic time at which its own timer wakes it; 0: no timer.
+    async def apply(self, setting: RadioSetting, number: int) -> Bools:
+        """Set cells. Returns whether each is set so, waking included. Raises OSError when the plant cannot be reached.
 
-        The same level again only moves the timer. Returns whether each cell is at its level. Raises OSError when the
-        plant cannot be reached.
+        ``number`` counts up with each order, over restarts of the agent too. Orders may overtake each other on their
+        way: a cell that has obeyed a higher number is not touched by a lower one.
         """
         ...
 
@@ -147,6 +157,7 @@ class PowerSetting:
     import_limit_w: Floats
     until_us: Int64  # monotonic time at which the site's own timer puts it on safe charging; 0: no timer
     is_safe: Bools  # on safe charging instead
+    extends: Bools  # only moves the timer of a site under a setpoint; one on safe charging stays so
     radio_ratio: Floats  # radio power kept in a mains failure, over that of full service
     keeps_transport: Bools
 
@@ -158,8 +169,11 @@ class PowerPlant(Protocol):
         """What there is."""
         ...
 
-    async def apply(self, setting: PowerSetting) -> Bools:
-        """Set sites. Returns whether each holds its setting. Raises OSError when the plant cannot be reached."""
+    async def apply(self, setting: PowerSetting, number: int) -> Bools:
+        """Set sites. Returns whether each holds its setting. Raises OSError when the plant cannot be reached.
+
+        ``number`` is that of RadioPlant.apply.
+        """
         ...
 
     async def read(self, after_sample: int) -> PowerReading:

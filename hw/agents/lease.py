@@ -15,8 +15,9 @@
     drop: from anywhere to at rest without an order, where the plant fell back by itself or is under local control
 
 At rest means full service for a cell and safe charging for a site: it needs no lease. A slot is "on its way" or
-"falling back" until the plant has confirmed the order. Orders to the plant may overtake each other; an order that was
-confirmed after its slot had changed again leaves the plant unknown, so the slot is ordered once more.
+"falling back" until the plant has confirmed the order. Orders to the plant are numbered, so that one that was
+overtaken has no effect; where it is confirmed all the same its slot is ordered once more. An extension only moves a
+timer: a plant that has fallen back by itself is not brought down again by it, and the lease is over.
 
 A lease ends at the echoed monotonic time plus its term, whenever it arrives. Renewals extend it, but never beyond the
 longest plan after the report that its command was decided on. Clocks and sockets are elsewhere: time is passed in.
@@ -74,6 +75,7 @@ class LeaseBook(Generic[V]):
         self._has_dead_man = has_dead_man
         self._longest_term_us = longest_term_ms * 1000
         self._longest_plan_us = longest_plan_ms * 1000
+        self._number = 0  # of the last order
 
     # What a command must fulfil
 
@@ -137,7 +139,8 @@ class LeaseBook(Generic[V]):
         """A lease lasts longer, but no longer than its plan, and is never cut short."""
         slot = self.slots[place]
         slot.until_us = max(slot.until_us, min(end_us, slot.plan_end_us))
-        slot.due_us = 0  # for the timer of the plant
+        if slot.is_confirmed:
+            slot.due_us = 0  # for the timer of the plant; one on its way is moved once it is confirmed
 
     def release(self, place: int, verdict: Verdict, now_us: int, value: V | None = None) -> None:
         """Fall back, to ``value`` where a command asks for another one that needs no lease."""
@@ -204,11 +207,14 @@ class LeaseBook(Generic[V]):
         slots = [self.slots[i] for i in due]
         for slot in slots:
             slot.due_us = NEVER_US
+        self._number = max(self._number + 1, now_us)
         return Order(
             due,
             [slot.value for slot in slots],
             [slot.until_us if self._has_dead_man[i] else 0 for i, slot in zip(due, slots, strict=True)],
             [slot.version for slot in slots],
+            [leased and slot.is_confirmed for slot in slots],
+            self._number,
             tuple(a for a in asked if self.slots[a.place].is_leased == leased),
             renewal,
         )
@@ -216,14 +222,15 @@ class LeaseBook(Generic[V]):
     def confirm(self, order: Order[V], done: Iterable[bool], now_us: int) -> dict[int, Verdict]:
         """What the plant did, per place of the order."""
         verdicts = {}
-        for place, version, is_done in zip(order.place, order.version, done, strict=True):
+        rows = zip(order.place, order.version, order.until_us, done, strict=True)
+        for place, version, until_us, is_done in rows:
             slot = self.slots[place]
             if slot.version != version:
                 verdicts[place] = SUPERSEDED
                 self._unsettle(slot, now_us)
             elif is_done:
                 verdicts[place] = APPLIED
-                self._settle(slot, now_us)
+                self._settle(slot, until_us, now_us)
             else:
                 verdicts[place] = rejected(RejectCause.PLANT_FAILED)
                 self._fail(place, now_us)
@@ -234,8 +241,10 @@ class LeaseBook(Generic[V]):
         if not slot.is_local:
             slot.is_confirmed, slot.due_us = False, min(slot.due_us, now_us)
 
-    def _settle(self, slot: Slot[V], now_us: int) -> None:
+    def _settle(self, slot: Slot[V], until_us: int, now_us: int) -> None:
         slot.is_confirmed, slot.changed_us = True, now_us
+        if slot.is_leased and 0 < until_us < slot.until_us:
+            slot.due_us = now_us  # the lease was extended meanwhile
         if slot.verdict == ACCEPTED:
             slot.verdict = APPLIED
 

@@ -40,6 +40,7 @@ def safe_setting(abilities: PowerAbilities, sites: list[int]) -> PowerSetting:
         abilities.import_cap_w[site],
         np.zeros(k, np.int64),
         np.ones(k, np.bool_),
+        np.zeros(k, np.bool_),
         np.ones(k),
         np.ones(k, np.bool_),
     )
@@ -69,10 +70,11 @@ class PowerRunner(AgentRunner[Setpoint | None, Message, power_pb2.ControlRespons
             np.minimum([w.import_limit_w for w in wanted], has.import_cap_w[site]),
             np.array(order.until_us, np.int64),
             np.array([value is None for value in order.value], np.bool_),
+            np.array(order.extends, np.bool_),
             ratio,
             keeps_transport,
         )
-        done: list[bool] = (await self._plant.apply(setting)).tolist()
+        done: list[bool] = (await self._plant.apply(setting, order.number)).tolist()
         return done
 
     async def read(self, began_us: int) -> Step[Setpoint | None]:

@@ -106,7 +106,7 @@ class PowerServicer(power_pb2_grpc.PowerAgentServiceServicer):
         return power_pb2.ClearStopResponse(stop=self._runner.stop_message())
 
 
-async def _to_safe_charging(plant: PowerPlant) -> PowerAbilities:
+async def _to_safe_charging(plant: PowerPlant, clock: Clock) -> PowerAbilities:
     """Put all sites on safe charging, for as long as the plant has to be waited for."""
     patience = Patience()
     while True:
@@ -115,7 +115,7 @@ async def _to_safe_charging(plant: PowerPlant) -> PowerAbilities:
             reading = await asyncio.wait_for(plant.read(0), PLANT_TIMEOUT_S)
             check_reading(reading, abilities.n_sites)
             setting = safe_setting(abilities, np.flatnonzero(~reading.local_control).tolist())
-            await asyncio.wait_for(plant.apply(setting), PLANT_TIMEOUT_S)
+            await asyncio.wait_for(plant.apply(setting, clock.monotonic_us()), PLANT_TIMEOUT_S)
             return abilities
         except OSError as error:
             await patience.wait(error)
@@ -132,7 +132,7 @@ async def make_power(
 ) -> PowerRunner:
     """Put all sites on safe charging, and only then take a boot id."""
     durable = disk.load(clock.unix_us())
-    abilities = await _to_safe_charging(plant)
+    abilities = await _to_safe_charging(plant, clock)
     core = PowerAgentCore(agent_id, os.urandom(BOOT_ID_BYTES), abilities, limits, durable, rules)
     return PowerRunner(core, plant, disk, clock, pace)
 

@@ -13,7 +13,7 @@ from hw.agents.radio_core import RadioAgentCore, Samples
 from hw.agents.running import AgentRunner, Pace
 from hw.agents.samples import SampleBuffer
 from hw.agents.slot import Order, rejected
-from hw.ports import Clock, RadioPlant, RadioReading
+from hw.ports import Clock, RadioPlant, RadioReading, RadioSetting
 
 Message = WakeBatch | CommandBatch | Renewal
 
@@ -43,9 +43,13 @@ class RadioRunner(AgentRunner[int, Message, ran_pb2.ControlResponse]):
         """Have the plant set levels and timers."""
         done: list[bool] = (
             await self._plant.apply(
-                np.array(order.place, np.int64),
-                np.array(order.value, np.uint8),
-                np.array(order.until_us, np.int64),
+                RadioSetting(
+                    np.array(order.place, np.int64),
+                    np.array(order.value, np.uint8),
+                    np.array(order.until_us, np.int64),
+                    np.array(order.extends, np.bool_),
+                ),
+                order.number,
             )
         ).tolist()
         return done

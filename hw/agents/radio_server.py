@@ -22,7 +22,7 @@ from hw.agents.radio_core import RadioAgentCore, RadioLimits
 from hw.agents.radio_runner import RadioRunner, check_reading
 from hw.agents.running import PLANT_TIMEOUT_S, Pace
 from hw.agents.serving import AgentServer, Door, Patience, open_server
-from hw.ports import Clock, RadioAbilities, RadioPlant, RadioReading
+from hw.ports import Clock, RadioAbilities, RadioPlant, RadioReading, RadioSetting
 
 SERVICE = ran_pb2.DESCRIPTOR.services_by_name["RanAgentService"].full_name
 
@@ -104,7 +104,7 @@ class RadioServicer(ran_pb2_grpc.RanAgentServiceServicer):
         return ran_pb2.ClearStopResponse(stop=self._runner.stop_message())
 
 
-async def _to_full_service(plant: RadioPlant) -> tuple[RadioAbilities, RadioReading]:
+async def _to_full_service(plant: RadioPlant, clock: Clock) -> tuple[RadioAbilities, RadioReading]:
     """Bring all cells to full service, for as long as the plant has to be waited for."""
     patience = Patience()
     while True:
@@ -114,7 +114,10 @@ async def _to_full_service(plant: RadioPlant) -> tuple[RadioAbilities, RadioRead
             check_reading(reading, abilities.n_cells, len(abilities.level_names))
             cells = np.flatnonzero(~reading.local_control)
             level = np.full(len(cells), abilities.full_service_level, np.uint8)
-            await asyncio.wait_for(plant.apply(cells, level, np.zeros(len(cells), np.int64)), PLANT_TIMEOUT_S)
+            setting = RadioSetting(
+                cells, level, np.zeros(len(cells), np.int64), np.zeros(len(cells), np.bool_)
+            )
+            await asyncio.wait_for(plant.apply(setting, clock.monotonic_us()), PLANT_TIMEOUT_S)
             reading = await asyncio.wait_for(plant.read(0), PLANT_TIMEOUT_S)
             check_reading(reading, abilities.n_cells, len(abilities.level_names))
             return abilities, reading
@@ -127,7 +130,7 @@ async def make_radio(
 ) -> RadioRunner:
     """Bring all cells to full service, and only then take a boot id."""
     durable = disk.load(clock.unix_us())
-    abilities, reading = await _to_full_service(plant)
+    abilities, reading = await _to_full_service(plant, clock)
     core = RadioAgentCore(agent_id, os.urandom(BOOT_ID_BYTES), abilities, limits, durable, reading)
     runner = RadioRunner(core, plant, disk, clock, pace)
     runner.take_samples(reading)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from quietcell.plant.v1 import plant_pb2 as pb
@@ -17,7 +17,7 @@ from hw.ports import (
     PowerSetting,
     RadioAbilities,
     RadioReading,
-    UInt8,
+    RadioSetting,
 )
 from hw.sim_plant.errors import PlantError
 from hw.sim_plant.faults import Fault
@@ -33,14 +33,6 @@ MEASURED = {  # field of a message -> of a reading
     "mains_present": "mains",
 }
 PER_SITE = ("charge_max_w", "discharge_max_w", "capacity_wh", "reserve_wh", "import_cap_w", "has_dead_man")
-
-
-class RadioSetting(NamedTuple):
-    """What k cells are set to; see RadioPlant.apply."""
-
-    cell: Int64
-    level: UInt8
-    until_us: Int64
 
 
 def abilities_to_message(found: RadioAbilities) -> pb.DescribeRadioResponse:
@@ -86,14 +78,21 @@ def abilities_of_message(told: pb.DescribeRadioResponse) -> RadioAbilities:
 
 def radio_setting_of_message(told: pb.ApplyRadioRequest) -> RadioSetting:
     """Levels from a message."""
-    _same_length(told, ("cell", "level", "until_us"))
+    _same_length(told, ("cell", "level", "until_us", "extends"))
     if any(level > 255 for level in told.level):
         raise PlantError("level must be below 256")
     return RadioSetting(
         _places(told.cell),
         np.array(told.level, np.uint8),
         _times(told.until_us),
+        np.array(told.extends, np.bool_),
     )
+
+
+def radio_setting_to_message(agent_id: str, wanted: RadioSetting, number: int) -> pb.ApplyRadioRequest:
+    """Levels as a message."""
+    lists: dict[str, Any] = {field.name: getattr(wanted, field.name).tolist() for field in fields(wanted)}
+    return pb.ApplyRadioRequest(agent_id=agent_id, number=number, **lists)
 
 
 def radio_reading_to_message(found: RadioReading) -> pb.ReadRadioResponse:
@@ -156,15 +155,16 @@ def power_setting_of_message(told: pb.ApplyPowerRequest) -> PowerSetting:
         import_limit_w=np.array(told.import_limit_w, np.float64),
         until_us=_times(told.until_us),
         is_safe=np.array(told.is_safe, np.bool_),
+        extends=np.array(told.extends, np.bool_),
         radio_ratio=np.array(told.radio_ratio, np.float64),
         keeps_transport=np.array(told.keeps_transport, np.bool_),
     )
 
 
-def power_setting_to_message(agent_id: str, wanted: PowerSetting) -> pb.ApplyPowerRequest:
+def power_setting_to_message(agent_id: str, wanted: PowerSetting, number: int) -> pb.ApplyPowerRequest:
     """Setpoints as a message."""
     lists: dict[str, Any] = {field.name: getattr(wanted, field.name).tolist() for field in fields(wanted)}
-    return pb.ApplyPowerRequest(agent_id=agent_id, **lists)
+    return pb.ApplyPowerRequest(agent_id=agent_id, number=number, **lists)
 
 
 def done_of_message(told: pb.ApplyRadioResponse | pb.ApplyPowerResponse) -> Bools:

@@ -12,13 +12,12 @@ from quietcell.plant.v1 import plant_pb2_grpc
 
 from hw.ports import (
     Bools,
-    Int64,
     PowerAbilities,
     PowerReading,
     PowerSetting,
     RadioAbilities,
     RadioReading,
-    UInt8,
+    RadioSetting,
 )
 from hw.sim_plant import codec
 from hw.sim_plant.addresses import CHANNEL_OPTIONS
@@ -83,11 +82,9 @@ class RadioPlantLink(PlantLink):
         request = pb.DescribeRadioRequest(agent_id=self._agent_id)
         return codec.abilities_of_message(await self.call(self.stub.DescribeRadio, request))
 
-    async def apply(self, cell: Int64, level: UInt8, until_us: Int64) -> Bools:
-        """Set levels; see hw.ports.RadioPlant. A cell that wakes is not at its level yet."""
-        request = pb.ApplyRadioRequest(
-            agent_id=self._agent_id, cell=cell.tolist(), level=level.tolist(), until_us=until_us.tolist()
-        )
+    async def apply(self, setting: RadioSetting, number: int) -> Bools:
+        """Set levels; see hw.ports.RadioPlant."""
+        request = codec.radio_setting_to_message(self._agent_id, setting, number)
         return codec.done_of_message(await self.call(self.stub.ApplyRadio, request))
 
     async def read(self, after_sample: int) -> RadioReading:
@@ -108,9 +105,9 @@ class PowerPlantLink(PlantLink):
         request = pb.DescribePowerRequest(agent_id=self._agent_id)
         return codec.sites_of_message(await self.call(self.stub.DescribePower, request))
 
-    async def apply(self, setting: PowerSetting) -> Bools:
+    async def apply(self, setting: PowerSetting, number: int) -> Bools:
         """Set sites; see hw.ports.PowerPlant."""
-        request = codec.power_setting_to_message(self._agent_id, setting)
+        request = codec.power_setting_to_message(self._agent_id, setting, number)
         return codec.done_of_message(await self.call(self.stub.ApplyPower, request))
 
     async def read(self, after_sample: int) -> PowerReading:

@@ -16,7 +16,7 @@ from hw.ports import (
     PowerSetting,
     RadioAbilities,
     RadioReading,
-    UInt8,
+    RadioSetting,
 )
 from hw.sim_plant.errors import PlantError, PlantSilentError
 from hw.sim_plant.faults import Fault
@@ -55,6 +55,8 @@ class PlantSim:
         self._watt_per_unit = watt_per_unit
         self._cells = {agent: np.flatnonzero(agent_of_cell == k) for k, agent in enumerate(agents)}
         self._silent: set[str] = set()
+        self._radio_number = np.zeros(len(names.cell_id), np.int64)  # of the last order that each cell obeyed
+        self._power_number = np.zeros(0 if power is None else power.truth.n_sites, np.int64)
         power_sites = () if power is None else power.truth.site_id
         place = {site: k for k, site in enumerate(power_sites)}
         self._site_of_cell = np.array([place.get(site, -1) for site in names.site_id], np.int64)
@@ -106,14 +108,21 @@ class PlantSim:
             full_service_level=FULL_SERVICE,
         )
 
-    def apply_radio(self, agent: str, cell: Int64, level: UInt8, until_us: Int64, now_us: int) -> Bools:
-        """Set levels of cells of an agent, as ``RadioSim.apply``. Raises PlantError for places that do not exist."""
-        cells = self._cells_of(agent)
-        _check_places("cell", cell, len(cells))
+    def apply_radio(self, agent: str, setting: RadioSetting, number: int, now_us: int) -> Bools:
+        """Set cells of an agent, as hw.ports.RadioPlant. Raises PlantError for places that do not exist."""
+        cells, level = self._cells_of(agent), setting.level
+        _check_places("cell", setting.cell, len(cells))
         if len(level) and int(level.max()) >= len(self.names.level_names):
             raise PlantError(f"level must be below {len(self.names.level_names)}, not {int(level.max())}")
         self.advance(now_us)
-        return self.radio.apply(cells[cell], level, until_us, now_us)
+        cell = cells[setting.cell]
+        obeys = (number >= self._radio_number[cell]) & (
+            ~setting.extends | (self.radio.commanded[cell] == level)
+        )
+        self._radio_number[cell[obeys]] = number
+        done = np.zeros(len(cell), np.bool_)
+        done[obeys] = self.radio.apply(cell[obeys], level[obeys], setting.until_us[obeys], now_us)
+        return done
 
     def read_radio(self, agent: str, after_sample: int, now_us: int) -> RadioReading:
         """Levels of an agent's cells and what was measured after a sample."""
@@ -150,13 +159,18 @@ class PlantSim:
             has_dead_man=truth.has_dead_man[sites],
         )
 
-    def apply_power(self, agent: str, setting: PowerSetting, now_us: int) -> Bools:
-        """Set sites of an agent, as ``PowerSim.apply``. Raises PlantError for places that do not exist."""
+    def apply_power(self, agent: str, setting: PowerSetting, number: int, now_us: int) -> Bools:
+        """Set sites of an agent, as hw.ports.PowerPlant. Raises PlantError for places that do not exist."""
         sites, power = self._sites_with_power(agent)
         _check_places("site", setting.site, len(sites))
         self.advance(now_us)
-        given = {field.name: getattr(setting, field.name) for field in fields(setting)}
-        return power.apply(PowerSetting(**(given | {"site": sites[setting.site]})), now_us)
+        site = sites[setting.site]
+        obeys = (number >= self._power_number[site]) & ~(setting.extends & power.is_safe[site])
+        self._power_number[site[obeys]] = number
+        given = {field.name: getattr(setting, field.name)[obeys] for field in fields(setting)}
+        done = np.zeros(len(site), np.bool_)
+        done[obeys] = power.apply(PowerSetting(**(given | {"site": site[obeys]})), now_us)
+        return done
 
     def read_power(self, agent: str, after_sample: int, now_us: int) -> PowerReading:
         """State of an agent's sites and what was measured after a sample."""

@@ -90,6 +90,11 @@ class RadioSim:
         return np.where(waking, self._serving, self._commanded).astype(np.uint8)
 
     @property
+    def commanded(self) -> Int64:
+        """Level that each cell is set to. (n,)"""
+        return self._commanded
+
+    @property
     def next_event_us(self) -> int:
         """Time of the next end of a sample, of waking or of a timer."""
         return min(
@@ -118,7 +123,7 @@ class RadioSim:
     def apply(self, cell: Int64, level: UInt8, until_us: Int64, now_us: int) -> Bools:
         """Set levels (k,) of different cells (k,), each with the time at which its timer wakes it; 0: no timer.
 
-        Returns whether each cell is at its level: not, where it wakes or where the radio refuses.
+        Returns whether each cell is set so, if only on its way to it: not, where the radio refuses.
         """
         self.advance(now_us)
         until_us = np.where(until_us == 0, NEVER_US, until_us)
@@ -130,7 +135,7 @@ class RadioSim:
         timed = np.where(awake | ~self.truth.has_dead_man[cell], NEVER_US, until_us)
         self._until_us[cell[moves]] = timed[moves]
         self._command(cell[moves], wanted[moves], self._now_us)
-        return np.asarray((can & stuck) | (self.level[cell] == level))
+        return np.asarray((can & stuck) | (self._commanded[cell] == level))
 
     def inject(self, fault: Fault, cell: Int64, now_us: int, *, heals: bool) -> None:
         """Inject a fault at some cells, or heal it."""

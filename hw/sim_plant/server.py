@@ -45,7 +45,9 @@ class PlantServicer(plant_pb2_grpc.PlantServiceServicer):
 
         def apply() -> pb.ApplyRadioResponse:
             wanted = codec.radio_setting_of_message(request)
-            done = self._plant.apply_radio(request.agent_id, *wanted, self._clock.monotonic_us())
+            done = self._plant.apply_radio(
+                request.agent_id, wanted, request.number, self._clock.monotonic_us()
+            )
             return pb.ApplyRadioResponse(done=done.tolist())
 
         return await _answer(context, apply)
@@ -74,7 +76,9 @@ class PlantServicer(plant_pb2_grpc.PlantServiceServicer):
 
         def apply() -> pb.ApplyPowerResponse:
             wanted = codec.power_setting_of_message(request)
-            done = self._plant.apply_power(request.agent_id, wanted, self._clock.monotonic_us())
+            done = self._plant.apply_power(
+                request.agent_id, wanted, request.number, self._clock.monotonic_us()
+            )
             return pb.ApplyPowerResponse(done=done.tolist())
 
         return await _answer(context, apply)

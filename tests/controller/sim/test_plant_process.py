@@ -24,7 +24,7 @@ from controller.sim.assign import assign_evenly
 from controller.sim.building import build_plant
 from controller.sim.plant_process import serve_plant
 from controller.worlds import EvaluatedWorld, load_world
-from hw.ports import HostClock
+from hw.ports import HostClock, RadioSetting
 from hw.sim_plant.link import RadioPlantLink
 from hw.sim_plant.radio import FULL_SERVICE
 from tests.controller.site.site_made import DEFAULTS, HEAD
@@ -188,7 +188,8 @@ async def put_to_sleep_and_wait(address: str) -> list[int]:
     link = RadioPlantLink(address, "site-001")
     until_us = HostClock(SPEED).monotonic_us() + SPEED * 500_000
     level = np.full(3, FULL_SERVICE + 1, np.uint8)
-    done = await link.apply(np.arange(3), level, np.full(3, until_us))
+    setting = RadioSetting(np.arange(3), level, np.full(3, until_us), np.zeros(3, np.bool_))
+    done = await link.apply(setting, 1)
     assert done.all()
     found = await levels(link, FULL_SERVICE)
     await link.close()

@@ -27,7 +27,7 @@ from hw.agents.radio_core import RadioLimits
 from hw.agents.radio_server import serve_radio
 from hw.agents.running import Pace
 from hw.agents.serving import AgentServer, Door
-from hw.ports import Bools, Int64, RadioAbilities, RadioReading, UInt8
+from hw.ports import Bools, RadioAbilities, RadioReading, RadioSetting
 from hw.security import certs
 from hw.security.credentials import TlsFiles, agent_channel_options, client_credentials, server_credentials
 from hw.security.gate import Gate, caller
@@ -66,10 +66,11 @@ class ObedientRadio:
     async def abilities(self) -> RadioAbilities:
         return radio_abilities()
 
-    async def apply(self, cell: Int64, level: UInt8, until_us: Int64) -> Bools:
-        for i, value, end_us in zip(cell.tolist(), level.tolist(), until_us.tolist(), strict=True):
+    async def apply(self, setting: RadioSetting, number: int) -> Bools:
+        rows = zip(setting.cell.tolist(), setting.level.tolist(), setting.until_us.tolist(), strict=True)
+        for i, value, end_us in rows:
             self.level[i], self.until_us[i] = value, end_us
-        return np.ones(len(cell), np.bool_)
+        return np.ones(len(setting.cell), np.bool_)
 
     async def read(self, after_sample: int) -> RadioReading:
         return radio_reading(self.level)

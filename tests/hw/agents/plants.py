@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from hw.ports import Bools, Clock, Int64, RadioAbilities, RadioReading, UInt8
+from hw.ports import Bools, Clock, RadioAbilities, RadioReading, RadioSetting
 
 FULL = 1
 LEVELS = ("full", "symbol", "32t", "carrier")
@@ -51,6 +51,7 @@ class MemoryRadio:
         self.clock = clock
         self.level = np.full(n, FULL, np.uint8)
         self.until_us = np.zeros(n, np.int64)
+        self.number = np.zeros(n, np.int64)
         self.local = np.zeros(n, np.bool_)
         self.is_silent = False
         self.is_stuck = False
@@ -69,13 +70,15 @@ class MemoryRadio:
         if self.is_silent:
             raise OSError("silent")
 
-    async def apply(self, cell: Int64, level: UInt8, until_us: Int64) -> Bools:
+    async def apply(self, setting: RadioSetting, number: int) -> Bools:
         self._check()
         self.fire()
+        cell, level, until_us = setting.cell, setting.level, setting.until_us
         self.orders.append((cell.tolist(), level.tolist(), until_us.tolist()))
-        done = ~self.local[cell] & (not self.is_stuck)
+        done = ~self.local[cell] & (not self.is_stuck) & (number >= self.number[cell])
+        done &= ~setting.extends | (self.level[cell] == level)
         took = cell[done]
-        self.level[took], self.until_us[took] = level[done], until_us[done]
+        self.level[took], self.until_us[took], self.number[took] = level[done], until_us[done], number
         self.fire()
         return done
 

@@ -39,7 +39,7 @@ class MemoryPower:
     async def abilities(self) -> PowerAbilities:
         return has_sites()
 
-    async def apply(self, setting: PowerSetting) -> Bools:
+    async def apply(self, setting: PowerSetting, number: int) -> Bools:
         self.last = setting
         self.is_safe[setting.site] = setting.is_safe
         self.until_us[setting.site] = setting.until_us

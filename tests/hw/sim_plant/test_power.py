@@ -21,7 +21,13 @@ ALL = np.arange(M)
 
 
 def put(sim: PowerSim, battery_w: float, samples: float, until: float | None = None, **more: Any) -> Any:
-    usual = {"import_limit_w": np.inf, "is_safe": False, "radio_ratio": 1.0, "keeps_transport": True} | more
+    usual = {
+        "import_limit_w": np.inf,
+        "is_safe": False,
+        "radio_ratio": 1.0,
+        "keeps_transport": True,
+        "extends": False,
+    } | more
     arrays: dict[str, Any] = {name: np.full(M, value) for name, value in usual.items()}
     until_us = np.full(M, 0 if until is None else at(until))
     setting = PowerSetting(site=ALL, battery_w=np.full(M, battery_w), until_us=until_us, **arrays)

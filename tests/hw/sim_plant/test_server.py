@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from quietcell.plant.v1 import plant_pb2 as pb
 
-from hw.ports import PowerSetting
+from hw.ports import PowerSetting, RadioSetting
 from hw.sim_plant.addresses import check_local
 from hw.sim_plant.errors import PlantError
 from hw.sim_plant.faults import Fault
@@ -25,11 +25,13 @@ from tests.hw.sim_plant.made import at, plant
 
 SLEEPER = """
 import asyncio, sys, numpy as np
+from hw.ports import RadioSetting
 from hw.sim_plant.link import RadioPlantLink
 
 async def main():
     link = RadioPlantLink(sys.argv[1], "one")
-    await link.apply(np.arange(4), np.full(4, 4, np.uint8), np.full(4, int(sys.argv[2])))
+    setting = RadioSetting(np.arange(4), np.full(4, 4, np.uint8), np.full(4, int(sys.argv[2])), np.zeros(4, bool))
+    await link.apply(setting, 1)
     print("asleep", flush=True)
     sys.stdin.read()
 
@@ -48,6 +50,13 @@ class HandClock:
 
     def unix_us(self) -> int:
         return round(self.samples * 60e6)
+
+
+def setting_of(
+    cell: list[int], level: list[int], until_us: list[int], *, extends: bool = False
+) -> RadioSetting:
+    k = len(cell)
+    return RadioSetting(np.array(cell), np.array(level, np.uint8), np.array(until_us), np.full(k, extends))
 
 
 Body = Callable[[PlantSim, HandClock, str], Awaitable[None]]
@@ -77,16 +86,19 @@ def test_links_hand_through_what_the_plant_says() -> None:
         radio, power = RadioPlantLink(address, "one"), PowerPlantLink(address, "one")
         same(await radio.abilities(), sim.describe_radio("one"))
         same(await power.abilities(), sim.describe_power("one"))
-        done = await radio.apply(np.array([2, 1]), np.array([4, 0], np.uint8), np.array([at(9), 0]))
+        done = await radio.apply(setting_of([2, 1], [4, 0], [at(9), 0]), 1)
         assert done.tolist() == [True, True]
         setting = PowerSetting(
             np.array([1]),
             np.array([700.0]),
             np.array([np.inf]),
             np.array([at(9)]),
-            *np.zeros((3, 1), np.bool_),
+            *np.zeros((4, 1), np.bool_),
         )
-        assert (await power.apply(setting)).tolist() == [True]
+        assert (await power.apply(setting, 1)).tolist() == [True]
+        assert (await radio.apply(setting_of([2], [1], [0]), 0)).tolist() == [False]  # overtaken
+        extended = setting_of([2, 3], [4, 4], [at(9), at(9)], extends=True)
+        assert (await radio.apply(extended, 2)).tolist() == [True, False]  # cell 3 was at full service
         clock.samples = 3.5
         same(await radio.read(1), sim.read_radio("one", 1, at(3.5)))
         same(await power.read(1), sim.read_power("one", 1, at(3.5)))
@@ -113,16 +125,27 @@ def test_the_radios_of_a_site_load_its_power() -> None:
     ("request_", "says"),
     [
         (
-            pb.ApplyRadioRequest(agent_id="one", cell=[4], level=[1], until_us=[0]),
+            pb.ApplyRadioRequest(agent_id="one", cell=[4], level=[1], until_us=[0], extends=[False]),
             "cell must be below 4, not 4",
         ),
-        (pb.ApplyRadioRequest(agent_id="one", cell=[0, 0], level=[1, 1], until_us=[0, 0]), "twice"),
-        (pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[6], until_us=[0]), "level must be below 6"),
         (
-            pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[999], until_us=[0]),
+            pb.ApplyRadioRequest(
+                agent_id="one", cell=[0, 0], level=[1, 1], until_us=[0, 0], extends=[False, False]
+            ),
+            "twice",
+        ),
+        (
+            pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[6], until_us=[0], extends=[False]),
+            "level must be below 6",
+        ),
+        (
+            pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[999], until_us=[0], extends=[False]),
             "level must be below 256",
         ),
-        (pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[1], until_us=[2**64 - 1]), "until_us"),
+        (
+            pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[1], until_us=[2**64 - 1], extends=[False]),
+            "until_us",
+        ),
         (pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[1]), "until_us 0"),
         (pb.ApplyRadioRequest(agent_id="three"), "'three' is not known; known: one, two"),
         (pb.InjectFaultRequest(agent_id="one"), "fault 0 is not known"),
@@ -144,7 +167,7 @@ def test_what_cannot_be_meant_is_refused_and_the_plant_goes_on(request_: Any, sa
 def test_a_silent_plant_lets_wait_and_its_timers_go_on() -> None:
     async def body(sim: PlantSim, clock: HandClock, address: str) -> None:
         one, two = (RadioPlantLink(address, agent, deadline_s=0.15) for agent in ("one", "two"))
-        await one.apply(np.array([0]), np.array([4], np.uint8), np.array([at(2)]))
+        await one.apply(setting_of([0], [4], [at(2)]), 1)
         await one.inject("one", Fault.SILENT)
         with pytest.raises(OSError, match="DEADLINE_EXCEEDED"):
             await one.read(0)

@@ -211,8 +211,12 @@ class ApplyRadioRequest(_message.Message):
     CELL_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
     UNTIL_US_FIELD_NUMBER: _builtins.int
+    EXTENDS_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """Which agent's cells."""
+    number: _builtins.int
+    """Counts up with each order of the host, over restarts of its agent too; a lower one than obeyed has no effect."""
     @_builtins.property
     def cell(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Place of the cell."""
@@ -225,6 +229,10 @@ class ApplyRadioRequest(_message.Message):
     def until_us(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Host's monotonic clock, as simulated, at which the cell returns to full service by itself; 0: no timer. [us]"""
 
+    @_builtins.property
+    def extends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Only moves the timer of a cell that is at the level."""
+
     def __init__(
         self,
         *,
@@ -232,10 +240,12 @@ class ApplyRadioRequest(_message.Message):
         cell: _abc.Iterable[_builtins.int] | None = ...,
         level: _abc.Iterable[_builtins.int] | None = ...,
         until_us: _abc.Iterable[_builtins.int] | None = ...,
+        extends: _abc.Iterable[_builtins.bool] | None = ...,
+        number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "cell", b"cell", "level", b"level", "until_us", b"until_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "cell", b"cell", "extends", b"extends", "level", b"level", "number", b"number", "until_us", b"until_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -469,8 +479,12 @@ class ApplyPowerRequest(_message.Message):
     IS_SAFE_FIELD_NUMBER: _builtins.int
     RADIO_RATIO_FIELD_NUMBER: _builtins.int
     KEEPS_TRANSPORT_FIELD_NUMBER: _builtins.int
+    EXTENDS_FIELD_NUMBER: _builtins.int
+    NUMBER_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """Which agent's sites."""
+    number: _builtins.int
+    """Counts up with each order of the host, over restarts of its agent too; a lower one than obeyed has no effect."""
     @_builtins.property
     def site(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]:
         """Place of the site."""
@@ -499,6 +513,10 @@ class ApplyPowerRequest(_message.Message):
     def keeps_transport(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
         """Whether transport is kept in a mains failure."""
 
+    @_builtins.property
+    def extends(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]:
+        """Only moves the timer of a site under a setpoint."""
+
     def __init__(
         self,
         *,
@@ -510,10 +528,12 @@ class ApplyPowerRequest(_message.Message):
         is_safe: _abc.Iterable[_builtins.bool] | None = ...,
         radio_ratio: _abc.Iterable[_builtins.float] | None = ...,
         keeps_transport: _abc.Iterable[_builtins.bool] | None = ...,
+        extends: _abc.Iterable[_builtins.bool] | None = ...,
+        number: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "battery_w", b"battery_w", "import_limit_w", b"import_limit_w", "is_safe", b"is_safe", "keeps_transport", b"keeps_transport", "radio_ratio", b"radio_ratio", "site", b"site", "until_us", b"until_us"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "battery_w", b"battery_w", "extends", b"extends", "import_limit_w", b"import_limit_w", "is_safe", b"is_safe", "keeps_transport", b"keeps_transport", "number", b"number", "radio_ratio", b"radio_ratio", "site", b"site", "until_us", b"until_us"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
