@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -115,7 +116,7 @@ class WireFuzz:
         """Send so many messages; an agent whose revisions are worn out is started anew."""
         while self.counts["messages"] < n_messages and not self.violations:
             self._plant = ObedientRadio()
-            state = self._folder / f"state-{self.counts['messages']}-{self.fuzzer.view.now_us}"
+            state = Path(tempfile.mkdtemp(dir=self._folder))  # nothing kept from the agent before
             async with secured_agent(self._folder, state, self._clock, self._plant) as server:
                 await self._fuzz(server, n_messages)
 
