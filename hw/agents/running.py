@@ -219,6 +219,9 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
 async def _within(event: asyncio.Event, most_s: float) -> None:
     """Wait for an event, but not longer."""
     try:
-        await asyncio.wait_for(event.wait(), most_s)
+        async with asyncio.timeout(
+            most_s
+        ):  # unlike wait_for it loses no cancellation when the event comes with it
+            await event.wait()
     except TimeoutError:
         return

@@ -19,6 +19,7 @@ from hw.agents.running import AgentRunner, log
 Authorize = Callable[[Any, str], Awaitable[str]]
 FINISH_S = 5.0  # for the plant to wake all as the agent ends
 GRACE_S = 0.5
+CANCEL_AGAIN_S = 1.0
 AGAIN_S = 1.0  # between attempts to reach the plant at the start
 OPTIONS: tuple[tuple[str, int], ...] = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
@@ -91,8 +92,12 @@ class AgentServer:
         except TimeoutError:
             log.error("the plant did not confirm within %g s; its own timers remain", FINISH_S)
         await self._server.stop(GRACE_S)
-        for loop in self._loops:
-            loop.cancel()
+        while not all(loop.done() for loop in self._loops):
+            for loop in self._loops:
+                loop.cancel()
+            await asyncio.wait(
+                self._loops, timeout=CANCEL_AGAIN_S
+            )  # a plant's driver may have lost the first one
         await asyncio.gather(*self._loops, return_exceptions=True)
 
 

@@ -30,6 +30,9 @@ class Twin(ABC):
     """The lease rules for N slots; ``value`` is a level, or a setpoint with None for safe charging."""
 
     REST_KIND: str  # of messages that bring slots to rest
+    IS_OBEYED: (
+        bool  # whether an agent may refuse nothing that is lawful here, though its plant may lag behind
+    )
 
     def __init__(self, boot_id: bytes, rest: Any) -> None:
         self.boot_id, self.rest = boot_id, rest
@@ -155,9 +158,10 @@ class Twin(ABC):
                 self.until_us[i] = max(self.until_us[i], min(end_us, self.plan_end_us[i]))
 
     def compare(self, value: list[Any], until_us: list[int]) -> tuple[list[str], int]:
-        """What the plant holds without right, and how many slots are not as commanded, which are then taken over.
+        """What the plant holds without right, and how many slots are not as commanded.
 
-        A slot holds something with right when it was commanded, or had it before.
+        A slot holds something with right when it was commanded, or had it before. What is not as commanded is taken
+        over where the agent may have refused.
         """
         unsafe, refused = [], 0
         for i in range(N):
@@ -169,6 +173,8 @@ class Twin(ABC):
             is_shorter = got[0] == may[0] and got[1] < may[1]
             if not (self.is_restful(got[0]) or is_kept or is_shorter or got in self._granted[i]):
                 unsafe.append(f"slot {i} holds {got}, allowed is {may}, before it was {self._before[i]}")
+            if self.IS_OBEYED:
+                continue
             self.value[i], self.until_us[i] = got
             if is_kept:
                 self.plan_end_us[i] = self._before[i][2]
@@ -179,6 +185,7 @@ class RadioTwin(Twin):
     """Cells."""
 
     REST_KIND = "wakes"
+    IS_OBEYED = True
 
     def __init__(self, boot_id: bytes) -> None:
         super().__init__(boot_id, FULL)
@@ -210,6 +217,7 @@ class PowerTwin(Twin):
     """Sites. Whether a discharge respects the reserve is looked at by who knows the stored energy."""
 
     REST_KIND = "safe"
+    IS_OBEYED = False  # its site limit is its own
 
     def __init__(self, boot_id: bytes) -> None:
         super().__init__(boot_id, None)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ssl
+import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -41,6 +42,7 @@ AGENT, CONTROLLER, SOON_S = "site-001", "edge-1", 10.0
 MUTATED_SHARE = 0.5  # what is refused for its form ends the stream, which takes time
 UNLIMITED = Limits(messages_per_s=1e9, burst=10**9)
 CONTROL = "/quietcell.ran.v1.RanAgentService/Control"
+SETTLE_TURNS = 100
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 
 
@@ -115,7 +117,7 @@ class WireFuzz:
         """Send so many messages; an agent whose revisions are worn out is started anew."""
         while self.counts["messages"] < n_messages and not self.violations:
             self._plant = ObedientRadio()
-            state = self._folder / f"state-{self.counts['messages']}-{self.fuzzer.view.now_us}"
+            state = Path(tempfile.mkdtemp(dir=self._folder))  # nothing kept from the agent before
             async with secured_agent(self._folder, state, self._clock, self._plant) as server:
                 await self._fuzz(server, n_messages)
 
@@ -141,14 +143,15 @@ class WireFuzz:
         data = self.fuzzer.next()
         self.counts["messages"] += 1
         code = await self._send(data)
-        await self._judge(data, code)
+        self._judge(data, code)
+        await self._settle()
         unsafe, refused = twin.compare(self._plant.level, self._plant.until_us)
         self.counts["not as commanded"] += refused
         self.violations += [
             f"message {self.counts['messages']}, {data[:200].hex()}: {what}" for what in unsafe
         ]
 
-    async def _judge(self, data: bytes, code: grpc.StatusCode | None) -> None:
+    def _judge(self, data: bytes, code: grpc.StatusCode | None) -> None:
         """Tell the twin what became of a message; ``code``: how it ended the stream."""
         if code is None:
             self.counts["judged"] += 1
@@ -157,8 +160,13 @@ class WireFuzz:
         self.counts[f"ended {code.name}"] += 1
         with contextlib.suppress(DecodeError):
             self._twin.salvage(ran_pb2.ControlRequest.FromString(data), self._clock.now_us)
-        for _ in range(20):  # what the stream has begun is carried out although it has ended
-            await asyncio.sleep(0)
+
+    async def _settle(self) -> None:
+        """Wait for the plant: overtaken orders are given anew, and a clock that jumped is seen after a real nap."""
+        for turn in range(SETTLE_TURNS):
+            await asyncio.sleep(0 if turn < SETTLE_TURNS // 2 else 0.01)
+            if self._plant.level == self._twin.value and self._plant.until_us == self._twin.until_us:
+                return
 
     async def _open(self, channel: grpc.aio.Channel) -> None:
         """A new stream: its hello, then the barrier."""
@@ -174,10 +182,11 @@ class WireFuzz:
 
     async def _send(self, data: bytes) -> grpc.StatusCode | None:
         """Send a message and wait until it has been dealt with. Returns how the stream ended, None: it lives."""
-        origin = lease_pb2.Origin(agent_boot_id=bytes(16), controller_id=CONTROLLER)
-        barrier = ran_pb2.ControlRequest(
-            renewal=lease_pb2.Renewal(origin=origin, term_ms=self.counts["messages"])
+        self._barrier += 1
+        origin = lease_pb2.Origin(
+            agent_boot_id=bytes(16), agent_monotonic_us=self._barrier, controller_id=CONTROLLER
         )
+        barrier = ran_pb2.ControlRequest(renewal=lease_pb2.Renewal(origin=origin))
         stream, self._stream = self._stream, None
         with contextlib.suppress(grpc.aio.AioRpcError, asyncio.InvalidStateError):
             await stream.write(data)
