@@ -17,7 +17,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from policies.site.problem import Fleet, cost_at_caps
+from policies.site.problem import Fleet, checked, cost_at_caps
 
 Float64 = NDArray[np.float64]
 LADDER = 9  # limits that are priced in one look
@@ -34,6 +34,7 @@ class MonthTarget(NamedTuple):
 
 def month_target(scenarios: Fleet, count: int) -> MonthTarget:
     """Limit and need of each site. ``scenarios`` holds n x count problems, those of a site next to each other."""
+    scenarios = checked(scenarios)
     limit_w = month_target_w(scenarios, count)
     need_wh = np.empty_like(scenarios.floor_wh)
     _needs(scenarios, np.repeat(limit_w, count), need_wh)

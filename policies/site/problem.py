@@ -25,7 +25,7 @@ from policies.site.sides import best_plan
 from policies.site.value_function import cost_at_cap, new_room
 
 __all__ = ["INFEASIBLE_CAP", "INFEASIBLE_FLOOR", "OK", "STATUS_WORDS", "Fleet", "Plans"]
-__all__ += ["cost_at_caps", "plan_fleet", "settle"]
+__all__ += ["checked", "cost_at_caps", "plan_fleet", "settle"]
 
 Floats = NDArray[np.float64]
 STATUS_WORDS = {
@@ -86,7 +86,7 @@ class Plans(NamedTuple):
 
 def plan_fleet(fleet: Fleet) -> Plans:
     """The cheapest plan of each site. Raises ValueError where an array has a wrong shape or an impossible value."""
-    fleet = _checked(fleet)
+    fleet = checked(fleet)
     n, n_steps = fleet.load_w.shape
     stored_wh, cap_wh = np.full((n, n_steps + 1), np.nan), np.full(n, np.nan)
     status = np.zeros(n, np.uint8)
@@ -111,7 +111,7 @@ def cost_at_caps(fleet: Fleet, caps_w: Floats) -> Floats:
     convex (``policies.site.step_cost``), it is that of the hull: a bound that a plan may come close to only. What is
     stored above the end's floor is taken off at ``end_price``.
     """
-    fleet = _checked(fleet)
+    fleet = checked(fleet)
     caps_w = np.ascontiguousarray(caps_w, np.float64)
     if caps_w.ndim != 2 or len(caps_w) != len(fleet.load_w) or np.isnan(caps_w).any():
         raise ValueError(f"caps_w must be {len(fleet.load_w)} rows of numbers, not {caps_w.shape}")
@@ -163,8 +163,8 @@ def _cost_sites(fleet, caps_wh, costs):  # type: ignore[no-untyped-def]
                 costs[i, k] = cost_at_cap(fleet, i, caps_wh[i, k], floors, room)[0]
 
 
-def _checked(fleet: Fleet) -> Fleet:
-    """The fleet as the kernels take it: they are compiled once, for writable float64 arrays."""
+def checked(fleet: Fleet) -> Fleet:
+    """The fleet as the kernels take it: they are compiled once, for writable float64 arrays. Raises ValueError."""
     n, n_steps = fleet.load_w.shape
     if n_steps < 1 or not fleet.step_h > 0:
         raise ValueError(f"a plan needs steps of some length, not {n_steps} of {fleet.step_h} h")
