@@ -115,7 +115,10 @@ class PlanDispatch:
         limit_w = np.where(
             moment.bill.demand_price > 0, np.maximum(self.plans.peak_w, moment.bill.peak_w), np.inf
         )
-        return Setpoint(battery_w, np.where(ok, limit_w, np.inf))
+        paid_w = np.where(
+            ok, self.plans.import_w[:, age], 0.0
+        )  # what the plan exceeds an event by, it pays for
+        return Setpoint(battery_w, np.where(ok, limit_w, np.inf), paid_w)
 
     def _plan(self, moment: Moment) -> None:
         n_steps = min(self.settings.horizon_steps, self.calendar.end - moment.step)

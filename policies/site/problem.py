@@ -36,6 +36,7 @@ STATUS_WORDS = {
 
 
 PER_STEP = ("load_w", "pv_w", "import_price", "export_price", "charge_max_w", "discharge_max_w", "cap_w")
+PER_STEP += ("event_w", "event_price")
 
 
 class Fleet(NamedTuple):
@@ -69,6 +70,8 @@ class Fleet(NamedTuple):
     cap_w: Floats  # (n, T) import may not be above; inf: no cap
     peak_w: Floats  # (n,) highest import already billed this month
     demand_price: Floats  # (n,) [currency per kW of the month's highest import]; 0: none
+    event_w: Floats  # (n, T) import above it costs event_price more; inf: no limit
+    event_price: Floats  # (n, T) [currency per kWh]
 
 
 class Plans(NamedTuple):
@@ -79,7 +82,7 @@ class Plans(NamedTuple):
     import_w: Floats  # (n, T)
     export_w: Floats  # (n, T)
     curtailed_w: Floats  # (n, T) PV that is not used
-    cost: Floats  # (n,) energy, wear and the demand charge on peak_w [currency]
+    cost: Floats  # (n,) energy, wear, what events cost, and the demand charge on peak_w [currency]
     peak_w: Floats  # (n,) highest import, not below what was billed already
     status: NDArray[np.uint8]  # (n,) words: STATUS_WORDS
 
@@ -100,6 +103,7 @@ def plan_fleet(fleet: Fleet) -> Plans:
     peak_w = np.maximum(fleet.peak_w, import_w.max(1))
     paid = fleet.import_price * import_w - np.where(export_w > 0, fleet.export_price * export_w, 0.0)
     paid += fleet.wear_price[:, None] * np.maximum(battery_w, 0)
+    paid += fleet.event_price * np.maximum(import_w - fleet.event_w, 0)
     cost = (paid.sum(1) * fleet.step_h + fleet.demand_price * peak_w) / 1000
     return Plans(battery_w, stored_wh, import_w, export_w, curtailed_w, cost, peak_w, status)
 
@@ -126,7 +130,8 @@ def settle(fleet: Fleet, battery_w: Floats, limit_w: Floats) -> tuple[Floats, Fl
     need_w = wanted_w - fleet.pv_w
     sold_w = np.where(fleet.export_price > 0, fleet.export_cap_w[:, None], 0.0)
     meter_w = np.maximum(need_w, -sold_w)
-    most_w = np.maximum(need_w, np.minimum(wanted_w, np.minimum(fleet.cap_w, limit_w[:, None])))
+    wished_w = np.minimum(np.minimum(fleet.cap_w, fleet.event_w), limit_w[:, None])
+    most_w = np.maximum(need_w, np.minimum(wanted_w, wished_w))
     earned = np.where(meter_w < 0, fleet.export_price * meter_w, fleet.import_price * meter_w)
     meter_w = np.where((fleet.import_price < 0) & (fleet.import_price * most_w < earned), most_w, meter_w)
     curtailed_w = fleet.pv_w - (wanted_w - meter_w)
@@ -175,9 +180,9 @@ def checked(fleet: Fleet) -> Fleet:
         if array.shape != shape:
             raise ValueError(f"{name} must be of shape {shape}, not {array.shape}")
         bad = np.isnan(array)
-        if name in ("wear_price", "end_price") or "price" not in name:
+        if name in ("wear_price", "end_price", "event_price") or "price" not in name:
             bad |= array < 0
-        if name not in ("cap_w", "export_cap_w"):
+        if name not in ("cap_w", "export_cap_w", "event_w"):
             bad |= np.isinf(array)
         if name.endswith("efficiency"):
             bad |= (array == 0) | (array > 2)
