@@ -68,7 +68,8 @@ class EventTerms(NamedTuple):
     @property
     def firm(self) -> NDArray[np.bool_]:
         """Steps with a limit that neither costs nor pays. (n, T)"""
-        return np.isfinite(self.limit_w) & (self.penalty_per_kwh == 0) & (self.reward_per_kwh == 0)
+        free = (self.penalty_per_kwh == 0) & (self.reward_per_kwh == 0)
+        return np.asarray(np.isfinite(self.limit_w) & free)
 
     def take(self, sites: NDArray[np.intp]) -> EventTerms:
         """The terms of some sites."""

@@ -35,8 +35,17 @@ STATUS_WORDS = {
 }
 
 
-PER_STEP = ("load_w", "pv_w", "import_price", "export_price", "charge_max_w", "discharge_max_w", "cap_w")
-PER_STEP += ("event_w", "event_price")
+PER_STEP = (
+    "load_w",
+    "pv_w",
+    "import_price",
+    "export_price",
+    "charge_max_w",
+    "discharge_max_w",
+    "cap_w",
+    "event_w",
+    "event_price",
+)
 
 
 class Fleet(NamedTuple):
