@@ -34,6 +34,7 @@ SCENES = {
     "be-2023-07": (Case("be", "be-day-ahead", "2023-05-02", 150.0, market="BE_DAM"), 95, 2),
 }
 BOTH_W = 1e-6  # of charge and discharge in one step, beyond rounding
+DEEP = 0.05  # below zero, from where storing pays for the wear [currency/kWh]
 DEAREST = 0.02  # of the steps
 LEAKED_WH = 0.1  # while charging to a floor that rises: self-discharge within the step
 
@@ -57,9 +58,9 @@ def scene_rows(name: str) -> None:
     least = float(costs[0].reserve_margin_wh.min())
     print_row("least_margin", round(least, 3), "Wh above the floor", made, bar=(">=", -LEAKED_WH))
     paid, usual = (float(figures.cost.sum()) for figures in costs)
-    print_row("cost_of_idle", round(paid / usual, 4), "ratio", made, ours=paid, peer=usual, bar=("<", 1))
-    _row_of_steps("import_below_zero", price < 0, plan, idle, months, ">")
-    _row_of_steps("import_dearest", price >= np.quantile(price, 1 - DEAREST), plan, idle, months, "<")
+    print_row("cost_of_idle", round(paid / usual, 4), "ratio", made, ours=paid, peer=usual, bar=("<=", 1))
+    _row_of_steps("import_deep_below_zero", price < -DEEP, plan, idle, months, ">=")
+    _row_of_steps("import_dearest", price >= np.quantile(price, 1 - DEAREST), plan, idle, months, "<=")
 
 
 def _row_of_steps(
