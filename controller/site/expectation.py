@@ -11,9 +11,7 @@ from hw.power.view import View
 from policies.site.ahead import Duty, Expected
 
 Float64 = NDArray[np.float64]
-FIRM_PRICE = (
-    100.0  # of a kWh above a firm event's limit: over any tariff's price, ERCOT's 9 included [currency/kWh]
-)
+FIRM_PRICE = 100.0  # of a kWh above a firm event's limit: over any tariff's price [currency/kWh]
 
 
 class TrueExpect:

@@ -115,9 +115,8 @@ class PlanDispatch:
         limit_w = np.where(
             moment.bill.demand_price > 0, np.maximum(self.plans.peak_w, moment.bill.peak_w), np.inf
         )
-        paid_w = np.where(
-            ok, self.plans.import_w[:, age], 0.0
-        )  # what the plan exceeds an event by, it pays for
+        # what a plan imports above an event's limit, it pays for
+        paid_w = np.where(ok, self.plans.import_w[:, age], 0.0)
         return Setpoint(battery_w, np.where(ok, limit_w, np.inf), paid_w)
 
     def _plan(self, moment: Moment) -> None:
