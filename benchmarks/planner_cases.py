@@ -60,6 +60,8 @@ def random_sites(rng: np.random.Generator, n: int, n_steps: int, step_h: float =
         "cap_w": np.full(shape, some(0.3, each(2500, 6000), np.inf)),
         "peak_w": some(0.5, each(0, 5000), 0.0),
         "demand_price": some(0.7, each(0, 15), 0.0),
+        "event_w": np.full(shape, np.inf),
+        "event_price": np.zeros(shape),
     }
     arrays = {name: value if name in PER_STEP else value[:, 0] for name, value in fields.items()}
     return Fleet(step_h=step_h, **{name: np.ascontiguousarray(value) for name, value in arrays.items()})

@@ -67,5 +67,7 @@ def plan(plant: Plant, hard_cap_w: Floats, price: Floats, stored_wh: Floats, ahe
         cap_w=np.tile(hard_cap_w[:, None], load.shape[1]),
         peak_w=np.zeros(n),
         demand_price=np.full(n, DEMAND_PER_KW),
+        event_w=np.full(load.shape, np.inf),
+        event_price=none,
     )
     return np.asarray(plan_fleet(fleet).battery_w)

@@ -86,6 +86,7 @@ def _parts() -> list[tuple[str, Callable[[], object]]]:
     from controller.forecast.runtime import StepForecaster
     from controller.replay.run import run_policy
     from controller.replay.stage import Stage, Task, quiet
+    from controller.site.warm_up import compare, cool_and_guard
     from controller.worlds import DEFAULT_WORLD, load_world
     from traces.synthesis import SynthSpec, generate
 
@@ -129,4 +130,6 @@ def _parts() -> list[tuple[str, Callable[[], object]]]:
         ("oracle", replay("oracle", task)),
         ("oracle with guard loop", replay("oracle", watched)),
         ("explanation", lambda: rerun("predictive", task, 0, 1, quiet)),
+        ("site power", compare),
+        ("cooling and safe charging", cool_and_guard),
     ]

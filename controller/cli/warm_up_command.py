@@ -18,7 +18,7 @@ def warm_up(
 ) -> None:
     """Compile and keep all kernels, so that the first replay or tick need not wait for it.
 
-    The first run takes a minute or two, later ones seconds. Run it once after each installation or upgrade, on the
+    The first run takes some minutes, later ones seconds. Run it once after each installation or upgrade, on the
     machine and as the user that will run quietcell: kernels fit one processor and one version. Set NUMBA_CACHE_DIR,
     here and later, to keep them in a folder of your choice; without it numba keeps them beside the installed files, or
     in the user's cache folder where those cannot be written.

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.site.comparison import IDLE, ORACLE, SITE_POLICIES, Comparison
+from controller.site.comparison import IDLE, ORACLE, PLAN, SITE_POLICIES, Comparison
 from controller.site.tally import life_years
 
 Float64 = NDArray[np.float64]
+NOTICED_WH = 1.0  # above the limit of an event, beyond rounding
 LEAST_SAVING = 0.02  # of the bill: where the oracle saves less, a share of it says little
 
 
@@ -63,9 +64,24 @@ def site_notes(comparison: Comparison) -> list[str]:
             f"{len(cut)} of {len(spans)} billing months are scored in part ({', '.join(f'{s:.0%}' for s in cut)}): "
             "their demand charge is cut to that share."
         )
+    notes += _firm_notes(comparison)
     if comparison.scene.outage is not None:
         notes.append("Costs include what outages and recovery from them did; idle meets the same outages.")
     return notes
+
+
+def _firm_notes(comparison: Comparison) -> list[str]:
+    """A sentence where a plan broke an event that has no penalty."""
+    if PLAN not in comparison.tallies:
+        return []
+    over_wh = comparison.tallies[PLAN].figures.get("event_firm_over_wh", np.zeros(1))
+    broken = int((over_wh > NOTICED_WH).sum())
+    if not broken:
+        return []
+    return [
+        f"Events without a penalty asked for more than the batteries of {broken} sites could keep: their plans held "
+        f"the nearest import that they can, {over_wh.sum() / 1000:,.1f} kWh above the limits in all."
+    ]
 
 
 def _moment(comparison: Comparison, step: int) -> np.datetime64:
@@ -113,6 +129,8 @@ def _row(
     }
     if any(figures["event_cost"].any() for figures in by_policy.values()):
         row["event_cost"] = total(own["event_cost"])
+    if "event_over_wh" in own:
+        row["event_over_kwh"] = total(own["event_over_wh"]) / 1000
     row |= _savings({name: total(figures["cost"]) for name, figures in by_policy.items()}, total(own["cost"]))
     row |= {
         "peak_kw": extreme(own["peak_w"], np.max) / 1000,

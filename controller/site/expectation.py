@@ -11,6 +11,7 @@ from hw.power.view import View
 from policies.site.ahead import Duty, Expected
 
 Float64 = NDArray[np.float64]
+FIRM_PRICE = 100.0  # of a kWh above a firm event's limit: over any tariff's price [currency/kWh]
 
 
 class TrueExpect:
@@ -49,12 +50,22 @@ class SceneDuties:
         last = step + n_steps >= self._end
         end_wh = np.minimum(self._end_wh, view.capacity_wh) if last else floor_wh[:, -1]
         cap_w = np.repeat(scene.import_cap_w[:, None], n_steps, axis=1)
-        if scene.event is not None:  # as far as it was announced
-            span = slice(step, step + n_steps)
-            known = scene.event.known_at[:, span] <= step
-            cap_w = np.where(known, np.minimum(cap_w, scene.event.limit_w[:, span]), cap_w)
         floors_wh, nothing = np.ascontiguousarray(floor_wh), np.zeros(scene.n_sites)
-        return Duty(floors_wh, end_wh.copy(), nothing, cap_w, scene.export_cap_w)
+        event_w, event_price = _events(scene, step, n_steps)
+        return Duty(floors_wh, end_wh.copy(), nothing, cap_w, scene.export_cap_w, event_w, event_price)
+
+
+def _events(scene: SiteScene, step: int, n_steps: int) -> tuple[Float64, Float64]:
+    """Limits of the events that are announced, and what a kWh above them costs: penalty and reward forgone.
+
+    One that neither costs nor pays is firm: it is priced so high that it is broken only where it cannot be kept.
+    """
+    shape, span = (scene.n_sites, n_steps), slice(step, step + n_steps)
+    if scene.event is None:
+        return np.full(shape, np.inf), np.zeros(shape)
+    event_w = np.where(scene.event.known_at[:, span] <= step, scene.event.limit_w[:, span], np.inf)
+    price = scene.event.penalty_per_kwh[:, span] + scene.event.reward_per_kwh[:, span]
+    return event_w, np.where(np.isinf(event_w), 0.0, np.where(price > 0, price, FIRM_PRICE))
 
 
 class OutlookExpect:

@@ -41,7 +41,11 @@ class CostedPlan:
         imported_w, given_w = plans.import_w[:, self._age], np.maximum(plans.battery_w[:, self._age], 0.0)
         energy = tariff.import_price[moment.step] * imported_w
         energy = energy - tariff.export_price[moment.step] * plans.export_w[:, self._age] + wear * given_w
-        self._cost += np.where(ok, energy * self._scene.step_h / 1000, 0.0)
+        cost = energy * self._scene.step_h / 1000
+        if self._scene.event is not None:
+            now = slice(moment.step, moment.step + 1)
+            cost = cost + self._scene.event.cost(imported_w[:, None], now, self._scene.step_h)[:, 0]
+        self._cost += np.where(ok, cost, 0.0)
         if tariff.demand_counts[moment.step]:
             self._peak_w = np.maximum(self._peak_w, np.where(ok, imported_w, 0.0))
         self._demand = np.maximum(self._demand, self._peak_w / 1000 * moment.bill.demand_price)
@@ -49,5 +53,5 @@ class CostedPlan:
 
     @property
     def cost(self) -> Float64:
-        """Energy, wear and demand as planned. (n,)"""
+        """Energy, events, wear and demand as planned. (n,)"""
         return self._cost + self._demand

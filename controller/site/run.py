@@ -98,7 +98,8 @@ def run_sites(
         view = planning_view(plant, start, dc_w, scene.battery_c[:, t])
         bill = Bill(billed.peak_w(t), np.full(n, tariff.demand_price[tariff.month[t]]))
         wanted = dispatch.decide(Moment(t, start, *scene.measured(t), bill))
-        wanted = Setpoint(wanted.battery_w, np.minimum(wanted.import_limit_w, scene.limit_w(t)))
+        limit_w = scene.limit_w(t, wanted.event_limit_w)
+        wanted = Setpoint(wanted.battery_w, np.minimum(wanted.import_limit_w, limit_w))
         inputs, recovery = scene.inputs(t), None
         if outages is not None:
             inputs, recovery = outages.step(t, inputs, start, view)

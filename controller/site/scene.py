@@ -54,6 +54,23 @@ class EventTerms(NamedTuple):
     reward_per_kwh: Float64
     known_at: NDArray[np.int64]
 
+    def cost(self, import_w: Float64, steps: slice, step_h: float) -> Float64:
+        """Penalties less rewards of an import (n, steps). (n, steps) [currency]"""
+        over_w = self.over_w(import_w, steps)
+        reduced_w = np.clip(np.nan_to_num(self.baseline_w[:, steps]) - import_w, 0.0, self.reduce_w[:, steps])
+        money = over_w * self.penalty_per_kwh[:, steps] - reduced_w * self.reward_per_kwh[:, steps]
+        return np.asarray(money * (step_h / 1000))
+
+    def over_w(self, import_w: Float64, steps: slice) -> Float64:
+        """Import above what was asked for. (n, steps) [W]"""
+        return np.maximum(import_w - self.limit_w[:, steps], 0.0)  # 0 without a limit
+
+    @property
+    def firm(self) -> NDArray[np.bool_]:
+        """Steps with a limit that neither costs nor pays. (n, T)"""
+        free = (self.penalty_per_kwh == 0) & (self.reward_per_kwh == 0)
+        return np.asarray(np.isfinite(self.limit_w) & free)
+
     def take(self, sites: NDArray[np.intp]) -> EventTerms:
         """The terms of some sites."""
         return _rows(self, sites)
@@ -107,11 +124,12 @@ class SiteScene:
         before = max(step - 1, 0)
         return self.radio_w[:, before] + self.transport_w[:, before], self.battery_c[:, before]
 
-    def limit_w(self, step: int) -> Float64:
-        """Import that the connection and events allow. (n,) [W]"""
+    def limit_w(self, step: int, paid_w: Float64 | None = None) -> Float64:
+        """Import that the connection and events allow; up to ``paid_w`` (n,) an event is paid, not kept. (n,) [W]"""
         if self.event is None:
             return self.import_cap_w
-        return np.minimum(self.import_cap_w, self.event.limit_w[:, step])
+        event_w = self.event.limit_w[:, step]
+        return np.minimum(self.import_cap_w, event_w if paid_w is None else np.maximum(event_w, paid_w))
 
     def inputs(self, step: int) -> Inputs:
         """What the plant meets in a step."""

@@ -49,7 +49,7 @@ def month_figures(
         "energy_cost": found.energy_cost,
         "demand_cost": found.demand_cost,
         "wear_cost": found.wear_cost,
-        "event_cost": event_cost(scene, run),
+        **event_figures(scene, run),
         "peak_w": found.peak_w.max(1),
         "import_wh": found.import_wh,
         "pv_used_wh": found.pv_used_wh,
@@ -74,17 +74,18 @@ def month_figures(
     return figures | outage_figures(scene, run)
 
 
-def event_cost(scene: SiteScene, run: SiteRun) -> Float64:
-    """Penalties less rewards of demand-response events. (n,)"""
+def event_figures(scene: SiteScene, run: SiteRun) -> dict[str, Float64]:
+    """Of demand-response events: penalties less rewards, and energy above their limits, that of firm ones apart."""
     if scene.event is None:
-        return np.zeros(scene.n_sites)
+        return {"event_cost": np.zeros(scene.n_sites)}
     span = slice(run.begin, run.begin + run.n_steps)
     event, imported_w = scene.event, run.series(flows.GRID_IMPORT)
-    over_w = np.maximum(imported_w - event.limit_w[:, span], 0.0)  # 0 without a limit
-    baseline_w = np.nan_to_num(event.baseline_w[:, span])
-    reduced_w = np.clip(baseline_w - imported_w, 0.0, event.reduce_w[:, span])
-    money = over_w * event.penalty_per_kwh[:, span] - reduced_w * event.reward_per_kwh[:, span]
-    return np.asarray(money.sum(1) * scene.step_h / 1000)
+    over_wh = event.over_w(imported_w, span) * scene.step_h
+    return {
+        "event_cost": event.cost(imported_w, span, scene.step_h).sum(1),
+        "event_over_wh": over_wh.sum(1),
+        "event_firm_over_wh": np.where(event.firm[:, span], over_wh, 0.0).sum(1),
+    }
 
 
 def outage_figures(scene: SiteScene, run: SiteRun) -> dict[str, Float64]:

@@ -40,7 +40,7 @@ class SceneGuard:
         ahead = Ahead(
             np.minimum(scene.floor_wh[:, step : end + 1], view.capacity_wh[:, None]),
             charge_w,
-            self._load_w[:, step:end],
+            np.ascontiguousarray(self._load_w[:, step:end]),
         )
         n = scene.n_sites
         terms = Terms(

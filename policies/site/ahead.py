@@ -39,6 +39,8 @@ class Duty(NamedTuple):
     end_price: Float64  # (n,) of what is stored at the end [currency/kWh]
     cap_w: Float64  # (n, T) import that must not be exceeded, inf: none
     export_cap_w: Float64  # (n,)
+    event_w: Float64  # (n, T) import above which a grid event costs event_price more; inf: none
+    event_price: Float64  # (n, T) [currency/kWh]
 
 
 def make_fleet(
@@ -73,6 +75,8 @@ def make_fleet(
         cap_w=duty.cap_w,
         peak_w=bill.peak_w,
         demand_price=bill.demand_price,
+        event_w=duty.event_w,
+        event_price=duty.event_price,
     )
 
 

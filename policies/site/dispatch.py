@@ -19,7 +19,7 @@ from hw.power.plant import Plant, State
 from hw.power.view import View, planning_view
 from policies.site.ahead import Bill, Duty, Expected, make_fleet
 from policies.site.follow import Setpoint
-from policies.site.month_target import MonthTarget, month_target
+from policies.site.month_target import MonthTarget, month_target, ready_floors
 from policies.site.problem import OK, Fleet, Plans, plan_fleet
 
 Float64 = NDArray[np.float64]
@@ -115,7 +115,9 @@ class PlanDispatch:
         limit_w = np.where(
             moment.bill.demand_price > 0, np.maximum(self.plans.peak_w, moment.bill.peak_w), np.inf
         )
-        return Setpoint(battery_w, np.where(ok, limit_w, np.inf))
+        # what a plan imports above an event's limit, it pays for
+        paid_w = np.where(ok, self.plans.import_w[:, age], 0.0)
+        return Setpoint(battery_w, np.where(ok, limit_w, np.inf), paid_w)
 
     def _plan(self, moment: Moment) -> None:
         n_steps = min(self.settings.horizon_steps, self.calendar.end - moment.step)
@@ -131,7 +133,7 @@ class PlanDispatch:
             spare_wh = SPARE_SHARE * fleet.capacity_wh[:, None] * charged[:, None]
             fleet = fleet._replace(floor_wh=np.minimum(fleet.floor_wh + spare_wh, fleet.capacity_wh[:, None]))
         if aims:
-            fleet = fleet._replace(end_wh=self._needed(moment.step + n_steps, fleet.end_wh))
+            fleet = self._with_needs(fleet, moment.step, peak_w)
         self.plans = plan_fleet(fleet)
         self.infeasible += int((self.plans.status != OK).sum())
         self._made_at = moment.step
@@ -146,12 +148,14 @@ class PlanDispatch:
             self.target, self._target_at, self._target_made = month_target(fleet, count), day, moment.step
         return self.target
 
-    def _needed(self, step: int, end_wh: Float64) -> Float64:
-        """Stored energy with which the rest of the month can keep its target, and no less than ``end_wh``. (n,)"""
+    def _with_needs(self, fleet: Fleet, step: int, limit_w: Float64) -> Fleet:
+        """The fleet with what must be stored, on the way and at the end, so that the month can keep its target."""
         assert self.target is not None
-        at = step - self._target_made
-        need_wh = self.target.need_wh
-        return np.maximum(end_wh, need_wh[:, at]) if at < need_wh.shape[1] else end_wh
+        need_wh, last = self.target.need_wh[:, step - self._target_made :], fleet.load_w.shape[1]
+        end_wh = fleet.end_wh
+        if last < need_wh.shape[1]:
+            end_wh = np.maximum(end_wh, need_wh[:, last])
+        return fleet._replace(floor_wh=ready_floors(fleet, need_wh, limit_w), end_wh=end_wh)
 
     def _fleet(self, moment: Moment, ahead: Expected, bill: Bill, count: int = 1) -> Fleet:
         """The problems of all sites, or of ``count`` scenarios of each."""

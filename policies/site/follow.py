@@ -24,6 +24,7 @@ class Setpoint(NamedTuple):
 
     battery_w: Float64  # at the meter, > 0 discharges [W]
     import_limit_w: Float64  # at the meter, inf: none [W]
+    event_limit_w: Float64 | None = None  # import at which grid events are paid, not kept; None: nowhere [W]
 
 
 class Loads(NamedTuple):

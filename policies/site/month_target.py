@@ -1,12 +1,14 @@
 """The import that the billing month should not exceed, and what must be stored to keep it, from scenarios.
 
 A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario
-is priced over the whole remaining month at a ladder of import limits; the target is the limit with the least expected
-cost, never below the peak already billed.
+is priced over the whole remaining month at a ladder of import limits, never below the peak already billed::
 
-    for each scenario s, limit P:  V_s(P) = least energy and wear cost with the import at or below P
-    cost of aiming at P:           mean over s of  V_s(Q) + demand_price x max(billed peak, Q),
-                                   Q the lowest limit from P on that the scenario can keep
+    limit of a scenario: the P with the least  V(P) + demand_price x max(billed peak, P),
+                         V(P) = least energy and wear cost with the import at or below P
+    target:              a high quantile of the limits of the scenarios
+
+High, because a target that cannot be kept costs more than one that is not low enough: the store runs empty on the way,
+and the full load is billed.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from policies.site.problem import Fleet, cost_at_caps
+from policies.site.problem import Fleet, checked, cost_at_caps
 
 Float64 = NDArray[np.float64]
 LADDER = 9  # limits that are priced in one look
 LOOKS = 4  # each look narrows the ladder to the neighbours of the best limit
 NEED_QUANTILE = 0.9  # of the scenarios, whose need of stored energy is met
+TARGET_QUANTILE = 0.8  # of the scenarios, whose best limit is not above the target
+INSIDE_WH = 20.0  # a floor is so far below what charging reaches, lest rounding make it out of reach
 
 
 class MonthTarget(NamedTuple):
@@ -34,7 +38,11 @@ class MonthTarget(NamedTuple):
 
 def month_target(scenarios: Fleet, count: int) -> MonthTarget:
     """Limit and need of each site. ``scenarios`` holds n x count problems, those of a site next to each other."""
-    limit_w = month_target_w(scenarios, count)
+    scenarios = checked(scenarios)
+    by_scenario = best_limits_w(scenarios).reshape(-1, count)
+    charged = np.isfinite(by_scenario).all(1)
+    limit_w = np.full(len(by_scenario), np.inf)
+    limit_w[charged] = np.quantile(by_scenario[charged], TARGET_QUANTILE, axis=1)
     need_wh = np.empty_like(scenarios.floor_wh)
     _needs(scenarios, np.repeat(limit_w, count), need_wh)
     by_site = need_wh.reshape(len(limit_w), count, -1)
@@ -63,28 +71,23 @@ def _need(fleet, i, limit_w, need_wh):  # type: ignore[no-untyped-def]
         need_wh[t] = min(max(fleet.floor_wh[i, t], need_wh[t + 1] + change_wh), fleet.capacity_wh[i])
 
 
-def month_target_w(scenarios: Fleet, count: int) -> Float64:
-    """The import limit with the least expected cost of the remaining month. Shape (n,). [W at the meter]
+def best_limits_w(courses: Fleet) -> Float64:
+    """For each course the import limit that makes the remaining month cheapest. Shape (n,). [W at the meter]
 
-    ``scenarios`` holds n x count problems, those of a site next to each other. A site without demand charge gets inf.
+    One without demand charge gets inf.
     """
-    rows = len(scenarios.load_w)
-    n = rows // count
-    by_site = (n, count)
-    billed_w = scenarios.peak_w.reshape(by_site)[:, 0]
-    price = scenarios.demand_price.reshape(by_site)[:, 0] / 1000.0  # [currency/W]
-    high_w = np.maximum((scenarios.load_w + scenarios.charge_max_w).reshape(n, -1).max(1), billed_w)
-    net_w = np.maximum(scenarios.load_w - scenarios.pv_w, 0.0)
-    low_w = np.maximum(_least_w(scenarios).reshape(n, count).min(1), billed_w)
-    top_w = np.maximum(net_w.reshape(n, -1).max(1), billed_w)
-    best_w, site = top_w, np.arange(n)
+    billed_w, price = courses.peak_w, courses.demand_price / 1000.0  # [currency/W]
+    high_w = np.maximum((courses.load_w + courses.charge_max_w).max(1), billed_w)
+    low_w = np.maximum(_least_w(courses), billed_w)
+    top_w = np.maximum((courses.load_w - courses.pv_w).max(1), billed_w)
+    best_w, row = top_w, np.arange(len(top_w))
     for look in range(LOOKS):
         ladder_w = _ladder(low_w, top_w, high_w if look == 0 else None)
-        cost = _expected(scenarios, ladder_w, billed_w, price, count)
+        cost = cost_at_caps(courses, ladder_w) + price[:, None] * np.maximum(ladder_w, billed_w[:, None])
         at = cost.shape[1] - 1 - np.argmin(cost[:, ::-1], 1)  # the highest of equals
-        best_w = ladder_w[site, at]
-        low_w = ladder_w[site, np.maximum(at - 1, 0)]
-        top_w = ladder_w[site, np.minimum(at + 1, ladder_w.shape[1] - 1)]
+        best_w = ladder_w[row, at]
+        low_w = ladder_w[row, np.maximum(at - 1, 0)]
+        top_w = ladder_w[row, np.minimum(at + 1, ladder_w.shape[1] - 1)]
     return np.where(price > 0, best_w, np.inf)
 
 
@@ -102,11 +105,19 @@ def _ladder(low_w: Float64, top_w: Float64, high_w: Float64 | None) -> Float64:
     return ladder_w if high_w is None else np.concatenate([ladder_w, high_w[:, None]], 1)
 
 
-def _expected(scenarios: Fleet, ladder_w: Float64, billed_w: Float64, price: Float64, count: int) -> Float64:
-    """Expected cost of aiming at each limit. (n, limits)"""
-    n, limits = ladder_w.shape
-    energy = cost_at_caps(scenarios, np.repeat(ladder_w, count, axis=0)).reshape(n, count, limits)
-    total = energy + (price[:, None] * np.maximum(ladder_w, billed_w[:, None]))[:, None, :]
-    for k in range(limits - 2, -1, -1):
-        total[:, :, k] = np.where(np.isfinite(total[:, :, k]), total[:, :, k], total[:, :, k + 1])
-    return np.asarray(total.mean(1))
+def ready_floors(fleet: Fleet, need_wh: Float64, limit_w: Float64) -> Float64:
+    """The floors of a plan, raised to what the month needs as far as charging below ``limit_w`` (n,) reaches it.
+
+    A plan from one expected course stores late and just enough for it; a course that turns out higher then finds the
+    store too empty. ``need_wh`` (n, K) at the boundaries from now on; those beyond K stay as they are. (n, T + 1) [Wh]
+    """
+    floor_wh, reach_wh = fleet.floor_wh.copy(), np.minimum(fleet.start_wh, fleet.capacity_wh)
+    most_w = np.minimum(np.minimum(fleet.cap_w, fleet.event_w), limit_w[:, None])
+    room_w = most_w - np.maximum(fleet.load_w - fleet.pv_w, 0.0)
+    charge_wh = np.minimum(room_w, fleet.charge_max_w) * fleet.charge_efficiency[:, None]
+    given_wh = np.minimum(-room_w, fleet.discharge_max_w) / fleet.discharge_efficiency[:, None]
+    change_wh = np.where(room_w > 0, charge_wh, -given_wh) * fleet.step_h
+    for t in range(1, min(need_wh.shape[1], floor_wh.shape[1])):
+        reach_wh = np.minimum(reach_wh + change_wh[:, t - 1], fleet.capacity_wh)
+        floor_wh[:, t] = np.maximum(floor_wh[:, t], np.minimum(need_wh[:, t], reach_wh - INSIDE_WH))
+    return floor_wh

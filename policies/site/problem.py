@@ -25,7 +25,7 @@ from policies.site.sides import best_plan
 from policies.site.value_function import cost_at_cap, new_room
 
 __all__ = ["INFEASIBLE_CAP", "INFEASIBLE_FLOOR", "OK", "STATUS_WORDS", "Fleet", "Plans"]
-__all__ += ["cost_at_caps", "plan_fleet", "settle"]
+__all__ += ["checked", "cost_at_caps", "plan_fleet", "settle"]
 
 Floats = NDArray[np.float64]
 STATUS_WORDS = {
@@ -35,7 +35,17 @@ STATUS_WORDS = {
 }
 
 
-PER_STEP = ("load_w", "pv_w", "import_price", "export_price", "charge_max_w", "discharge_max_w", "cap_w")
+PER_STEP = (
+    "load_w",
+    "pv_w",
+    "import_price",
+    "export_price",
+    "charge_max_w",
+    "discharge_max_w",
+    "cap_w",
+    "event_w",
+    "event_price",
+)
 
 
 class Fleet(NamedTuple):
@@ -69,6 +79,8 @@ class Fleet(NamedTuple):
     cap_w: Floats  # (n, T) import may not be above; inf: no cap
     peak_w: Floats  # (n,) highest import already billed this month
     demand_price: Floats  # (n,) [currency per kW of the month's highest import]; 0: none
+    event_w: Floats  # (n, T) import above it costs event_price more; inf: no limit
+    event_price: Floats  # (n, T) [currency per kWh]
 
 
 class Plans(NamedTuple):
@@ -79,14 +91,14 @@ class Plans(NamedTuple):
     import_w: Floats  # (n, T)
     export_w: Floats  # (n, T)
     curtailed_w: Floats  # (n, T) PV that is not used
-    cost: Floats  # (n,) energy, wear and the demand charge on peak_w [currency]
+    cost: Floats  # (n,) energy, wear, what events cost, and the demand charge on peak_w [currency]
     peak_w: Floats  # (n,) highest import, not below what was billed already
     status: NDArray[np.uint8]  # (n,) words: STATUS_WORDS
 
 
 def plan_fleet(fleet: Fleet) -> Plans:
     """The cheapest plan of each site. Raises ValueError where an array has a wrong shape or an impossible value."""
-    fleet = _checked(fleet)
+    fleet = checked(fleet)
     n, n_steps = fleet.load_w.shape
     stored_wh, cap_wh = np.full((n, n_steps + 1), np.nan), np.full(n, np.nan)
     status = np.zeros(n, np.uint8)
@@ -100,6 +112,7 @@ def plan_fleet(fleet: Fleet) -> Plans:
     peak_w = np.maximum(fleet.peak_w, import_w.max(1))
     paid = fleet.import_price * import_w - np.where(export_w > 0, fleet.export_price * export_w, 0.0)
     paid += fleet.wear_price[:, None] * np.maximum(battery_w, 0)
+    paid += fleet.event_price * np.maximum(import_w - fleet.event_w, 0)
     cost = (paid.sum(1) * fleet.step_h + fleet.demand_price * peak_w) / 1000
     return Plans(battery_w, stored_wh, import_w, export_w, curtailed_w, cost, peak_w, status)
 
@@ -111,7 +124,7 @@ def cost_at_caps(fleet: Fleet, caps_w: Floats) -> Floats:
     convex (``policies.site.step_cost``), it is that of the hull: a bound that a plan may come close to only. What is
     stored above the end's floor is taken off at ``end_price``.
     """
-    fleet = _checked(fleet)
+    fleet = checked(fleet)
     caps_w = np.ascontiguousarray(caps_w, np.float64)
     if caps_w.ndim != 2 or len(caps_w) != len(fleet.load_w) or np.isnan(caps_w).any():
         raise ValueError(f"caps_w must be {len(fleet.load_w)} rows of numbers, not {caps_w.shape}")
@@ -126,7 +139,8 @@ def settle(fleet: Fleet, battery_w: Floats, limit_w: Floats) -> tuple[Floats, Fl
     need_w = wanted_w - fleet.pv_w
     sold_w = np.where(fleet.export_price > 0, fleet.export_cap_w[:, None], 0.0)
     meter_w = np.maximum(need_w, -sold_w)
-    most_w = np.maximum(need_w, np.minimum(wanted_w, np.minimum(fleet.cap_w, limit_w[:, None])))
+    wished_w = np.minimum(np.minimum(fleet.cap_w, fleet.event_w), limit_w[:, None])
+    most_w = np.maximum(need_w, np.minimum(wanted_w, wished_w))
     earned = np.where(meter_w < 0, fleet.export_price * meter_w, fleet.import_price * meter_w)
     meter_w = np.where((fleet.import_price < 0) & (fleet.import_price * most_w < earned), most_w, meter_w)
     curtailed_w = fleet.pv_w - (wanted_w - meter_w)
@@ -163,8 +177,8 @@ def _cost_sites(fleet, caps_wh, costs):  # type: ignore[no-untyped-def]
                 costs[i, k] = cost_at_cap(fleet, i, caps_wh[i, k], floors, room)[0]
 
 
-def _checked(fleet: Fleet) -> Fleet:
-    """The fleet as the kernels take it: they are compiled once, for writable float64 arrays."""
+def checked(fleet: Fleet) -> Fleet:
+    """The fleet as the kernels take it: they are compiled once, for writable float64 arrays. Raises ValueError."""
     n, n_steps = fleet.load_w.shape
     if n_steps < 1 or not fleet.step_h > 0:
         raise ValueError(f"a plan needs steps of some length, not {n_steps} of {fleet.step_h} h")
@@ -175,9 +189,9 @@ def _checked(fleet: Fleet) -> Fleet:
         if array.shape != shape:
             raise ValueError(f"{name} must be of shape {shape}, not {array.shape}")
         bad = np.isnan(array)
-        if name in ("wear_price", "end_price") or "price" not in name:
+        if name in ("wear_price", "end_price", "event_price") or "price" not in name:
             bad |= array < 0
-        if name not in ("cap_w", "export_cap_w"):
+        if name not in ("cap_w", "export_cap_w", "event_w"):
             bad |= np.isinf(array)
         if name.endswith("efficiency"):
             bad |= (array == 0) | (array > 2)

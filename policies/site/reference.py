@@ -22,7 +22,7 @@ from scipy.sparse import csr_array, diags_array, eye_array, hstack, vstack
 from policies.site.cap_search import effective_floors, status_at_cap
 from policies.site.problem import INFEASIBLE_CAP, Fleet
 
-CHARGE, DISCHARGE, STORED, IMPORT, EXPORT, USED_PV, CHARGES, IMPORTS, LOSS, N_BLOCKS = range(10)
+CHARGE, DISCHARGE, STORED, IMPORT, EXPORT, USED_PV, CHARGES, IMPORTS, LOSS, OVER, N_BLOCKS = range(11)
 
 
 class Losses(NamedTuple):
@@ -35,7 +35,7 @@ class Losses(NamedTuple):
 class ReferencePlan(NamedTuple):
     """The optimum of one site; NaN where ``status`` is not OK of ``policies.site.problem``."""
 
-    cost: float  # energy, wear and demand charge [currency]
+    cost: float  # energy, wear, what events cost, and demand charge [currency]
     bound: float  # no plan costs less, once what it stores at the end is taken off at end_price [currency]
     battery_w: NDArray[np.float64]  # (T,) at the meter, above zero discharges
     stored_wh: NDArray[np.float64]  # (T + 1,)
@@ -94,12 +94,13 @@ def program(
     both_battery, both_meter = price < 0, (feed_in > price) & (sold > 0)
     cost = np.zeros((N_BLOCKS, n_steps))
     cost[DISCHARGE], cost[IMPORT], cost[EXPORT] = fleet.wear_price[i], price, -feed_in
-    cost[LOSS] = price
+    cost[LOSS], cost[OVER] = price, np.maximum(fleet.event_price[i], -price)
     cost[STORED, -1] = -fleet.end_price[i] / step_h
     upper, lower = np.zeros_like(cost), np.zeros_like(cost)
     upper[CHARGE], upper[DISCHARGE], upper[STORED] = fleet.charge_max_w[i], discharge, fleet.capacity_wh[i]
     upper[IMPORT], upper[EXPORT], upper[USED_PV] = most, sold, pv
     upper[CHARGES], upper[IMPORTS] = both_battery, both_meter
+    upper[OVER] = np.where(np.isfinite(fleet.event_w[i]), np.inf, 0.0)
     lower[STORED] = floors[1:]
     integral = np.zeros_like(cost, np.uint8)
     integral[CHARGES], integral[IMPORTS] = both_battery, both_meter
@@ -109,10 +110,10 @@ def program(
         -step_h * fleet.charge_efficiency[i] * one,
         step_h / fleet.discharge_efficiency[i] * one,
         keep,
-        *[none] * 6,
+        *[none] * 7,
     ]
-    meter = [one, -one, none, -one, one, -one, none, none, none]
-    peak = [none, none, none, one, none, none, none, none, one]
+    meter = [one, -one, none, -one, one, -one, none, none, none, none]
+    peak = [none, none, none, one, none, none, none, none, one, none]
     blocks = [stored, meter, peak]
     begin = np.zeros(n_steps)
     begin[0] = floors[0]
@@ -129,12 +130,15 @@ def program(
         row[binary] = diags_array(np.where(at, -cap if is_one else cap, 0.0), format="csr")
         blocks.append(row)
         limits.append((-inf, np.where(at & (not is_one), cap, 0.0)))
+    if np.isfinite(fleet.event_w[i]).any():
+        blocks.append([*peak[:-1], -one])
+        limits.append((-inf, fleet.event_w[i]))
     if losses is not None:
         upper[LOSS] = np.inf
         blocks.append(peak)
         limits.append((-inf, fleet.cap_w[i]))
         for slope, above in zip(*_secants(losses, price), strict=True):
-            blocks.append([none, none, none, slope * one, none, none, none, none, -one])
+            blocks.append([none, none, none, slope * one, none, none, none, none, -one, none])
             limits.append((-inf, np.full(n_steps, -above)))
     highest = [csr_array((n_steps, 1)) for _ in blocks]
     highest[2] = csr_array(-np.ones((n_steps, 1)))

@@ -4,7 +4,7 @@ Energies of a step are in Wh at the meter. ``c`` is what the battery adds to the
 ``d`` what it adds to the store. With load l, PV p, import price a, feed-in price f and import limit k the meter sees
 ``l + c - used PV``. PV beyond the load charges for nothing, then for the lost feed-in, then the grid charges; at a
 price below zero PV is curtailed and the load imports what the limit allows, unless feeding in earns more. The battery
-never discharges beyond ``l - p``.
+never discharges beyond ``l - p``. Import above an event's limit costs more, and is no more than what is needed.
 
 The cost is continuous, and convex but for one place at most, where its slope falls: between discharging and charging
 at a price below zero, and between feeding in and importing where feed-in is paid better than import costs. A step is
@@ -58,8 +58,28 @@ def store_change(fleet, i, meter_wh):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _add(pieces, n, at, to, ends, slope, per_meter):  # type: ignore[no-untyped-def]
-    """Append the piece up to ``to`` = (place, its change with the cap), but not beyond ``ends``."""
+def _event_kink(fleet, i, t):  # type: ignore[no-untyped-def]
+    """What the battery adds to the meter where the event's limit is reached [Wh], and what a Wh beyond it costs more.
+
+    Counted from zero where the price is below it: the load takes no more than the limit for its own sake.
+    """
+    price, more = fleet.import_price[i, t], fleet.event_price[i, t]
+    at = (fleet.event_w[i, t] + fleet.pv_w[i, t] - fleet.load_w[i, t]) * fleet.step_h
+    return at, (more if price >= 0 else max(price + more, 0.0)) / 1000
+
+
+@njit(cache=True)
+def _add(pieces, n, at, to, ends, kink, slope, per_meter):  # type: ignore[no-untyped-def]
+    """Append the piece up to ``to`` = (place, its change with the cap), but not beyond ``ends``; two at the kink."""
+    if at[0] < kink[0] < min(to[0], ends[0]):
+        n, at = _add_straight(pieces, n, at, (kink[0], 0.0), ends, slope, per_meter)
+    if at[0] >= kink[0]:
+        slope += kink[1]
+    return _add_straight(pieces, n, at, to, ends, slope, per_meter)
+
+
+@njit(cache=True)
+def _add_straight(pieces, n, at, to, ends, slope, per_meter):  # type: ignore[no-untyped-def]
     end, end_moved = to if to[0] < ends[0] else ends
     if end <= at[0]:
         return n, at
@@ -96,15 +116,15 @@ def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
     sold = min(surplus, fleet.export_cap_w[i] * fleet.step_h) if feed_in > 0 else 0.0
     store, draw = fleet.charge_efficiency[i], 1 / fleet.discharge_efficiency[i]
     at, ends, zero = (least, 0.0), (most, most_moved), (0.0, 0.0)
-    n, cost_moved = 0, 0.0
+    n, cost_moved, kink = 0, 0.0, _event_kink(fleet, i, t)
     if price >= 0:
         cost = price * max(load - pv, 0.0) - feed_in * sold + (price - wear) * least
-        n, at = _add(pieces, n, at, zero, ends, price - wear, draw)
-        n, at = _add(pieces, n, at, (surplus - sold, 0.0), ends, 0.0, store)
-        n, at = _add(pieces, n, at, (surplus, 0.0), ends, feed_in, store)
-        n, at = _add(pieces, n, at, ends, ends, price, store)
+        n, at = _add(pieces, n, at, zero, ends, kink, price - wear, draw)
+        n, at = _add(pieces, n, at, (surplus - sold, 0.0), ends, kink, 0.0, store)
+        n, at = _add(pieces, n, at, (surplus, 0.0), ends, kink, feed_in, store)
+        n, at = _add(pieces, n, at, ends, ends, kink, price, store)
     else:
-        hard = fleet.cap_w[i, t] * fleet.step_h
+        hard = min(fleet.cap_w[i, t], fleet.event_w[i, t]) * fleet.step_h
         limit = (cap_wh, 1.0) if cap_wh < hard else (hard, 0.0)
         full = (limit[0] - load, limit[1])  # import at its limit
         cost = price * min(load + least, limit[0]) - wear * least
@@ -114,23 +134,18 @@ def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
             turn = _feed_in_ends(price, feed_in, sold, surplus, load, limit)
             if turn[0] > 0:
                 cost, cost_moved = -feed_in * sold, 0.0
-                n, at = _add(
-                    pieces,
-                    n,
-                    at,
-                    (surplus - sold, 0.0) if surplus - sold < turn[0] else turn,
-                    ends,
-                    0.0,
-                    store,
-                )
-                n, at = _add(pieces, n, at, turn, ends, feed_in, store)
+                unsold = (surplus - sold, 0.0) if surplus - sold < turn[0] else turn
+                n, at = _add(pieces, n, at, unsold, ends, kink, 0.0, store)
+                n, at = _add(pieces, n, at, turn, ends, kink, feed_in, store)
         elif full[0] <= 0:
-            n, at = _add(pieces, n, at, full, ends, price - wear, draw)
-            n, at = _add(pieces, n, at, zero, ends, -wear, draw)
+            n, at = _add(pieces, n, at, full, ends, kink, price - wear, draw)
+            n, at = _add(pieces, n, at, zero, ends, kink, -wear, draw)
         else:
-            n, at = _add(pieces, n, at, zero, ends, price - wear, draw)
-        n, at = _add(pieces, n, at, full, ends, price, store)
-        n, at = _add(pieces, n, at, ends, ends, 0.0, store)
+            n, at = _add(pieces, n, at, zero, ends, kink, price - wear, draw)
+        n, at = _add(pieces, n, at, full, ends, kink, price, store)
+        n, at = _add(pieces, n, at, ends, ends, kink, 0.0, store)
+    if least > kink[0]:
+        cost += kink[1] * (least - kink[0])
     if n == 0:  # no room at all: one piece of no length keeps the step possible
         pieces[SLOPE, 0], pieces[LENGTH, 0], pieces[MOVED, 0], pieces[TURNED, 0] = 0.0, 0.0, 0.0, 0.0
         n = 1

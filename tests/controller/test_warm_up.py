@@ -1,4 +1,4 @@
-"""After the warm-up nothing is left to compile: a replay, an explanation and a start find every kernel ready."""
+"""After the warm-up nothing is left to compile: a replay, site power, an explanation and a start find all ready."""
 
 from __future__ import annotations
 
@@ -51,6 +51,39 @@ for trace, world, guard in (
     made.page()
     rerun("predictive", task, 0, 5, quiet)
 """
+SAMPLE = """
+import json
+from typer.testing import CliRunner
+from controller.cli import app
+arguments = ("replay", "--world", "earth-macro", "--policy", "symbol", "--site", "sample")
+done = CliRunner().invoke(app, arguments)
+assert done.exit_code == 0, done.output
+"""
+SITES = """
+import json
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from controller.site.building import build_scene, prepare
+from controller.site.comparison import Comparison
+from tests.controller.site.site_made import DEFAULTS, HEAD, grid, radio, write
+
+EVENT = '''schema: quietcell.grid-events/1
+source: made up
+events:
+- {name: evening, kind: limit_to, amount_w: 1500, penalty_per_kwh: 2.0, announced: "2025-03-04T00:00:00Z",
+   begin: "2025-03-04T08:00:00Z", end: "2025-03-04T10:00:00Z"}
+'''
+PROGRAM = '''  on_battery_program: {acknowledged: true, reaction_s: 60.0, stages: [{after_s: 0.0, radio_ratio: 0.6}]}
+'''
+OTHERS = HEAD.replace("-demand", "") + '''grid_events: events.yaml
+outages: {drawn_with_seed: 1}
+'''
+with TemporaryDirectory() as folder:
+    (Path(folder) / "events.yaml").write_text(EVENT)
+    for sites, text in ((("east",), HEAD + DEFAULTS), (("east", "west", "north"), OTHERS + DEFAULTS + PROGRAM)):
+        own = grid(3, sites)
+        Comparison(build_scene(prepare(write(Path(folder), text), own), radio(own))).run()
+"""
 STARTED = """
 import json
 from controller.start_up import start
@@ -68,7 +101,9 @@ def run(code: str, **environment: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("later", [REPLAYED, STARTED], ids=["replayed", "started"])
+@pytest.mark.parametrize(
+    "later", [REPLAYED, SAMPLE, SITES, STARTED], ids=["replayed", "sample sites", "other sites", "started"]
+)
 def test_nothing_is_compiled_after_the_warm_up(later: str) -> None:
     done = run(WARM + later + NEW)
     assert done.returncode == 0, done.stderr

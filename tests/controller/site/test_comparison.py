@@ -198,6 +198,29 @@ events:
     assert site["policies"]["plan"]["event_cost"] == pytest.approx(0.0, abs=0.02)
 
 
+EVENT = """schema: quietcell.grid-events/1
+source: made up
+events:
+- {{name: long, kind: limit_to, amount_w: 0.0, begin: 2025-03-06T04:00:00Z, end: 2025-03-06T16:00:00Z,
+   announced: 2025-03-05T02:00:00Z, penalty_per_kwh: {}}}
+"""
+
+
+@pytest.mark.parametrize("penalty", [5.0, 0.0], ids=["paid", "firm"])
+def test_an_event_beyond_the_battery_is_kept_as_far_as_it_can_be(tmp_path: Path, penalty: float) -> None:
+    """Twelve hours without import empty any pack to its floor: a plan says by how much, and goes on."""
+    (tmp_path / "events.yaml").write_text(EVENT.format(penalty))
+    comparison = Comparison(made_scene(tmp_path, HEAD + "grid_events: events.yaml\n" + DEFAULTS))
+    comparison.run()
+    site = site_section(comparison)
+    rows = site["policies"]
+    assert 0 < rows["plan"]["event_over_kwh"] <= 1.001 * rows["idle"]["event_over_kwh"]
+    assert rows["plan"].get("event_cost", 0.0) == pytest.approx(penalty * rows["plan"]["event_over_kwh"])
+    said = [note for note in site["notes"] if "Events without a penalty" in note]
+    assert bool(said) == (penalty == 0)
+    assert rows["plan"]["plan_gap"] == pytest.approx(0.0, abs=0.1), "every step was planned"
+
+
 def test_years_of_life_are_those_of_the_ageing_law(compared: tuple[Comparison, KeptCourses]) -> None:
     comparison = compared[0]
     idle, busy = (comparison.tallies[name].figures for name in ("idle", "oracle"))

@@ -43,6 +43,8 @@ def one_site(load_w: Any, import_price: Any, **changes: Any) -> Fleet:
         "cap_w": np.inf,
         "peak_w": 0,
         "demand_price": 0,
+        "event_w": np.inf,
+        "event_price": 0,
     } | changes
     shapes = {name: (1,) if name in PER_SITE else (1, n_steps) for name in fields}
     shapes["floor_wh"] = (1, n_steps + 1)
@@ -88,6 +90,8 @@ def random_fleet(
         "cap_w": np.full(shape, some(0.3, each(2500, 6000), np.inf)),
         "peak_w": some(0.5, each(0, 5000), 0.0),
         "demand_price": some(0.7, each(0, 15), 0.0),
+        "event_w": np.full(shape, np.inf),
+        "event_price": np.zeros(shape),
     }
     arrays = {
         name: np.ascontiguousarray(value[:, 0] if name in PER_SITE else value, np.float64)
@@ -103,6 +107,7 @@ def bill(fleet: Fleet, plans: Plans, i: int) -> float:
         bought, sold = float(plans.import_w[i, t]), float(plans.export_w[i, t])
         total += fleet.import_price[i, t] * bought - fleet.export_price[i, t] * sold
         total += fleet.wear_price[i] * max(float(plans.battery_w[i, t]), 0)
+        total += fleet.event_price[i, t] * max(bought - float(fleet.event_w[i, t]), 0)
         highest = max(highest, bought)
     return float(total * fleet.step_h + fleet.demand_price[i] * highest) / 1000
 

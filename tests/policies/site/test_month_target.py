@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from policies.site.month_target import month_target
-from policies.site.problem import plan_fleet
+from policies.site.month_target import month_target, ready_floors
+from policies.site.problem import OK, plan_fleet
 from tests.policies.site.fleets import one_site, random_fleet
 
 
@@ -37,9 +37,34 @@ def test_what_must_be_stored_for_a_peak_to_come() -> None:
     assert made.need_wh[0] == pytest.approx([1000 / 0.9 - 300, 1000 / 0.9, 500 / 0.9, 0, 0], abs=12)
 
 
-def test_a_course_that_cannot_keep_a_limit_counts_at_the_lowest_that_it_can() -> None:
+def test_the_target_is_high_among_the_limits_of_its_courses() -> None:
+    """One too low is paid with an empty store and a full peak, one too high with the difference alone."""
     calm = one_site([500, 500, 500], 0.2, demand_price=10)
     high = one_site([500, 2000, 500], 0.2, demand_price=10)
     both = type(calm)(calm.step_h, *(np.concatenate([a, b]) for a, b in zip(calm[1:], high[1:], strict=True)))
-    alone, together = month_target(high, 1).limit_w[0], month_target(both, 2).limit_w[0]
-    assert 495 <= together < alone - 100
+    low, top = month_target(calm, 1).limit_w[0], month_target(high, 1).limit_w[0]
+    assert low < top - 100
+    assert month_target(both, 2).limit_w[0] == pytest.approx(low + 0.8 * (top - low))
+
+
+def test_a_plan_is_ready_for_what_the_month_needs() -> None:
+    """At 300 W a step, 556 Wh needed before the third step must be begun at once, whatever is cheap later."""
+    fleet = one_site([500, 500, 500, 500], [0.3, 0.3, 0.1, 0.1], charge_max_w=300)
+    need_wh = np.array([[0, 300, 556, 556, 0]], np.float64)
+    floors = ready_floors(fleet, need_wh, np.array([1000.0]))
+    assert floors[0] == pytest.approx([0, 280, 556, 556, 0])
+    assert plan_fleet(fleet).stored_wh[0, 2] == 0
+    assert plan_fleet(fleet._replace(floor_wh=floors)).stored_wh[0, 2] == pytest.approx(556)
+
+
+def test_what_cannot_be_reached_below_the_limit_is_not_asked_for() -> None:
+    """100 W are left below the limit, none during a grid event, and a load above it takes from the store."""
+    fleet = one_site(
+        [900, 900, 900, 1200], 0.2, event_w=[np.inf, 900, np.inf, np.inf], event_price=[0, 1, 0, 0]
+    )
+    floors = ready_floors(fleet, np.full((1, 5), 900.0), np.array([1000.0]))
+    assert floors[0] == pytest.approx([0, 80, 80, 180, 0])
+    plans = plan_fleet(
+        fleet._replace(floor_wh=floors, demand_price=np.array([5.0]), peak_w=np.array([1000.0]))
+    )
+    assert plans.status[0] == OK and plans.peak_w[0] < 1200

@@ -166,3 +166,30 @@ def test_a_fleet_that_cannot_be_is_refused(changes: dict[str, Any], complaint: s
 def test_caps_of_another_shape_are_refused() -> None:
     with pytest.raises(ValueError, match="1 rows"):
         cost_at_caps(one_site([500, 500], 0.2), np.zeros((2, 1)))
+
+
+@pytest.mark.parametrize(
+    ("event_price", "import_w"), [(0.5, [1000, 1000]), (2.0, [400, 1000]), (100.0, [400, 1000])]
+)
+def test_an_event_is_kept_where_that_is_cheaper_than_its_price(
+    event_price: float, import_w: list[float]
+) -> None:
+    """A kWh out of the store wears 1.0 and must be bought for nothing: the event's price decides."""
+    prices = {"event_w": [400, np.inf], "event_price": [event_price, 0]}
+    plans = plan_fleet(one_site([1000, 1000], 0.2, start_wh=1000, wear_price=1.0, **prices))
+    assert plans.import_w[0] == pytest.approx(import_w)
+    over_kwh = max(import_w[0] - 400, 0) / 1000
+    given_kwh = (1000 - import_w[0]) / 1000
+    paid = 0.2 * sum(import_w) / 1000 + given_kwh + event_price * over_kwh
+    assert plans.cost[0] == pytest.approx(paid)
+
+
+def test_what_a_store_lacks_for_an_event_is_imported_and_nothing_more() -> None:
+    lacking = one_site(
+        [1000, 1000, 1000], 0.2, start_wh=1000, event_w=[0, 0, np.inf], event_price=[100, 100, 0]
+    )
+    plans = plan_fleet(lacking)
+    assert plans.status[0] == OK
+    assert plans.import_w[0, :2].sum() == pytest.approx(2000 - 900)
+    earning = one_site([1000, 1000], -0.3, pv_w=[800, 0], event_w=[500, np.inf], event_price=[1, 0])
+    assert plan_fleet(earning).import_w[0, 0] == pytest.approx(500), "no more for its own sake below zero"
