@@ -33,7 +33,7 @@ Bools = NDArray[np.bool_]
 N_SITES, CANARY_SHARE, HISTORY_DAYS = 50, 0.4, 28
 SITE_MONTHS = 200
 TICKS_PER_MONTH = 30 * TICKS_PER_DAY
-FALSE_PER_SITE_MONTHS = 0.1  # false rollbacks of sites that the thresholds are made for, in SITE_MONTHS, of each kind
+FALSE_PER_SITE_MONTHS = 0.2  # false rollbacks of sites that the thresholds are made for, in SITE_MONTHS, of each kind
 REGION, SITE, CELL = (0.04, 24.0), (0.03, 12.0), 0.03  # spread and ticks to forget
 FLOOR_NOISE, FEW_USERS_NOISE, LEAST_LOAD = 0.06, 0.025, 0.01
 TAILS = 5.0
@@ -114,9 +114,9 @@ def watch_of(trial: Trial) -> KpiWatch:
 def breaches(trial: Trial, watch: KpiWatch, drop: float = 0.0, at: int = 0) -> Bools:
     """Breach of each pool in each tick of the trial, with the KPI of all canaries down by ``drop`` from ``at`` on. (U, T)"""
     history = trial.city.history
-    difference = trial.difference[:, history:].copy()
-    difference[:, at:] += np.log1p(-drop)
-    evidence = watch.evidence(difference, trial.city.slot[history:])
+    difference = trial.difference.copy()
+    difference[:, history + at :] += np.log1p(-drop)
+    evidence = watch.evidence(difference, trial.city.slot)[:, history:]
     state, found = begin(len(watch.threshold)), np.zeros(evidence.shape, np.bool_)
     for tick in range(evidence.shape[1]):
         state, found[:, tick], _ = advance(state, evidence[:, tick], watch.threshold, tick, HoldOff())

@@ -1,9 +1,11 @@
 """Sequential watch on a KPI of the canaries: per site, and pooled over all of them.
 
 In each tick the differences of ``policies.trust.kpi_baseline`` are averaged over a pool of canaries, the better known
-ones with more weight, and turned into evidence for a drop of ``DROP`` against none, as a likelihood ratio gives it::
+ones with more weight. What such a mean owes to the hours before, as its own history shows, is taken off; the ticks just
+before are left out of this, so that a drop is not taken for the usual while it is being found. The rest is evidence for
+a drop of ``DROP`` against none, as a likelihood ratio gives it::
 
-    evidence = a * (clip(-z) - a / 2)     z: the pool's mean, a: the drop, both in standard deviations of that hour
+    evidence = a * (clip(-z) - a / 2)     z: what is left of the mean, a: the drop, both in standard deviations of that hour
 
 The running sum, never below 0, is CUSUM; a breach is a sum above a threshold. Looking after every tick is what the
 threshold is made for: with exact standard deviations and independent ticks, exp(-threshold) bounds the rate of false
@@ -26,12 +28,13 @@ Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
 DROP = -float(np.log(0.9))  # what is to be found: -10 % [log ratio]
-CLIP = 4.5  # standard deviations beyond which a tick says no more
-LARGEST_SHIFT = 3.0  # cap of a [standard deviations]
+CLIP = 6.0  # standard deviations beyond which a tick says no more
+LARGEST_SHIFT = 4.0  # cap of a [standard deviations]
+LAG_TICKS, RECENT_TICKS = 4, 8  # ticks left out before a tick, and those before them that it is compared with
 LEAST_INFORMATION = 0.3  # share of a pool's usual information without which a tick says nothing
 BLOCKS = 4  # of a day, in each of which a pool has its own scale
 MOST_PEAKS = 400  # of the largest peaks, from which their thinning out is read
-FEWEST_PEAKS = 30  # below which a pool's own peaks say too little
+SITES_COUNT_AS = 30  # peaks of its own, for how fast those of the pool of all thin out
 DRAWS, DRAWN_AT = 200, 0.9  # draws of whole days, and the quantile that is believed
 
 
@@ -41,6 +44,7 @@ class KpiWatch:
 
     usual: Usual  # of each canary cell, (k, S)
     member: Bools  # (U, k) cells of each pool
+    memory: Floats  # (U,) part of the recent deviation that is still there [ratio]
     scale: Floats  # (U, BLOCKS) standard deviation over that of independent cells [ratio]
     block: Ints  # (S,) block of the day of each slot
     threshold: Floats  # (U,) [nats]
@@ -48,11 +52,12 @@ class KpiWatch:
     def evidence(self, difference: Floats, slot: Ints) -> Floats:
         """Evidence of each pool for a drop in each tick. (U, T) from (k, T) and (T,) [nats]
 
-        A tick in which too little of a pool was measured gives 0: it speaks neither for nor against.
+        The first ``LAG_TICKS + RECENT_TICKS`` ticks know less of what came before. A tick in which too little of a pool
+        was measured gives 0: it speaks neither for nor against.
         """
         mean, information = _pooled(self.usual, self.member, difference, slot)
-        sigma = self.scale[:, self.block[slot]] / np.sqrt(np.maximum(information, 1e-12))
-        return _evidence(mean, np.where(information > 0, sigma, np.inf))
+        left = mean - self.memory[:, None] * _recent(mean, information > 0)
+        return _evidence(left, _sigma(information, self.scale[:, self.block[slot]]))
 
     def drop_sigmas(self) -> Floats:
         """The drop to be found in standard deviations of a tick with all cells measured. (U, S)"""
@@ -94,18 +99,38 @@ def fit_watch(
     usual = fit_usual(difference, slot, n_slots)
     block = np.arange(n_slots) % 24 * BLOCKS // 24
     mean, information = _pooled(usual, member, difference, slot)
-    z = mean * np.sqrt(information)
-    scale = np.ones((len(member), BLOCKS))
+    recent = _recent(mean, information > 0)
+    memory = np.clip((mean * recent).sum(1) / np.maximum((recent**2).sum(1), 1e-12), 0.0, 1.0)
+    left = mean - memory[:, None] * recent
+    scale = _scale(np.where(information > 0, left * np.sqrt(information), np.nan), block[slot])
+    evidence = _evidence(left, _sigma(information, scale[:, block[slot]]))
+    threshold = _thresholds(evidence, ticks_per_false_breach, ticks_per_day, rng)
+    return KpiWatch(usual, member, memory, scale, block, threshold)
+
+
+def _scale(z: Floats, block: Ints) -> Floats:
+    """Standard deviation of each pool in each block of the day, 1 where nothing is known. (U, BLOCKS)"""
+    scale = np.ones((len(z), BLOCKS))
     for b in range(BLOCKS):
-        inside = np.where(information[:, block[slot] == b] > 0, z[:, block[slot] == b], np.nan)
-        for u, row in enumerate(inside):
+        for u, row in enumerate(z[:, block == b]):
             known = row[np.isfinite(row)]
             if len(known):
                 scale[u, b] = max(MAD_TO_SIGMA * float(np.median(np.abs(known))), float(known.std()), 1e-3)
-    sigma = scale[:, block[slot]] / np.sqrt(np.maximum(information, 1e-12))
-    evidence = _evidence(mean, np.where(information > 0, sigma, np.inf))
-    threshold = _thresholds(evidence, ticks_per_false_breach, ticks_per_day, rng)
-    return KpiWatch(usual, member, scale, block, threshold)
+    return scale
+
+
+def _sigma(information: Floats, scale: Floats) -> Floats:
+    return np.where(information > 0, scale / np.sqrt(np.maximum(information, 1e-12)), np.inf)
+
+
+def _recent(mean: Floats, known: Bools) -> Floats:
+    """Mean of the known ticks from ``LAG_TICKS + RECENT_TICKS - 1`` to ``LAG_TICKS`` ago, 0 without any. (U, T)"""
+    start = np.zeros((len(mean), LAG_TICKS + RECENT_TICKS))
+    total = np.concatenate([start, np.cumsum(np.where(known, mean, 0.0), axis=1)], axis=1)
+    count = np.concatenate([start, np.cumsum(known, axis=1)], axis=1)
+    n = mean.shape[1]
+    total, count = (a[:, RECENT_TICKS : n + RECENT_TICKS] - a[:, :n] for a in (total, count))
+    return np.asarray(np.divide(total, count, where=count > 0, out=np.zeros(mean.shape)))
 
 
 def _pooled(usual: Usual, member: Bools, difference: Floats, slot: Ints) -> tuple[Floats, Floats]:
@@ -131,13 +156,14 @@ def _thresholds(evidence: Floats, ticks: Floats, ticks_per_day: int, rng: np.ran
     sums = running_sums(evidence)
     sites, whole = _peaks(sums[:-1]), _peaks(sums[-1:])
     of_sites = _tail(sites, sums[:-1].size, ticks_per_day, rng)
-    of_whole = _tail(whole, sums[-1:].size, ticks_per_day, rng)
-    if len(whole[0]) < FEWEST_PEAKS:  # few peaks thin out no faster than those of the sites do
-        of_whole = (of_whole[0], of_whole[1], max(of_whole[2], of_sites[2]))
+    above, rate, scale, n = _tail(whole, sums[-1:].size, ticks_per_day, rng)
+    scale = (n * scale + SITES_COUNT_AS * of_sites[2]) / (n + SITES_COUNT_AS)
     found = np.empty(len(evidence))
     for u, every in enumerate(ticks):
-        above, rate, scale = of_whole if u == len(evidence) - 1 else of_sites
-        raised = above + scale * np.log(max(rate * every, 1.0))
+        if u < len(evidence) - 1:
+            raised = of_sites[0] + of_sites[2] * np.log(max(of_sites[1] * every, 1.0))
+        else:
+            raised = above + scale * np.log(max(rate * every, 1.0))
         found[u] = max(raised, np.log(every))
     return found
 
@@ -166,11 +192,11 @@ def _peaks(sums: Floats) -> tuple[Floats, Ints]:
 
 def _tail(
     peaks: tuple[Floats, Ints], n_ticks: int, ticks_per_day: int, rng: np.random.Generator
-) -> tuple[float, float, float]:
-    """Level, peaks above it per tick, and how far they reach above it on average, drawn to the safe side."""
+) -> tuple[float, float, float, int]:
+    """Level, peaks above it per tick, how far they reach above it on average, to the safe side, and their number."""
     height, tick = peaks
     if len(height) < 2:
-        return 0.0, 1.0 / n_ticks, 1.0
+        return 0.0, 1.0 / n_ticks, 1.0, 0
     most = min(MOST_PEAKS, len(height) // 2)
     level = float(np.sort(height)[-most - 1])
     day = tick // ticks_per_day
@@ -182,4 +208,4 @@ def _tail(
     counts = np.maximum(count[drawn].sum(1), 1)
     scale = float(np.quantile(excess[drawn].sum(1) / counts, DRAWN_AT))
     rate = float(np.quantile(counts, DRAWN_AT)) / n_ticks
-    return level, rate, max(scale, 1.0)
+    return level, rate, max(scale, 1.0), most
