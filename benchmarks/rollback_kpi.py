@@ -21,6 +21,7 @@ from benchmarks.rollback_network import (
     select,
     serve,
 )
+from hw.world import SYMBOL
 from policies.trust.canaries import Matching, match, sample_sites
 from policies.trust.kpi_baseline import against_controls, log_ratio
 from policies.trust.kpi_watch import KpiWatch, fit_watch, site_pools
@@ -32,6 +33,7 @@ Bools = NDArray[np.bool_]
 
 N_SITES, CANARY_SHARE, HISTORY_DAYS = 50, 0.4, 28
 SITE_MONTHS = 200
+DROP, SITE_DROP = 0.1, 0.2  # of user throughput: looked for in all canaries, and in those of one site
 TICKS_PER_MONTH = 30 * TICKS_PER_DAY
 FALSE_PER_SITE_MONTHS = 0.2  # false rollbacks of sites that the thresholds are made for, in SITE_MONTHS, of each kind
 REGION, SITE, CELL = (0.04, 24.0), (0.03, 12.0), 0.03  # spread and ticks to forget
@@ -49,6 +51,7 @@ class Trial:
     matching: Matching
     site: Ints  # (k,) site of each canary cell
     difference: Floats  # (k, T) [log ratio]
+    resting_share: float  # of their time in the trial [ratio]
 
 
 def noise(city: City, load: NDArray[np.float32]) -> Floats:
@@ -74,18 +77,18 @@ def make_trial(seed: int, trial_days: int) -> Trial:
     matching = match(fleet, canary)
     kept = np.setdiff1d(matching.canary, matching.unmatched)
     cells = np.flatnonzero(np.isin(fleet.group, fleet.group[kept]))
-    log = noise(city, city.offered())
-    log[cells, city.history :] += _by_design(city, cells, plan_by_hour(city, canary))
+    log = noise(city, city.load)
+    plan = plan_by_hour(city, canary)
+    log[cells, city.history :] += _by_design(city, cells, plan)
     rows = np.isin(matching.canary, kept)
     weight = matching.over_cells(len(canary))[rows]
     difference = against_controls(log[kept], log, weight)
-    return Trial(city, canary, matching, fleet.site[kept], difference)
+    return Trial(city, canary, matching, fleet.site[kept], difference, float((plan[cells] > SYMBOL).mean()))
 
 
 def _by_design(city: City, cells: Ints, plan: NDArray[np.uint8]) -> Floats:
     """Log of the throughput that a plan gives over what is expected of it; NaN off air. (cells, trial ticks)"""
-    first = city.history * city.scene.clock.per_tick
-    path = np.ascontiguousarray(city.scene.path[cells, first:])
+    path = np.ascontiguousarray(city.scene.path[cells])
     groups = select(city.scene.network.groups, cells)
     carried, observed = serve(city.scene.tables, groups, path, plan[cells])
     expected = expected_by_tick(city.scene.tables, groups.model, plan[cells], carried)
@@ -105,17 +108,24 @@ def watch_of(trial: Trial) -> KpiWatch:
         trial.city.slot[:history],
         N_SLOTS,
         site_pools(trial.site),
+        np.where(np.arange(n_sites + 1) < n_sites, -np.log1p(-SITE_DROP), -np.log1p(-DROP)),
         ticks_per_false_breach=every,
         ticks_per_day=TICKS_PER_DAY,
         rng=trial.city.random(3),
     )
 
 
-def breaches(trial: Trial, watch: KpiWatch, drop: float = 0.0, at: int = 0) -> Bools:
-    """Breach of each pool in each tick of the trial, with the KPI of all canaries down by ``drop`` from ``at`` on. (U, T)"""
+def breaches(
+    trial: Trial, watch: KpiWatch, drop: float = 0.0, at: int = 0, hit: Bools | None = None
+) -> Bools:
+    """Breach of each pool in each tick of the trial. (U, T)
+
+    The KPI of the canary cells ``hit`` (k,), all by default, is down by ``drop`` from tick ``at`` on.
+    """
     history = trial.city.history
     difference = trial.difference.copy()
-    difference[:, history + at :] += np.log1p(-drop)
+    struck = np.ones(len(difference), np.bool_) if hit is None else hit
+    difference[struck, history + at :] += np.log1p(-drop)
     evidence = watch.evidence(difference, trial.city.slot)[:, history:]
     state, found = begin(len(watch.threshold)), np.zeros(evidence.shape, np.bool_)
     for tick in range(evidence.shape[1]):

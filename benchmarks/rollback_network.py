@@ -48,14 +48,14 @@ class City:
     """One city and its clock. n cells, T ticks; the first ``history`` ticks pass at full service."""
 
     trace: Trace
-    scene: Scene
+    scene: Scene  # of the trial
     seed: int
     history: int
 
     @property
     def n_ticks(self) -> int:
         """Ticks of history and trial."""
-        return self.scene.clock.n_ticks
+        return self.trace.n_steps
 
     @property
     def hour(self) -> Ints:
@@ -73,9 +73,10 @@ class City:
         """Radio model of each cell. (n,)"""
         return self.scene.network.groups.model
 
-    def offered(self) -> NDArray[np.float32]:
+    @property
+    def load(self) -> NDArray[np.float32]:
         """Offered traffic of each tick. (n, T) [ratio of full rate]"""
-        return self.scene.path.reshape(len(self.model), -1, SAMPLES_PER_TICK).mean(2)
+        return self.trace.dl_prb_ratio
 
     def random(self, purpose: int) -> np.random.Generator:
         """Chance of this city for one purpose."""
@@ -91,8 +92,22 @@ def world() -> EvaluatedWorld:
 def make_city(seed: int, n_sites: int, history_days: int, trial_days: int, layers: int = 2) -> City:
     """A city of three sectors a site."""
     spec = SynthSpec(n_sites=n_sites, layers=layers, days=history_days + trial_days, seed=seed)
-    trace = generate(spec)
-    return City(trace, make_scene(trace, world(), seed=seed), seed, history_days * TICKS_PER_DAY)
+    trace, history = generate(spec), history_days * TICKS_PER_DAY
+    return City(trace, make_scene(part(trace, slice(history, None)), world(), seed=seed), seed, history)
+
+
+def part(trace: Trace, ticks: slice) -> Trace:
+    """The loads of some of the ticks of a trace."""
+    uplink = trace.ul_prb_ratio
+    return Trace(
+        source=trace.source,
+        cells=trace.cells,
+        start=trace.times()[ticks][0],
+        step_s=trace.step_s,
+        time_zone=trace.time_zone,
+        dl_prb_ratio=np.ascontiguousarray(trace.dl_prb_ratio[:, ticks]),
+        ul_prb_ratio=None if uplink is None else np.ascontiguousarray(uplink[:, ticks]),
+    )
 
 
 def fleet_of(city: City) -> Fleet:
@@ -109,12 +124,17 @@ def fleet_of(city: City) -> Fleet:
     )
 
 
+def usual_load(city: City) -> Floats:
+    """Mean load of each cell in each slot of the history. (n, N_SLOTS) [ratio]"""
+    load, slot = city.load[:, : city.history], city.slot[: city.history]
+    return np.stack([load[:, slot == s].mean(1, dtype=np.float64) for s in range(N_SLOTS)], axis=1)
+
+
 def plan_by_hour(city: City, acting: Bools) -> NDArray[np.uint8]:
     """A plan of the trial by the usual load of the hour: rest as deep as margin and target allow. (n, trial ticks)"""
     scene, groups = city.scene, city.scene.network.groups
     tables, slot = scene.tables, city.slot
-    offered = city.offered()[:, : city.history]
-    usual = np.stack([offered[:, slot[: city.history] == s].mean(1) for s in range(N_SLOTS)], axis=1) * PLAN_MARGIN
+    usual = usual_load(city) * PLAN_MARGIN
     level = np.full(usual.shape, SYMBOL, np.uint8)
     need = tables.target / tables.full_rate
     for deeper in np.flatnonzero(~tables.asleep)[SYMBOL + 1 :]:
@@ -206,18 +226,13 @@ def select(groups: Groups, cells: Ints) -> Groups:
     )
 
 
-def energy_of(
-    city: City, groups: Groups, path: NDArray[np.float32], cells: Ints, plan: NDArray[np.uint8]
-) -> Floats:
-    """Energy by the tables of each tick. (cells, T) [power_unit x h]"""
-    uplink = np.full((len(path), 1), world().world.ul_per_dl, np.float32)
-    if city.scene.ul_per_dl.shape[1] > 1:
-        uplink = np.ascontiguousarray(city.scene.ul_per_dl[cells][:, -plan.shape[1] :])
+def energy_of(scene: Scene, groups: Groups, cells: Ints, plan: NDArray[np.uint8]) -> Floats:
+    """Energy of the cells of ``groups`` in each tick by the tables. (cells, T) [power_unit x h]"""
     figures = execute(
-        city.scene.tables,
+        scene.tables,
         groups,
-        np.ascontiguousarray(path),
-        uplink,
+        np.ascontiguousarray(scene.path[cells]),
+        np.ascontiguousarray(scene.ul_per_dl[cells]),
         plan,
         samples_per_tick=SAMPLES_PER_TICK,
         samples_per_day=SAMPLES_PER_TICK * TICKS_PER_DAY,

@@ -3,7 +3,7 @@
 In each tick the differences of ``policies.trust.kpi_baseline`` are averaged over a pool of canaries, the better known
 ones with more weight. What such a mean owes to the hours before, as its own history shows, is taken off; the ticks just
 before are left out of this, so that a drop is not taken for the usual while it is being found. The rest is evidence for
-a drop of ``DROP`` against none, as a likelihood ratio gives it::
+a drop against none, as a likelihood ratio gives it::
 
     evidence = a * (clip(-z) - a / 2)     z: what is left of the mean, a: the drop, both in standard deviations of that hour
 
@@ -11,7 +11,8 @@ The running sum, never below 0, is CUSUM; a breach is a sum above a threshold. L
 threshold is made for: with exact standard deviations and independent ticks, exp(-threshold) bounds the rate of false
 breaches (Lorden 1971, doi:10.1214/aoms/1177693055). They are neither, so the threshold is raised to what history at
 full service shows: how often excursions of the sum peak above a level, and how fast such peaks thin out, each from whole days
-drawn again. Because z is clipped and a is capped, one wild tick is never a breach.
+drawn again. A site alone
+shares its troubles with nobody, so only a larger drop can be told from them there. Because z is clipped and a is capped, one wild tick is never a breach.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 Bools = NDArray[np.bool_]
 
-DROP = -float(np.log(0.9))  # what is to be found: -10 % [log ratio]
 CLIP = 6.0  # standard deviations beyond which a tick says no more
 LARGEST_SHIFT = 4.0  # cap of a [standard deviations]
 LAG_TICKS, RECENT_TICKS = 4, 8  # ticks left out before a tick, and those before them that it is compared with
 LEAST_INFORMATION = 0.3  # share of a pool's usual information without which a tick says nothing
 BLOCKS = 4  # of a day, in each of which a pool has its own scale
-MOST_PEAKS = 400  # of the largest peaks, from which their thinning out is read
+RARE_PEAKS = 30  # largest peaks of the sites, from which their thinning out is read: rare ones thin out slower
+LEAST_THINNING = 4.0  # how far rare peaks of sites reach above a level at least: what shakes a site comes in bursts [nats]
+MANY_PEAKS = 400  # the same for what the pool of all, an average over sites, borrows from them
 SITES_COUNT_AS = 30  # peaks of its own, for how fast those of the pool of all thin out
 DRAWS, DRAWN_AT = 200, 0.9  # draws of whole days, and the quantile that is believed
 
@@ -45,6 +47,7 @@ class KpiWatch:
     usual: Usual  # of each canary cell, (k, S)
     member: Bools  # (U, k) cells of each pool
     memory: Floats  # (U,) part of the recent deviation that is still there [ratio]
+    drop: Floats  # (U,) what is looked for, above 0 [log ratio]
     scale: Floats  # (U, BLOCKS) standard deviation over that of independent cells [ratio]
     block: Ints  # (S,) block of the day of each slot
     threshold: Floats  # (U,) [nats]
@@ -57,15 +60,15 @@ class KpiWatch:
         """
         mean, information = _pooled(self.usual, self.member, difference, slot)
         left = mean - self.memory[:, None] * _recent(mean, information > 0)
-        return _evidence(left, _sigma(information, self.scale[:, self.block[slot]]))
+        return _evidence(left, self.drop, _sigma(information, self.scale[:, self.block[slot]]))
 
     def drop_sigmas(self) -> Floats:
         """The drop to be found in standard deviations of a tick with all cells measured. (U, S)"""
         full = self.member.astype(np.float64) @ self.usual.spread**-2
-        return np.asarray(DROP * np.sqrt(full) / self.scale[:, self.block])
+        return np.asarray(self.drop[:, None] * np.sqrt(full) / self.scale[:, self.block])
 
     def expected_ticks(self) -> Floats:
-        """Ticks in which a drop of ``DROP`` is expected to be found. (U, S), infinite where it never is"""
+        """Ticks in which the drop is expected to be found. (U, S), infinite where it never is"""
         found = self.drop_sigmas()
         a = np.minimum(found, LARGEST_SHIFT)
         return np.asarray(self.threshold[:, None] / (a * (np.minimum(found, CLIP) - a / 2)))
@@ -81,6 +84,7 @@ def fit_watch(
     slot: Ints,
     n_slots: int,
     member: Bools,
+    drop: Floats,
     *,
     ticks_per_false_breach: Floats,
     ticks_per_day: int,
@@ -94,6 +98,7 @@ def fit_watch(
     slot : slot of the week of each tick; slots of a day follow each other from local midnight on. Shape (T,).
     n_slots : slots of all kinds of days; a kind of day has 24.
     member : cells of each pool. Shape (U, k). The last pool may be of all; it borrows from the others where it is short.
+    drop : drop to be looked for in each pool. Shape (U,). [log ratio]
     ticks_per_false_breach : ticks between two false breaches of a pool, on average. Shape (U,).
     """
     usual = fit_usual(difference, slot, n_slots)
@@ -103,9 +108,9 @@ def fit_watch(
     memory = np.clip((mean * recent).sum(1) / np.maximum((recent**2).sum(1), 1e-12), 0.0, 1.0)
     left = mean - memory[:, None] * recent
     scale = _scale(np.where(information > 0, left * np.sqrt(information), np.nan), block[slot])
-    evidence = _evidence(left, _sigma(information, scale[:, block[slot]]))
+    evidence = _evidence(left, drop, _sigma(information, scale[:, block[slot]]))
     threshold = _thresholds(evidence, ticks_per_false_breach, ticks_per_day, rng)
-    return KpiWatch(usual, member, memory, scale, block, threshold)
+    return KpiWatch(usual, member, memory, drop, scale, block, threshold)
 
 
 def _scale(z: Floats, block: Ints) -> Floats:
@@ -146,8 +151,8 @@ def _pooled(usual: Usual, member: Bools, difference: Floats, slot: Ints) -> tupl
     return mean, information
 
 
-def _evidence(mean: Floats, sigma: Floats) -> Floats:
-    a = np.minimum(DROP / sigma, LARGEST_SHIFT)
+def _evidence(mean: Floats, drop: Floats, sigma: Floats) -> Floats:
+    a = np.minimum(drop[:, None] / sigma, LARGEST_SHIFT)
     return np.asarray(a * (np.clip(-mean / sigma, -CLIP, CLIP) - a / 2))
 
 
@@ -155,13 +160,14 @@ def _thresholds(evidence: Floats, ticks: Floats, ticks_per_day: int, rng: np.ran
     """Threshold of each pool; those of sites share their peaks, the last pool has its own. (U,) [nats]"""
     sums = running_sums(evidence)
     sites, whole = _peaks(sums[:-1]), _peaks(sums[-1:])
-    of_sites = _tail(sites, sums[:-1].size, ticks_per_day, rng)
-    above, rate, scale, n = _tail(whole, sums[-1:].size, ticks_per_day, rng)
-    scale = (n * scale + SITES_COUNT_AS * of_sites[2]) / (n + SITES_COUNT_AS)
+    of_sites = _tail(sites, RARE_PEAKS, sums[:-1].size, ticks_per_day, rng)
+    lent = _tail(sites, MANY_PEAKS, sums[:-1].size, ticks_per_day, rng)[2]
+    above, rate, scale, n = _tail(whole, MANY_PEAKS, sums[-1:].size, ticks_per_day, rng)
+    scale = (n * scale + SITES_COUNT_AS * lent) / (n + SITES_COUNT_AS)
     found = np.empty(len(evidence))
     for u, every in enumerate(ticks):
         if u < len(evidence) - 1:
-            raised = of_sites[0] + of_sites[2] * np.log(max(of_sites[1] * every, 1.0))
+            raised = of_sites[0] + max(of_sites[2], LEAST_THINNING) * np.log(max(of_sites[1] * every, 1.0))
         else:
             raised = above + scale * np.log(max(rate * every, 1.0))
         found[u] = max(raised, np.log(every))
@@ -191,13 +197,13 @@ def _peaks(sums: Floats) -> tuple[Floats, Ints]:
 
 
 def _tail(
-    peaks: tuple[Floats, Ints], n_ticks: int, ticks_per_day: int, rng: np.random.Generator
+    peaks: tuple[Floats, Ints], most: int, n_ticks: int, ticks_per_day: int, rng: np.random.Generator
 ) -> tuple[float, float, float, int]:
     """Level, peaks above it per tick, how far they reach above it on average, to the safe side, and their number."""
     height, tick = peaks
     if len(height) < 2:
         return 0.0, 1.0 / n_ticks, 1.0, 0
-    most = min(MOST_PEAKS, len(height) // 2)
+    most = min(most, len(height) // 2)
     level = float(np.sort(height)[-most - 1])
     day = tick // ticks_per_day
     n_days = int(day.max()) + 1
