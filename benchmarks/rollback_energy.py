@@ -82,10 +82,10 @@ def make_metered(seed: int) -> Metered:
     spent = none_all.copy()
     spent[cells, trial] = energy_of(city.scene, groups, cells, plan)
     carried, _ = serve(city.scene.tables, groups, path, plan)
-    load = city.load.astype(np.float64)
+    load = np.concatenate([_by_tick(scene.path) for scene in scenes], axis=1)  # capped at 1, unlike the trace
     true_none, true_spent = (_true(city, energy, load, fleet.site) for energy in (none_all, spent))
     seen = load.copy()
-    seen[cells, trial] = _as_usual(city, cells, groups, carried.reshape(*plan.shape, -1).mean(2), plan)
+    seen[cells, trial] = _as_usual(city, cells, groups, _by_tick(carried), plan)
     baseline = _by_site(_table_energy(city, seen), fleet.site)
     measured = _metered(city, _by_site(true_spent, fleet.site))
     sites = np.unique(fleet.site[canary])
@@ -104,6 +104,11 @@ def make_metered(seed: int) -> Metered:
         1 - of_sites[1] / of_sites[0],
         float(1 - of_sites[1].sum() / of_sites[0].sum()),
     )
+
+
+def _by_tick(samples: NDArray[np.float32]) -> Floats:
+    """Means over the ticks. (n, T) from (n, samples)"""
+    return samples.reshape(len(samples), -1, SAMPLES_PER_TICK).mean(2, dtype=np.float64)
 
 
 def _by_site(values: Floats, site: Ints) -> Floats:
@@ -128,15 +133,13 @@ def _true(city: City, energy: Floats, load: Floats, site: Ints) -> Floats:
     return np.asarray((rest * energy + added * load * per_load) * np.exp(log[site]))
 
 
-def _as_usual(
-    city: City, cells: Ints, groups: Groups, carried: Floats, plan: NDArray[np.uint8]
-) -> Floats:
+def _as_usual(city: City, cells: Ints, groups: Groups, carried: Floats, plan: NDArray[np.uint8]) -> Floats:
     """Traffic of each cell as the controller can know it. (cells, trial ticks) [ratio]
 
     While a cell of a group is off air, what the group carries is shared out as it usually is at that hour.
     """
     asleep = city.scene.tables.asleep[plan]
-    found = carried.astype(np.float64)
+    found = carried.copy()
     usual = usual_load(city)[cells][:, city.slot[city.history :]]
     for first, last in zip(groups.group_start[:-1], groups.group_start[1:], strict=True):
         members = groups.member[first:last]

@@ -35,7 +35,9 @@ N_SITES, CANARY_SHARE, HISTORY_DAYS = 50, 0.4, 28
 SITE_MONTHS = 200
 DROP, SITE_DROP = 0.1, 0.2  # of user throughput: looked for in all canaries, and in those of one site
 TICKS_PER_MONTH = 30 * TICKS_PER_DAY
-FALSE_PER_SITE_MONTHS = 0.2  # false rollbacks of sites that the thresholds are made for, in SITE_MONTHS, of each kind
+FALSE_PER_SITE_MONTHS = (
+    0.2  # false rollbacks of sites that the thresholds are made for, in SITE_MONTHS, of each kind
+)
 REGION, SITE, CELL = (0.04, 24.0), (0.03, 12.0), 0.03  # spread and ticks to forget
 FLOOR_NOISE, FEW_USERS_NOISE, LEAST_LOAD = 0.06, 0.025, 0.01
 TAILS = 5.0
@@ -58,7 +60,9 @@ def noise(city: City, load: NDArray[np.float32]) -> Floats:
     """Log of measured user throughput over what the tables would give; NaN where nothing was measured. (n, T)"""
     random, site = city.random(1), city.trace.cells.site_numbers()
     n, ticks = load.shape
-    found = course(random, (1, ticks), *REGION) + course(random, (int(site.max()) + 1, ticks), *SITE, TAILS)[site]
+    found = (
+        course(random, (1, ticks), *REGION) + course(random, (int(site.max()) + 1, ticks), *SITE, TAILS)[site]
+    )
     hourly = random.standard_normal((n, HOURS))
     found += CELL * ((hourly + np.roll(hourly, 1, axis=1)) / np.sqrt(2))[:, city.hour]
     sigma = np.sqrt(FLOOR_NOISE**2 + FEW_USERS_NOISE**2 / np.maximum(load, LEAST_LOAD))

@@ -3,9 +3,9 @@
 Traffic is ``traces.synth`` with the path inside its steps, power and rates are those of a world. What no table knows is
 drawn on top, all of it assumed:
 
-- user throughput: a course of the region (4 %, 6 h) and of each site (3 %, 3 h, Student t of 5) that all its cells share,
-  a daily course of each cell (3 %), noise of a tick that grows as users get few (6 % and 2.5 % over the root of the load,
-  Student t of 5), 1 in 1000 ticks counted half or one and a half times, 1.5 % of the ticks lost in runs;
+- user throughput: a course of the region (4 %, 6 h) and of each site (3 %, 3 h, Student t of 5) that all its cells
+  share, a daily course of each cell (3 %), noise of a tick that grows as users get few (6 %, and 2.5 % over the root of
+  the load, Student t of 5), 1 in 1000 ticks counted half or one and a half times, 1.5 % of the ticks lost in runs;
 - rates of the levels that differ from the tables by 1.5 % in each cell;
 - power: of each cell 5 % off the tables at rest and 8 % in what traffic adds; 1.5 % with the hour and the weather of
   the region, 0.5 % of each site, and a walk of 0.3 % a week;
@@ -40,7 +40,10 @@ Bools = NDArray[np.bool_]
 
 TICKS_PER_DAY, SAMPLES_PER_TICK, HOURS = 96, 15, 24
 N_SLOTS = 2 * HOURS  # hours of weekdays and of weekends
-PLAN_MARGIN, PLAN_LOAD = 2.5, 0.8  # of the usual load of an hour, and the share of a level's rate that it may fill
+PLAN_MARGIN, PLAN_LOAD = (
+    2.5,
+    0.8,
+)  # of the usual load of an hour, and the share of a level's rate that it may fill
 
 
 @dataclass(frozen=True)
@@ -198,9 +201,7 @@ def expected_by_tick(
 ) -> Floats:
     """What the tables promise of each tick. (n, T) [Mbit/s]"""
     ticks = carried.reshape(*plan.shape, SAMPLES_PER_TICK)
-    promised = [
-        expected_throughput(tables, model, plan[:, t], ticks[:, t]) for t in range(plan.shape[1])
-    ]
+    promised = [expected_throughput(tables, model, plan[:, t], ticks[:, t]) for t in range(plan.shape[1])]
     return np.stack(promised, axis=1)
 
 
@@ -241,10 +242,16 @@ def energy_of(scene: Scene, groups: Groups, cells: Ints, plan: NDArray[np.uint8]
     return figures.energy_tick.astype(np.float64) / 60
 
 
-def course(random: np.random.Generator, shape: tuple[int, ...], sigma: float, ticks: float, tails: float = 0) -> Floats:
+def course(
+    random: np.random.Generator, shape: tuple[int, ...], sigma: float, ticks: float, tails: float = 0
+) -> Floats:
     """First-order course of standard deviation ``sigma`` that forgets in ``ticks``; Student t of ``tails``, if any."""
     memory = np.exp(-1 / ticks)
-    white = random.standard_t(tails, shape) * np.sqrt((tails - 2) / tails) if tails else random.standard_normal(shape)
+    white = (
+        random.standard_t(tails, shape) * np.sqrt((tails - 2) / tails)
+        if tails
+        else random.standard_normal(shape)
+    )
     white[..., 1:] *= np.sqrt(1 - memory**2)
     return np.asarray(sigma * lfilter([1.0], [1.0, -memory], white, axis=-1))
 
@@ -256,4 +263,3 @@ def lost(random: np.random.Generator, shape: tuple[int, int], share: float, tick
     for k in range(1, ticks):
         found[:, k:] |= start[:, :-k]
     return found
-

@@ -84,7 +84,8 @@ def match(fleet: Fleet, canary: Bools, *, per_canary: int = 8, max_distance: flo
     features = _features(fleet)
     for row, cell in enumerate(chosen):
         alike = free[
-            (fleet.product[free] == fleet.product[cell]) & (fleet.is_capacity[free] == fleet.is_capacity[cell])
+            (fleet.product[free] == fleet.product[cell])
+            & (fleet.is_capacity[free] == fleet.is_capacity[cell])
         ]
         away = np.sqrt(((features[alike] - features[cell]) ** 2).sum(1))
         near = np.argsort(away, kind="stable")[:per_canary]

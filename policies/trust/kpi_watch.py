@@ -5,14 +5,14 @@ ones with more weight. What such a mean owes to the hours before, as its own his
 before are left out of this, so that a drop is not taken for the usual while it is being found. The rest is evidence for
 a drop against none, as a likelihood ratio gives it::
 
-    evidence = a * (clip(-z) - a / 2)     z: what is left of the mean, a: the drop, both in standard deviations of that hour
+    evidence = a * (clip(-z) - a / 2)     z: what is left of the mean, a: the drop, both in standard deviations
 
-The running sum, never below 0, is CUSUM; a breach is a sum above a threshold. Looking after every tick is what the
-threshold is made for: with exact standard deviations and independent ticks, exp(-threshold) bounds the rate of false
-breaches (Lorden 1971, doi:10.1214/aoms/1177693055). They are neither, so the threshold is raised to what history at
-full service shows: how often excursions of the sum peak above a level, and how fast such peaks thin out, each from whole days
-drawn again. A site alone
-shares its troubles with nobody, so only a larger drop can be told from them there. Because z is clipped and a is capped, one wild tick is never a breach.
+The running sum, never below 0, is CUSUM; a breach is a sum that reaches a threshold. Looking after every tick is what
+the threshold is made for: with exact standard deviations and independent ticks, exp(-threshold) bounds the rate of false
+breaches (Lorden 1971, doi:10.1214/aoms/1177693055). They are neither, so the threshold is raised to what history at full
+service shows: how often excursions of the sum peak above a level, and how fast such peaks thin out, each from whole days
+drawn again. A site alone shares its troubles with nobody, so only a larger drop can be told from them there. Because z
+is clipped and a is capped, one wild tick is never a breach.
 """
 
 from __future__ import annotations
@@ -33,9 +33,14 @@ LARGEST_SHIFT = 4.0  # cap of a [standard deviations]
 LAG_TICKS, RECENT_TICKS = 4, 8  # ticks left out before a tick, and those before them that it is compared with
 LEAST_INFORMATION = 0.3  # share of a pool's usual information without which a tick says nothing
 BLOCKS = 4  # of a day, in each of which a pool has its own scale
-RARE_PEAKS = 30  # largest peaks of the sites, from which their thinning out is read: rare ones thin out slower
-LEAST_THINNING = 4.0  # how far rare peaks of sites reach above a level at least: what shakes a site comes in bursts [nats]
+RARE_PEAKS = (
+    30  # largest peaks of the sites, from which their thinning out is read: rare ones thin out slower
+)
+LEAST_THINNING = (
+    4.0  # how far rare peaks of sites reach above a level at least: what shakes a site comes in bursts [nats]
+)
 MANY_PEAKS = 400  # the same for what the pool of all, an average over sites, borrows from them
+ONE_TICK = LARGEST_SHIFT * (CLIP - LARGEST_SHIFT / 2)  # most that one tick says [nats]
 SITES_COUNT_AS = 30  # peaks of its own, for how fast those of the pool of all thin out
 DRAWS, DRAWN_AT = 200, 0.9  # draws of whole days, and the quantile that is believed
 
@@ -97,7 +102,7 @@ def fit_watch(
     difference : canaries against controls at full service. Shape (k, T), NaN unknown. [log ratio]
     slot : slot of the week of each tick; slots of a day follow each other from local midnight on. Shape (T,).
     n_slots : slots of all kinds of days; a kind of day has 24.
-    member : cells of each pool. Shape (U, k). The last pool may be of all; it borrows from the others where it is short.
+    member : cells of each pool. Shape (U, k). The last pool is of all; it borrows from the others.
     drop : drop to be looked for in each pool. Shape (U,). [log ratio]
     ticks_per_false_breach : ticks between two false breaches of a pool, on average. Shape (U,).
     """
@@ -170,7 +175,7 @@ def _thresholds(evidence: Floats, ticks: Floats, ticks_per_day: int, rng: np.ran
             raised = of_sites[0] + max(of_sites[2], LEAST_THINNING) * np.log(max(of_sites[1] * every, 1.0))
         else:
             raised = above + scale * np.log(max(rate * every, 1.0))
-        found[u] = max(raised, np.log(every))
+        found[u] = max(raised, np.log(every), 1.01 * ONE_TICK)
     return found
 
 

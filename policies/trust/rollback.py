@@ -56,7 +56,9 @@ def advance(
     held = (now.until_tick > tick) | (now.until_tick[-1] > tick)
     total = np.where(held, 0.0, np.maximum(now.total + np.nan_to_num(evidence), 0.0))
     breach = total >= threshold
-    off = np.minimum(hold.first_ticks * 2.0 ** np.minimum(now.strikes, 32), hold.longest_ticks).astype(np.intp)
+    off = np.minimum(hold.first_ticks * 2.0 ** np.minimum(now.strikes, 32), hold.longest_ticks).astype(
+        np.intp
+    )
     until = np.where(breach, tick + 1 + off, now.until_tick)
     calm = np.where(breach | held, 0, now.calm_ticks + 1)
     forgiven = calm >= hold.forgive_ticks

@@ -5,13 +5,13 @@ that it carried. How far a site's meter lies from that baseline is known from th
 
     r(window) = log(measured / baseline) in the window  -  the same in the history
     by baseline:  saving of r                by controls:  saving of r - weighted mean of the controls' r
-    saving = 1 - exp(r)                      energy saved = baseline x exp(history) x (exp(shift of the controls) - exp(r))
+    saving = 1 - exp(r)
 
 Three kinds of error move r, and none of them can be told from a saving in one site alone:
 
-- what is the site's own (meter, tables that do not fit, slow change): its variance over the controls in the same window;
+- the site's own (meter, tables that do not fit, slow change): its variance over the controls in the same window;
 - what the controls bring in with it: the same variance, by their weights;
-- what all sites have in common (weather, season): a control takes it out, the baseline alone does not. Its variance comes
+- what all sites have in common (weather, season): controls take it out, the baseline alone does not. Its variance comes
   from the days of the history and their autocorrelation.
 
 Where everybody acts there are no controls. The site's own error is then read from the days of the history, too.
@@ -82,7 +82,9 @@ class Savings(NamedTuple):
     combined: Saving
 
 
-def efficiency_gain(served_bit: float, energy_j: float, served_before_bit: float, energy_before_j: float) -> float:
+def efficiency_gain(
+    served_bit: float, energy_j: float, served_before_bit: float, energy_before_j: float
+) -> float:
     """The plan's index: bits per joule now over those of the reference period, less 1. [ratio]
 
     Its two periods carry different traffic, and busier cells are more efficient by themselves; a saving is only what
@@ -93,7 +95,9 @@ def efficiency_gain(served_bit: float, energy_j: float, served_before_bit: float
     return (served_bit / energy_j) / (served_before_bit / energy_before_j) - 1
 
 
-def estimate(canary: Record, control: Record, weight: Floats, span: Span, region: Ints) -> tuple[Savings, Savings]:
+def estimate(
+    canary: Record, control: Record, weight: Floats, span: Span, region: Ints
+) -> tuple[Savings, Savings]:
     """Savings of every canary site (s rows), and of every region (rows in the order of their numbers).
 
     Parameters
@@ -120,9 +124,9 @@ def estimate(canary: Record, control: Record, weight: Floats, span: Span, region
 
 
 class _Error(NamedTuple):
-    """A variance of log energy, and its degrees of freedom; NaN unknown."""
+    """A variance of log energy, and its degrees of freedom."""
 
-    variance: float
+    variance: float  # NaN unknown
     freedom: float
 
 
@@ -148,13 +152,13 @@ class _Errors(NamedTuple):
 
 
 def _errors(canary: Record, control: Record, control_shift: Floats, span: Span) -> _Errors:
-    """What moves r without any saving: from the controls in the window where there are enough, else from the history."""
+    """What moves r without any saving: from the controls where there are enough, else from the days of the history."""
     daily = np.concatenate([_by_day(canary, span), _by_day(control, span)])
     days = np.unique(span.day[span.history])
     window = np.unique(span.day[span.window])
     known = daily[np.isfinite(daily).all(1)]
     if len(days) < LEAST_DAYS or len(known) == 0:
-        common = own = _Error(np.nan, np.nan)
+        common = own = _Error(np.nan, 1.0)
     else:
         mean = known.mean(0)
         common = _of_days(mean[None, :], 1.0, days, window)
@@ -183,7 +187,9 @@ def _of_days(daily: Floats, series: float, days: Ints, window: Ints) -> _Error:
     if spread <= 0:
         return _Error(0.0, series * (n - 1))
     memory = float((off[:, 1:] * off[:, :-1]).sum()) / (n - 1) / series / spread
-    memory = float(np.clip(memory + (1 + 4 * max(memory, 0.0)) / n, 0.0, 0.95))  # short series show too little of it
+    memory = float(
+        np.clip(memory + (1 + 4 * max(memory, 0.0)) / n, 0.0, 0.95)
+    )  # short series show too little of it
     all_days = np.concatenate([window, days])
     correlation = memory ** np.abs(all_days[:, None] - all_days)
     contrast = np.concatenate([np.full(len(window), 1 / len(window)), np.full(n, -1 / n)])
@@ -193,7 +199,13 @@ def _of_days(daily: Floats, series: float, days: Ints, window: Ints) -> _Error:
 
 
 def _rows(
-    part: Floats, measured: Floats, energy: Floats, factor: Floats, weight: Floats, matched: Bools, errors: _Errors
+    part: Floats,
+    measured: Floats,
+    energy: Floats,
+    factor: Floats,
+    weight: Floats,
+    matched: Bools,
+    errors: _Errors,
 ) -> Savings:
     """Savings of rows of sites. ``part`` (R, s) says which sites a row is made of."""
     own, common = errors
@@ -230,9 +242,11 @@ def _divide(a: Floats, b: Floats) -> Floats:
 def _saving(drawn: Floats, without: Floats, parts: list[tuple[Floats, float]]) -> Saving:
     """A saving from the energies of each row and the variances of log ``without``, with their degrees of freedom."""
     variance = np.sum([v for v, _ in parts], axis=0)
-    spent = np.sum([np.where(v > 0, v**2 / f, 0.0) if f == f else v for v, f in parts], axis=0)
+    spent = np.sum([np.where(v > 0, v**2 / f, 0.0) for v, f in parts], axis=0)
     freedom = np.where(spent > 0, variance**2 / np.where(spent > 0, spent, 1.0), np.inf)
     reach = stats.t.ppf((1 + CONFIDENCE) / 2, freedom) * np.sqrt(variance)
     known = (without > 0) & (drawn > 0)
     left = np.where(known, drawn / np.where(known, without, 1.0), np.nan)
-    return Saving(1 - left, 1 - left * np.exp(reach), 1 - left * np.exp(-reach), np.where(known, without, np.nan))
+    return Saving(
+        1 - left, 1 - left * np.exp(reach), 1 - left * np.exp(-reach), np.where(known, without, np.nan)
+    )
