@@ -8,11 +8,11 @@ a drop against none, as a likelihood ratio gives it::
     evidence = a * (clip(-z) - a / 2)     z: what is left of the mean, a: the drop, both in standard deviations
 
 The running sum, never below 0, is CUSUM; a breach is a sum that reaches a threshold. Looking after every tick is what
-the threshold is made for: with exact standard deviations and independent ticks, exp(-threshold) bounds the rate of false
-breaches (Lorden 1971, doi:10.1214/aoms/1177693055). They are neither, so the threshold is raised to what history at full
-service shows: how often excursions of the sum peak above a level, and how fast such peaks thin out, each from whole days
-drawn again. A site alone shares its troubles with nobody, so only a larger drop can be told from them there. Because z
-is clipped and a is capped, one wild tick is never a breach.
+the threshold is made for: with exact standard deviations and independent ticks, exp(-threshold) bounds the rate of
+false breaches (Lorden 1971, doi:10.1214/aoms/1177693055). They are neither, so it is raised to what history at full
+service shows: how often excursions of the sum peak above a level, and how fast such peaks thin out, each from whole
+days drawn again. A site alone shares its troubles with nobody, so only a larger drop can be told from them there.
+Because z is clipped and a is capped, one wild tick is never a breach.
 """
 
 from __future__ import annotations

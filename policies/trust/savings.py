@@ -216,10 +216,11 @@ def _rows(
     corrected = part @ (energy * factor)
     all_matched = (part @ ~matched) == 0
     blind = np.full(len(part), np.nan)
-    trust = np.where(
-        all_matched, np.nan_to_num(common.variance / (common.variance + by_control), nan=1.0), 0.0
-    )
-    mixed = without * (_divide(corrected, without)) ** trust
+    # by the variances of what the two do not share; all on the controls where the history is too short to know
+    known = np.nan_to_num(common.variance, nan=1.0) + np.zeros(len(part))
+    trust = np.where(all_matched & (known + by_control > 0), _divide(known, known + by_control), 0.0)
+    trust[all_matched & np.isnan(common.variance)] = 1.0
+    mixed = without * np.where(without > 0, _divide(corrected, without), 1.0) ** trust
     of_controls = [(by_own + by_control, own.freedom)]
     return Savings(
         _saving(drawn, np.where(all_matched, corrected, blind), of_controls),
