@@ -65,7 +65,7 @@ def test_a_tenth_is_found_in_three_ticks_and_nothing_before() -> None:
     assert late == 0
 
 
-def test_one_wild_tick_is_no_breach_and_two_are_none_of_a_site() -> None:
+def test_one_wild_tick_is_no_breach() -> None:
     difference = world(1)
     fitted = watch(difference)
     difference[:, HISTORY + 30] = -1.0
@@ -78,9 +78,10 @@ def test_a_tick_without_data_says_nothing() -> None:
     fitted = watch(difference)
     difference[:, HISTORY + 5] = np.nan
     difference[SITE == 3, HISTORY + 9] = np.nan
+    difference[np.flatnonzero(SITE == 4)[1:], HISTORY + 9] = np.nan  # one cell of six is too little
     evidence = fitted.evidence(difference, SLOT)
     assert (evidence[:, HISTORY + 5] == 0).all()
-    assert evidence[3, HISTORY + 9] == 0
+    assert (evidence[3:5, HISTORY + 9] == 0).all()
     assert evidence[-1, HISTORY + 9] != 0
 
 

@@ -69,6 +69,17 @@ def test_controls_take_out_what_all_sites_share() -> None:
     assert (regions.by_baseline.ratio < SAVED - 0.05).all()
 
 
+def test_one_control_for_all_is_worth_less_than_many() -> None:
+    single = np.zeros((N, CONTROLS))
+    single[:, 3] = 1
+    _, many = savings(6)
+    _, one = savings(6, weight=single)
+    assert (
+        one.by_controls.width > 1.8 * many.by_controls.width
+    ).all()  # variances 1/4 + 1 and 1/4 + 1/16 of a site's
+    assert (one.combined.width < one.by_controls.width).all()
+
+
 def test_without_controls_only_the_baseline_speaks() -> None:
     canary, control = split(metered(2))
     none = Record(*(a[:0] for a in control))
