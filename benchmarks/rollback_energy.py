@@ -100,7 +100,7 @@ def make_metered(seed: int) -> Metered:
         Record(measured[sites], baseline[sites]),
         Record(measured[others], baseline[others]),
         weight / np.where(total > 0, total, 1),
-        Span(np.arange(ticks) < city.history, np.arange(ticks) >= city.history, day),
+        Span(np.arange(ticks) < city.history, np.arange(ticks) >= city.history, day, city.hour),
         1 - of_sites[1] / of_sites[0],
         float(1 - of_sites[1].sum() / of_sites[0].sum()),
     )

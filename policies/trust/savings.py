@@ -47,6 +47,7 @@ class Span(NamedTuple):
     history: Bools  # (T,) nobody acted
     window: Bools  # (T,)
     day: Ints  # (T,) number of the day
+    hour: Ints  # (T,) local hour [h]
 
 
 class Saving(NamedTuple):
@@ -132,18 +133,25 @@ class _Error(NamedTuple):
 
 def _shift(record: Record, span: Span) -> tuple[Floats, Floats]:
     """r of each site, and its energy without saving before any correction by controls. (s,) each"""
-    inside, before = _log_ratio(record, span.window), _log_ratio(record, span.history)
+    inside, before = (_log_ratio(record, ticks, span.hour) for ticks in (span.window, span.history))
     without = np.nansum(record.baseline[:, span.window], axis=1) * np.exp(before)
     return inside - before, without
 
 
-def _log_ratio(record: Record, ticks: Bools) -> Floats:
-    """Log of measured over baseline energy in the ticks that have both. (s,)"""
+def _log_ratio(record: Record, ticks: Bools, hour: Ints) -> Floats:
+    """Log of measured over baseline energy. (s,)
+
+    A lost reading counts as the others of its hour: savings differ by the hour, and a lost night is no lost saving.
+    """
     measured, baseline = record.measured[:, ticks], record.baseline[:, ticks]
+    inside = (hour[ticks][:, None] == np.unique(hour)).astype(np.float64)
     both = np.isfinite(measured) & np.isfinite(baseline)
-    a, b = np.where(both, measured, 0.0).sum(1), np.where(both, baseline, 0.0).sum(1)
-    known = (a > 0) & (b > 0)
-    return np.where(known, np.log(np.where(known, a, 1.0) / np.where(known, b, 1.0)), np.nan)
+    seen, beside = np.where(both, measured, 0.0) @ inside, np.where(both, baseline, 0.0) @ inside
+    whole = np.nan_to_num(baseline) @ inside
+    usual = _divide(seen.sum(1), beside.sum(1))[:, None]
+    drawn = (whole * np.where(beside > 0, _divide(seen, beside), usual)).sum(1)
+    known = (usual[:, 0] > 0) & (whole.sum(1) > 0)
+    return np.where(known, np.log(np.where(known, drawn, 1.0) / np.where(known, whole.sum(1), 1.0)), np.nan)
 
 
 class _Errors(NamedTuple):
@@ -172,7 +180,7 @@ def _errors(canary: Record, control: Record, control_shift: Floats, span: Span) 
 def _by_day(record: Record, span: Span) -> Floats:
     """Log of measured over baseline energy of each day of the history. (s, days)"""
     days = np.unique(span.day[span.history])
-    found = [_log_ratio(record, span.history & (span.day == d)) for d in days]
+    found = [_log_ratio(record, span.history & (span.day == d), span.hour) for d in days]
     return np.stack(found, axis=1) if found else np.zeros((len(record.measured), 0))
 
 

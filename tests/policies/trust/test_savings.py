@@ -11,7 +11,12 @@ Floats = NDArray[np.float64]
 DAY, HISTORY, WINDOW = 24, 28, 7
 TICKS = DAY * (HISTORY + WINDOW)
 N, CONTROLS, SAVED = 8, 16, 0.25
-SPAN = Span(np.arange(TICKS) < DAY * HISTORY, np.arange(TICKS) >= DAY * HISTORY, np.arange(TICKS) // DAY)
+SPAN = Span(
+    np.arange(TICKS) < DAY * HISTORY,
+    np.arange(TICKS) >= DAY * HISTORY,
+    np.arange(TICKS) // DAY,
+    np.arange(TICKS) % DAY,
+)
 REGION = np.repeat([0, 1], N // 2)
 
 
@@ -111,6 +116,20 @@ def test_a_history_of_a_few_days_leaves_the_controls() -> None:
     assert np.isnan(regions.by_baseline.width).all()
     assert np.allclose(regions.combined.width, regions.by_controls.width)
     assert np.isfinite(regions.combined.width).all()
+
+
+def test_lost_readings_of_the_hours_that_save_are_no_lost_saving() -> None:
+    record = metered(7, common=0.0, own=0.0)
+    night = SPAN.hour < 6
+    record.measured[:, SPAN.window] /= np.r_[np.full(N, 1 - SAVED), np.ones(CONTROLS)][:, None]
+    record.measured[:N, SPAN.window & night] *= 0.4
+    canary, control = split(record)
+    even = np.full((N, CONTROLS), 1 / CONTROLS)
+    _, complete = estimate(canary, control, even, SPAN, REGION)
+    canary.measured[:, night & (SPAN.day > HISTORY + 2)] = np.nan
+    _, holes = estimate(canary, control, even, SPAN, REGION)
+    assert (complete.combined.ratio > 0.05).all()
+    assert np.abs(holes.combined.ratio - complete.combined.ratio).max() < 0.003
 
 
 def test_single_days_are_wider_than_the_week() -> None:
