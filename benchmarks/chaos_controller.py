@@ -263,6 +263,6 @@ def _core(sites: Sequence[Site], scene: Scene, resumed: Resumed, epoch: int, ran
         SurgeGuard(scene.network, scene.tables, LOOSE, sample_s=SAMPLE_S),
         group_of=scene.network.group_of,
         leader=Leader("edge-1", epoch, LEASE_MS),
-        timing=Timing(SAMPLE_S, TICK_S, GUARD_S),
+        timing=Timing(SAMPLE_S, TICK_S, GUARD_S, np.zeros(len(scene.tables.asleep), np.int64)),
         resumed=resumed,
     )

@@ -14,6 +14,7 @@ from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
 from controller.cli.journal_commands import app as journal_app
+from controller.cli.lab_command import lab
 from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
 from controller.cli.run_command import run
@@ -50,6 +51,7 @@ app.command("calibrate")(calibrate)
 app.command("train")(train)
 app.command("forecast")(forecast)
 app.command("symbols")(symbols)
+app.command("lab")(lab)
 app.command("run")(run)
 app.command("stop")(stop)
 app.command("wake")(wake)

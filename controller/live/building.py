@@ -77,7 +77,12 @@ def make_core(
         SurgeGuard(scene.network, scene.tables, profile, sample_s=clock.sample_s),
         group_of=scene.network.group_of,
         leader=Leader(config.controller, resumed.highest_epoch + 1, config.lease_s * 1000),
-        timing=Timing(clock.sample_s, clock.tick_s, config.guard_every_s),
+        timing=Timing(
+            clock.sample_s,
+            clock.tick_s,
+            config.guard_every_s,
+            np.ceil(scene.tables.wake_samples * clock.sample_s / config.guard_every_s).astype(np.int64),
+        ),
         resumed=_checked(resumed, len(cells)),
     )
     if config.history is not None:

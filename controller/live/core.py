@@ -59,6 +59,7 @@ class Timing:
     sample_s: int
     tick_s: int
     guard_every_s: int
+    wake_ticks: NDArray[np.int64]  # (L,) guard ticks until a cell at a level that is woken serves at full
     stale_after: int = 3  # guard ticks without a report, or samples, after which an agent is silent
 
     @property
@@ -96,7 +97,7 @@ class LiveCore:
         n = len(fleet.agent_of)
         self.fleet, self.leases = fleet, Leases(n)
         self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
-        self.standing = Standing(self.leases)
+        self.standing = Standing(self.leases, timing.wake_ticks)
         self.wanted = Wanted(fleet, self.standing, group_of, resumed.is_stopped)
         self.controller, self._surge, self.timing = controller, surge, timing
         per_tick = timing.tick_s // timing.sample_s

@@ -31,8 +31,10 @@ RECHECK_REPORTS = 2  # the first report after a refused renewal may have been ma
 class Standing:
     """Where n cells stand, as their agents last said."""
 
-    def __init__(self, leases: Leases) -> None:
+    def __init__(self, leases: Leases, wake_ticks: NDArray[np.int64]) -> None:
+        """``wake_ticks`` (L,): guard ticks for which a cell that was woken still shows the level it leaves."""
         n = len(leases.level)
+        self._wake_ticks = wake_ticks
         self.leases = leases
         self.reported = np.full(n, SYMBOL, np.uint8)  # (n,) level of the plant
         self.leased = np.full(n, SYMBOL, np.uint8)  # (n,) level by lease at the agent
@@ -98,12 +100,15 @@ class Standing:
             (np.maximum(self.reported, SYMBOL) != leases.level)
             | (np.maximum(self.leased, SYMBOL) != leases.level)
         )
+        waking = (leases.level <= SYMBOL) & (self.leased <= SYMBOL)
+        patience = np.where(waking, self._wake_ticks[np.maximum(self.reported, SYMBOL)], 0)
         self.differs_ticks = np.where(differs, self.differs_ticks + 1, 0)
-        stuck = (self.differs_ticks >= STUCK_TICKS) & ~self.local
+        late = self.differs_ticks - patience
+        stuck = (late >= STUCK_TICKS) & ~self.local
         newly = np.flatnonzero(stuck & ~self._told_stuck)
         self._told_stuck = stuck
         lost = np.flatnonzero((leases.level > SYMBOL) & (leases.pending_ticks >= LOST_TICKS) & heard)
-        due = np.isin(self.differs_ticks, AGAIN_TICKS) | (self.differs_ticks % AGAIN_TICKS[-1] == 0)
+        due = np.isin(late, AGAIN_TICKS) | ((late > 0) & (late % AGAIN_TICKS[-1] == 0))
         asleep = differs & deep & (leases.level <= SYMBOL) & ~self.local & due
         again = np.union1d(np.flatnonzero(asleep), self._give_up(lost))
         return again, newly

@@ -149,7 +149,7 @@ def test_feeds_never_overlap_and_streams_live_on_while_a_plan_is_computed() -> N
             await until(lambda: scene.core.count(PlanTick) == 3)
         assert scene.core.overlaps == 0
         ticks = [event.unix_us for event in scene.core.fed if isinstance(event, PlanTick)]
-        assert all(b - a >= 60_000_000 and b % 60_000_000 == 0 for a, b in pairwise(ticks))
+        assert all(b // 60_000_000 > a // 60_000_000 for a, b in pairwise(ticks))
         assert scene.told.of("ticks_missed")
 
     run(test())
