@@ -59,6 +59,9 @@ class Ledger:
     renewed_us: dict[tuple[str, int, bytes, int], int] = field(
         default_factory=dict
     )  # site, place, boot, revision
+    planned_us: dict[tuple[str, int, bytes, int], int] = field(
+        default_factory=dict
+    )  # of its last plan's report
     in_force: dict[tuple[str, int], tuple[bytes, int]] = field(default_factory=dict)  # boot and revision
     said: set[tuple[str, int]] = field(default_factory=set)
     done: set[tuple[str, int, bytes, int, int, int]] = field(default_factory=set)
@@ -135,6 +138,7 @@ class Ledger:
         for place, revision in self.counted_in.get((site_id, renewal.active_digest), set()):
             key = site_id, place, origin.agent_boot_id, revision
             self.renewed_us[key] = max(self.renewed_us.get(key, 0), end_us)
+            self.planned_us[key] = max(self.planned_us.get(key, 0), renewal.plan_agent_monotonic_us)
 
     # The site
 
@@ -217,8 +221,9 @@ class Ledger:
         boot_id, revision = self.in_force[key]
         commands = [c for c in self.sent[*key, revision] if c.boot_id == boot_id]
         end_us = max(c.end_us for c in commands)
-        longest_us = max(c.echo_us for c in commands) + LIMITS.longest_plan_ms * 1000
-        end_us = max(end_us, min(self.renewed_us.get((*key, boot_id, revision), 0), longest_us))
+        lease = *key, boot_id, revision
+        planned_us = max(self.planned_us.get(lease, 0), *(c.echo_us for c in commands))
+        end_us = max(end_us, min(self.renewed_us.get(lease, 0), planned_us + LIMITS.longest_plan_ms * 1000))
         over_us = site.host.monotonic_us() - end_us
         if over_us > SLACK_US:
             self._say_once(key, f"below full service {over_us / 1e6:.3f} s after its lease")

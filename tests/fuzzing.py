@@ -161,7 +161,13 @@ def _next(number: int) -> int:
 
 def renewal(rng: random.Random, view: View) -> lease_pb2.Renewal:
     """Extends what the agent holds."""
-    return lease_pb2.Renewal(origin=origin(rng, view), active_digest=view.digest, term_ms=TERM_MS)
+    planned_us = rng.choice((0, view.now_us - 1, view.now_us + 10**9, 2**64 - 1))
+    return lease_pb2.Renewal(
+        origin=origin(rng, view),
+        active_digest=view.digest,
+        term_ms=TERM_MS,
+        plan_agent_monotonic_us=max(0, planned_us),
+    )
 
 
 def mutate(rng: random.Random, message: Message) -> None:

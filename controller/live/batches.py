@@ -101,7 +101,7 @@ class Sender:
     def renew(self, out: Output, agent: Agent) -> None:
         """Extend the leases of an agent."""
         digest = self._leases.digest(agent)
-        renewal = Renewal(self.leader.origin(agent), digest, self.leader.term_ms(agent))
+        renewal = Renewal(self.leader.origin(agent), digest, self.leader.term_ms(agent), agent.plan_us)
         out.renewals.append((agent.agent_id, renewal))
 
     def _batch(

@@ -183,6 +183,8 @@ class LiveCore:
         commands = self.controller.tick(observation, now)
         self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1)
         self.alarms.clear("plan")
+        for agent in self.fleet.agents:
+            agent.plan_us = agent.monotonic_us
         self._surge.begin(self.wanted.planned, commands.forecast, commands.risk)
         if commands.alarm is not None and commands.alarm.any():
             text = f"{int(commands.alarm.sum())} cells are locked awake for flapping"

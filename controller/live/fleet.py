@@ -37,6 +37,7 @@ class Agent:
     boot_id: bytes = b""
     past_boots: tuple[bytes, ...] = ()
     monotonic_us: int = 0  # of the last report
+    plan_us: int = 0  # of the last report before the last plan
     sequence: int = 0
     is_connected: bool = False
     is_reconciled: bool = False
@@ -57,7 +58,7 @@ class Agent:
         before = [boot for boot in (*self.past_boots, self.boot_id) if boot not in (b"", boot_id)]
         self.past_boots = tuple(before[-MAX_BOOTS:])
         self.boot_id = boot_id
-        self.monotonic_us = self.sequence = 0
+        self.monotonic_us = self.sequence = self.plan_us = 0
         self.first_sample = self.last_sample = -1
         self.is_reconciled, self.recheck_reports = False, 0
 

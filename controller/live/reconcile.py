@@ -100,7 +100,7 @@ class Standing:
             (np.maximum(self.reported, SYMBOL) != leases.level)
             | (np.maximum(self.leased, SYMBOL) != leases.level)
         )
-        waking = (leases.level <= SYMBOL) & (self.leased <= SYMBOL)
+        waking = (self.reported > leases.level) & (np.maximum(self.leased, SYMBOL) == leases.level)
         patience = np.where(waking, self._wake_ticks[np.maximum(self.reported, SYMBOL)], 0)
         self.differs_ticks = np.where(differs, self.differs_ticks + 1, 0)
         late = self.differs_ticks - patience

@@ -132,6 +132,9 @@ class Renewal:
     origin: Origin
     active_digest: bytes
     term_ms: int
+    plan_monotonic_us: int = (
+        0  # the report that the last plan, which keeps these leases, was decided on; 0: none
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,13 +150,17 @@ def renewal_from(message: lease_pb2.Renewal) -> Renewal:
         origin_from(message.origin, "renewal.origin"),
         checked_key(message.active_digest, "renewal.active_digest"),
         message.term_ms,
+        message.plan_agent_monotonic_us,
     )
 
 
 def renewal_to(renewal: Renewal) -> lease_pb2.Renewal:
     """The message of a renewal."""
     return lease_pb2.Renewal(
-        origin=origin_to(renewal.origin), active_digest=renewal.active_digest, term_ms=renewal.term_ms
+        origin=origin_to(renewal.origin),
+        active_digest=renewal.active_digest,
+        term_ms=renewal.term_ms,
+        plan_agent_monotonic_us=renewal.plan_monotonic_us,
     )
 
 

@@ -105,12 +105,12 @@ class LeasedCore(ABC, Generic[V]):
             verdict = rejected(RejectCause.DIGEST_MISMATCH)
         if verdict is not None:
             return self._finish(Step(renewal=self._renewal_answer(origin, verdict)), now_us)
-        return self._extend(origin, end_us, now_us)
+        return self._extend(origin, end_us, min(renewal.plan_monotonic_us, origin.monotonic_us), now_us)
 
-    def _extend(self, origin: Origin, end_us: int, now_us: int) -> Step[V]:
+    def _extend(self, origin: Origin, end_us: int, plan_us: int, now_us: int) -> Step[V]:
         for place, slot in enumerate(self.book.slots):
             if slot.is_leased:
-                self.book.extend(place, end_us)
+                self.book.extend(place, end_us, plan_us)
         step = self._finish(Step(), now_us, renewal=origin)
         if step.sleep is None:
             step.renewal = self._renewal_answer(origin, APPLIED)

@@ -20,7 +20,8 @@ overtaken has no effect; where it is confirmed all the same its slot is ordered 
 timer: a plant that has fallen back by itself is not brought down again by it, and the lease is over.
 
 A lease ends at the echoed monotonic time plus its term, whenever it arrives. Renewals extend it, but never beyond the
-longest plan after the report that its command was decided on. Clocks and sockets are elsewhere: time is passed in.
+longest plan after the report that the last plan was decided on which commanded or kept it. Clocks and sockets are
+elsewhere: time is passed in.
 """
 
 from __future__ import annotations
@@ -135,9 +136,13 @@ class LeaseBook(Generic[V]):
         self._become(self.slots[place], value, end_us, ACCEPTED)
         self.slots[place].plan_end_us = origin.monotonic_us + self._longest_plan_us
 
-    def extend(self, place: int, end_us: int) -> None:
-        """A lease lasts longer, but no longer than its plan, and is never cut short."""
+    def extend(self, place: int, end_us: int, plan_us: int) -> None:
+        """A lease lasts longer, but no longer than its plan, and is never cut short.
+
+        ``plan_us``: time of the report that the last plan which keeps it was decided on.
+        """
         slot = self.slots[place]
+        slot.plan_end_us = max(slot.plan_end_us, plan_us + self._longest_plan_us)
         slot.until_us = max(slot.until_us, min(end_us, slot.plan_end_us))
         if slot.is_confirmed:
             slot.due_us = 0  # for the timer of the plant; one on its way is moved once it is confirmed

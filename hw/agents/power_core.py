@@ -149,11 +149,11 @@ class PowerAgentCore(LeasedCore[Setpoint | None]):
         drained_wh = max(asked.battery_w, 0.0) / LEAST_EFFICIENCY * held_h
         return bool(stored_wh - drained_wh < has.reserve_wh[place])
 
-    def _extend(self, origin: Origin, end_us: int, now_us: int) -> Step[Setpoint | None]:
+    def _extend(self, origin: Origin, end_us: int, plan_us: int, now_us: int) -> Step[Setpoint | None]:
         for place, slot in enumerate(self.book.slots):
-            if slot.is_leased and self._drains(place, slot.value, min(end_us, slot.plan_end_us)):
+            if slot.is_leased and self._drains(place, slot.value, end_us):
                 self.book.release(place, rejected(RejectCause.SITE_LIMIT), now_us)
-        return super()._extend(origin, end_us, now_us)
+        return super()._extend(origin, end_us, plan_us, now_us)
 
     def safe_batch(self, batch: SafeBatch, now_us: int) -> Step[Setpoint | None]:
         """Sites to safe charging."""

@@ -155,6 +155,8 @@ class Twin(ABC):
             return
         for i in range(N):
             if self.until_us[i]:
+                planned_us = min(renewal.plan_agent_monotonic_us, renewal.origin.agent_monotonic_us)
+                self.plan_end_us[i] = max(self.plan_end_us[i], planned_us + PLAN_US)
                 self.until_us[i] = max(self.until_us[i], min(end_us, self.plan_end_us[i]))
 
     def compare(self, value: list[Any], until_us: list[int]) -> tuple[list[str], int]:

@@ -347,6 +347,21 @@ def test_renewals_do_not_outlast_the_longest_plan() -> None:
     assert bench.level[1] == FULL
 
 
+def test_a_renewal_that_names_a_later_plan_lasts_as_long_after_that() -> None:
+    bench = Bench()
+    bench.run(("command", NOW, 60_000, [(1, 1, 3, FULL)]))
+    bench.settle()
+    for _ in range(3):
+        bench.run(("time", LONGEST_PLAN_US // 4))
+        bench.run(("renew", NOW, 60_000, True))
+        bench.settle()
+    slot = bench.core.book.slots[1]
+    planned_us, future_us = bench.now_us, bench.now_us + 10 * LONGEST_PLAN_US
+    renewal = Renewal(bench.origin(*NOW), bench.core.digest(), 60_000, future_us)
+    bench.carry(bench.core.renew(renewal, bench.now_us))
+    assert slot.plan_end_us == planned_us + LONGEST_PLAN_US  # no plan is later than the report
+
+
 def test_a_cell_without_a_timer_sleeps_only_where_that_is_allowed_by_name() -> None:
     bench = Bench()
     bench.run(("command", NOW, 60_000, [(2, 1, 3, FULL)]))

@@ -24,23 +24,23 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equietcell/lease/v1/lease.proto\x12\x12quietcell.lease.v1\"h\n\x06Origin\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\x1a\n\x12\x61gent_monotonic_us\x18\x03 \x01(\x04\x12\x15\n\rcontroller_id\x18\x04 \x01(\t\"]\n\x07Renewal\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x15\n\ractive_digest\x18\x02 \x01(\x0c\x12\x0f\n\x07term_ms\x18\x03 \x01(\r\"\xa0\x01\n\rRenewalAnswer\x12\x1a\n\x12\x61gent_monotonic_us\x18\x01 \x01(\x04\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.quietcell.lease.v1.Outcome\x12.\n\x05\x63\x61use\x18\x03 \x01(\x0e\x32\x1f.quietcell.lease.v1.RejectCause\x12\x15\n\ractive_digest\x18\x04 \x01(\x0c\"T\n\tStopLatch\x12\x0e\n\x06is_set\x18\x01 \x01(\x08\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x17\n\x0f\x63hanged_unix_us\x18\x04 \x01(\x03*\x90\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n\x0fOUTCOME_APPLIED\x10\x02\x12\x14\n\x10OUTCOME_REJECTED\x10\x03\x12\x16\n\x12OUTCOME_SUPERSEDED\x10\x04\x12\x13\n\x0fOUTCOME_EXPIRED\x10\x05*\xd8\x03\n\x0bRejectCause\x12\x1c\n\x18REJECT_CAUSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17REJECT_CAUSE_OTHER_BOOT\x10\x01\x12\x1c\n\x18REJECT_CAUSE_LOWER_EPOCH\x10\x02\x12\x1f\n\x1bREJECT_CAUSE_LOWER_REVISION\x10\x03\x12 \n\x1cREJECT_CAUSE_REVISION_REUSED\x10\x04\x12!\n\x1dREJECT_CAUSE_UNEXPECTED_STATE\x10\x05\x12\x18\n\x14REJECT_CAUSE_STOPPED\x10\x06\x12\x1e\n\x1aREJECT_CAUSE_LOCAL_CONTROL\x10\x07\x12\x18\n\x14REJECT_CAUSE_INVALID\x10\x08\x12\x1b\n\x17REJECT_CAUSE_SITE_LIMIT\x10\t\x12\x1f\n\x1bREJECT_CAUSE_UNKNOWN_REPORT\x10\n\x12\x1c\n\x18REJECT_CAUSE_NO_DEAD_MAN\x10\x0b\x12\x1d\n\x19REJECT_CAUSE_PLANT_FAILED\x10\x0c\x12 \n\x1cREJECT_CAUSE_DIGEST_MISMATCH\x10\r\x12\x19\n\x15REJECT_CAUSE_TOO_MANY\x10\x0e\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equietcell/lease/v1/lease.proto\x12\x12quietcell.lease.v1\"h\n\x06Origin\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\x1a\n\x12\x61gent_monotonic_us\x18\x03 \x01(\x04\x12\x15\n\rcontroller_id\x18\x04 \x01(\t\"~\n\x07Renewal\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x15\n\ractive_digest\x18\x02 \x01(\x0c\x12\x0f\n\x07term_ms\x18\x03 \x01(\r\x12\x1f\n\x17plan_agent_monotonic_us\x18\x04 \x01(\x04\"\xa0\x01\n\rRenewalAnswer\x12\x1a\n\x12\x61gent_monotonic_us\x18\x01 \x01(\x04\x12,\n\x07outcome\x18\x02 \x01(\x0e\x32\x1b.quietcell.lease.v1.Outcome\x12.\n\x05\x63\x61use\x18\x03 \x01(\x0e\x32\x1f.quietcell.lease.v1.RejectCause\x12\x15\n\ractive_digest\x18\x04 \x01(\x0c\"T\n\tStopLatch\x12\x0e\n\x06is_set\x18\x01 \x01(\x08\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\x12\x17\n\x0f\x63hanged_unix_us\x18\x04 \x01(\x03*\x90\x01\n\x07Outcome\x12\x17\n\x13OUTCOME_UNSPECIFIED\x10\x00\x12\x14\n\x10OUTCOME_ACCEPTED\x10\x01\x12\x13\n\x0fOUTCOME_APPLIED\x10\x02\x12\x14\n\x10OUTCOME_REJECTED\x10\x03\x12\x16\n\x12OUTCOME_SUPERSEDED\x10\x04\x12\x13\n\x0fOUTCOME_EXPIRED\x10\x05*\xd8\x03\n\x0bRejectCause\x12\x1c\n\x18REJECT_CAUSE_UNSPECIFIED\x10\x00\x12\x1b\n\x17REJECT_CAUSE_OTHER_BOOT\x10\x01\x12\x1c\n\x18REJECT_CAUSE_LOWER_EPOCH\x10\x02\x12\x1f\n\x1bREJECT_CAUSE_LOWER_REVISION\x10\x03\x12 \n\x1cREJECT_CAUSE_REVISION_REUSED\x10\x04\x12!\n\x1dREJECT_CAUSE_UNEXPECTED_STATE\x10\x05\x12\x18\n\x14REJECT_CAUSE_STOPPED\x10\x06\x12\x1e\n\x1aREJECT_CAUSE_LOCAL_CONTROL\x10\x07\x12\x18\n\x14REJECT_CAUSE_INVALID\x10\x08\x12\x1b\n\x17REJECT_CAUSE_SITE_LIMIT\x10\t\x12\x1f\n\x1bREJECT_CAUSE_UNKNOWN_REPORT\x10\n\x12\x1c\n\x18REJECT_CAUSE_NO_DEAD_MAN\x10\x0b\x12\x1d\n\x19REJECT_CAUSE_PLANT_FAILED\x10\x0c\x12 \n\x1cREJECT_CAUSE_DIGEST_MISMATCH\x10\r\x12\x19\n\x15REJECT_CAUSE_TOO_MANY\x10\x0e\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quietcell.lease.v1.lease_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_OUTCOME']._serialized_start=505
-  _globals['_OUTCOME']._serialized_end=649
-  _globals['_REJECTCAUSE']._serialized_start=652
-  _globals['_REJECTCAUSE']._serialized_end=1124
+  _globals['_OUTCOME']._serialized_start=538
+  _globals['_OUTCOME']._serialized_end=682
+  _globals['_REJECTCAUSE']._serialized_start=685
+  _globals['_REJECTCAUSE']._serialized_end=1157
   _globals['_ORIGIN']._serialized_start=54
   _globals['_ORIGIN']._serialized_end=158
   _globals['_RENEWAL']._serialized_start=160
-  _globals['_RENEWAL']._serialized_end=253
-  _globals['_RENEWALANSWER']._serialized_start=256
-  _globals['_RENEWALANSWER']._serialized_end=416
-  _globals['_STOPLATCH']._serialized_start=418
-  _globals['_STOPLATCH']._serialized_end=502
+  _globals['_RENEWAL']._serialized_end=286
+  _globals['_RENEWALANSWER']._serialized_start=289
+  _globals['_RENEWALANSWER']._serialized_end=449
+  _globals['_STOPLATCH']._serialized_start=451
+  _globals['_STOPLATCH']._serialized_end=535
 # @@protoc_insertion_point(module_scope)

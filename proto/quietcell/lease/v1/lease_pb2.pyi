@@ -170,10 +170,15 @@ class Renewal(_message.Message):
     ORIGIN_FIELD_NUMBER: _builtins.int
     ACTIVE_DIGEST_FIELD_NUMBER: _builtins.int
     TERM_MS_FIELD_NUMBER: _builtins.int
+    PLAN_AGENT_MONOTONIC_US_FIELD_NUMBER: _builtins.int
     active_digest: _builtins.bytes
     """SHA-256 of the active set, see docs/contracts.md."""
     term_ms: _builtins.int
     """New term from the time of the report. [ms]"""
+    plan_agent_monotonic_us: _builtins.int
+    """Report of this boot that the last plan was decided on, which keeps these leases; 0: no plan since they began.
+    An agent holds no lease for longer than its longest_plan_ms after it. [us]
+    """
     @_builtins.property
     def origin(self) -> Global___Origin:
         """Who renews, and on which report."""
@@ -184,10 +189,11 @@ class Renewal(_message.Message):
         origin: Global___Origin | None = ...,
         active_digest: _builtins.bytes = ...,
         term_ms: _builtins.int = ...,
+        plan_agent_monotonic_us: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["origin", b"origin"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_digest", b"active_digest", "origin", b"origin", "term_ms", b"term_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_digest", b"active_digest", "origin", b"origin", "plan_agent_monotonic_us", b"plan_agent_monotonic_us", "term_ms", b"term_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
