@@ -2,7 +2,7 @@
 
     .venv/bin/python -m benchmarks.chaos [--virtual N] [--mutant-seeds N] [--first SEED]
 
-Each virtual run is a thousand seconds of the real controller core, run loop, links, agent servers and agent cores in one
+Each virtual run is a thousand seconds of the real controller core, run loop, links, agent servers and cores in one
 process, with virtual clocks, network and disks (benchmarks/chaos_run.py). What must hold: benchmarks/chaos_ledger.py.
 Then one safeguard at a time is taken out of our code (benchmarks/chaos_mutants.py), and the same seeds must notice.
 A violation is printed with its seed; ``python -m benchmarks.chaos_run SEED`` runs it again.
