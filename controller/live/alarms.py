@@ -1,8 +1,11 @@
-"""Alarms that are raised once while they stand, and counts of what was not used."""
+"""Alarms that are raised once while they stand and cleared once when they are over; counts of what was not used."""
 
 from __future__ import annotations
 
-from controller.live.events import Alarm, Output
+from collections.abc import Sequence
+from dataclasses import replace
+
+from controller.live.events import CLEARED, Alarm, Output
 
 
 class Alarms:
@@ -10,17 +13,27 @@ class Alarms:
 
     def __init__(self) -> None:
         self.set_aside: dict[str, int] = {}  # what was not used, by cause
-        self._stands: dict[str, bool] = {}
+        self._standing: dict[str, Alarm] = {}
 
     def tell(self, out: Output, alarm: Alarm, key: str) -> None:
         """Raise an alarm, unless the one of this key stands already."""
-        if not self._stands.get(key, False):
-            self._stands[key] = True
+        if key not in self._standing:
+            self._standing[key] = alarm
             out.durable.append(alarm)
 
-    def clear(self, key: str) -> None:
-        """What an alarm was about is over."""
-        self._stands[key] = False
+    def clear(self, out: Output, key: str, now_us: int) -> None:
+        """What an alarm was about is over: say so, if it stands."""
+        alarm = self._standing.pop(key, None)
+        if alarm is not None:
+            out.durable.append(replace(alarm, unix_us=now_us, severity=CLEARED))
+
+    def settle(self, out: Output, group: str, alarms: Sequence[Alarm], now_us: int) -> None:
+        """From now on these alarms stand of a group, the beginning of their keys, and no others."""
+        keys = {f"{group}{alarm.text}": alarm for alarm in alarms}
+        for key in [key for key in self._standing if key.startswith(group) and key not in keys]:
+            self.clear(out, key, now_us)
+        for key, alarm in keys.items():
+            self.tell(out, alarm, key)
 
     def count(self, cause: str, count: int = 1) -> None:
         """Something was set aside."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -12,6 +13,7 @@ from controller.strict_yaml import load_yaml
 from hw.symbols.levers import Lever
 
 Text = Annotated[str, Field(min_length=1)]
+LARGEST_PORT = 65_535
 LEAST_RENEWALS = 2  # guard ticks within a lease: one may fail
 
 
@@ -49,7 +51,9 @@ class LiveConfig(BaseModel):
     journal: Text
     retention_days: Annotated[int, Field(ge=1)] = 30
     tls: str | None = None  # folder with the certificates
-    listen: Text = "127.0.0.1:50050"  # health and readiness
+    listen: Text = "127.0.0.1:50050"  # health, readiness, status and alarms
+    metrics: str | None = None  # host:port on loopback at which Prometheus scrapes
+    metrics_by_agent: bool = False  # two more gauges for each agent
     seed: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
@@ -58,11 +62,24 @@ class LiveConfig(BaseModel):
             raise ValueError("give either cells or trace, to say which cells there are")
         if self.lease_s < LEAST_RENEWALS * self.guard_every_s:
             raise ValueError(f"lease_s must be at least {LEAST_RENEWALS} times guard_every_s")
+        if self.metrics is not None and not _is_loopback(self.metrics):
+            raise ValueError(
+                f"metrics: {self.metrics!r} must be host:port on loopback, such as 127.0.0.1:9464, as it has no TLS;"
+                " let a proxy or an agent of the monitoring carry it further"
+            )
         names = [agent.id for agent in self.agents]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"agents: {twice[0]!r} is there twice; keep one of them")
         return self
+
+
+def _is_loopback(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        return ip_address(host.strip("[]")).is_loopback and 0 <= int(port) <= LARGEST_PORT
+    except ValueError:
+        return False
 
 
 def load_live(path: Path) -> LiveConfig:

@@ -111,6 +111,7 @@ class LiveCore:
         self._now_us = 0  # of the last tick
         self._watched = -1  # number of the last sample that the guard loop has seen
         self._planned_at = -1  # begin of the last planned tick, in samples
+        self._told_stuck = np.zeros(n, np.bool_)
         surge.begin(self.wanted.planned, None, None)
 
     @property
@@ -182,13 +183,11 @@ class LiveCore:
         now = np.datetime64(begin * timing.sample_s, "s")
         commands = self.controller.tick(observation, now)
         self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1)
-        self.alarms.clear("plan")
+        self.alarms.clear(out, "plan", self._now_us)
         for agent in self.fleet.agents:
             agent.plan_us = agent.monotonic_us
         self._surge.begin(self.wanted.planned, commands.forecast, commands.risk)
-        if commands.alarm is not None and commands.alarm.any():
-            text = f"{int(commands.alarm.sum())} cells are locked awake for flapping"
-            out.durable.append(Alarm(self._now_us, "warning", "guards", text))
+        self._tell_flapping(out, 0 if commands.alarm is None else int(commands.alarm.sum()))
         self._watch()
         self._sender.settle(out, self.wanted, self._now_us)
 
@@ -202,10 +201,8 @@ class LiveCore:
             self.alarms.tell(out, Alarm(self._now_us, "critical", "controller", text), "plan")
             wanted.end_plan()
         heard = wanted.of_agents([agent.reports > 0 for agent in self.fleet.agents])
-        again, stuck = self.standing.pass_tick(heard)
-        for cell in stuck.tolist():
-            text = f"cell {self.fleet.name(cell)} stands at another level than commanded; check the site"
-            out.durable.append(Alarm(self._now_us, "major", self.fleet.name(cell), text))
+        again = self.standing.pass_tick(heard)
+        self._tell_stuck(out)
         if wanted.leads:
             self._wake(out, again, Reason.GUARD_UNACCOUNTED)
         self._sender.settle(out, self.wanted, self._now_us)
@@ -233,8 +230,27 @@ class LiveCore:
                 self.alarms.tell(out, alarm, f"silent/{agent.agent_id}")
                 agent.first_sample = -1  # what it says from now on is no whole interval yet
             else:
-                self.alarms.clear(f"silent/{agent.agent_id}")
+                self.alarms.clear(out, f"silent/{agent.agent_id}", self._now_us)
         wanted.no_agent_is_silent = wanted.guard_ticks >= timing.stale_after
+
+    def _tell_flapping(self, out: Output, n_cells: int) -> None:
+        """Cells that this plan has locked awake; a plan that locks none clears it."""
+        if n_cells:
+            text = f"{n_cells} cells are locked awake for flapping"
+            self.alarms.tell(out, Alarm(self._now_us, "warning", "guards", text), "flapping")
+        else:
+            self.alarms.clear(out, "flapping", self._now_us)
+
+    def _tell_stuck(self, out: Output) -> None:
+        """Cells that have long been at another level than commanded, and those that no longer are."""
+        stuck = self.standing.stuck
+        for cell in np.flatnonzero(stuck & ~self._told_stuck).tolist():
+            text = f"cell {self.fleet.name(cell)} stands at another level than commanded; check the site"
+            alarm = Alarm(self._now_us, "major", self.fleet.name(cell), text)
+            self.alarms.tell(out, alarm, f"stuck/{cell}")
+        for cell in np.flatnonzero(self._told_stuck & ~stuck).tolist():
+            self.alarms.clear(out, f"stuck/{cell}", self._now_us)
+        self._told_stuck = stuck
 
     def _watch(self) -> None:
         """Let the guard loop see every sample that is complete, in order."""

@@ -23,6 +23,7 @@ from hw.adapters.radio import Answers, CommandBatch, Inventory, Renewal, Renewal
 
 UInt8 = NDArray[np.uint8]
 UInt64 = NDArray[np.uint64]
+CLEARED = "cleared"  # severity of an alarm that is over, as in ITU-T X.733
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +139,10 @@ class Latched:
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """Something that an operator must know. Raised once, not on every tick."""
+    """Something that an operator must know. Raised once, not on every tick; as CLEARED once it is over."""
 
     unix_us: int
-    severity: str  # warning, major, critical
+    severity: str  # warning, major, critical; CLEARED
     about: str  # agent, cell or part of the controller
     text: str
 

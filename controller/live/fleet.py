@@ -91,6 +91,11 @@ class Fleet:
         """The agent of a name, None where none is configured."""
         return self._by_id.get(agent_id)
 
+    @property
+    def level_names(self) -> tuple[str, ...]:
+        """Levels of the world, shallow to deep."""
+        return tuple(self._level_of)
+
     def name(self, cell: int) -> str:
         """Identifier of a cell."""
         return self._names[cell]

@@ -22,6 +22,10 @@ class Inbox:
         self._ticks_waiting: set[type[Event]] = set()
         self.missed = 0  # ticks left out because one of their kind still waited
 
+    def __len__(self) -> int:
+        """Events that wait."""
+        return self._events.qsize()
+
     async def put(self, event: Event) -> None:
         """Queue what an agent sent, once there is room."""
         await self._places.acquire()

@@ -45,10 +45,9 @@ class Intake:
             agent.begin_boot(inventory.boot_id)
         problems = self._fleet.join(agent, inventory)
         agent.begin_stream()
-        self._alarms.clear(f"report/{agent.agent_id}")
-        for k, problem in enumerate(problems):
-            alarm = Alarm(now_us, "major", agent.agent_id, problem)
-            self._alarms.tell(out, alarm, f"inventory/{agent.agent_id}/{k}")
+        self._alarms.clear(out, f"report/{agent.agent_id}", now_us)
+        found = [Alarm(now_us, "major", agent.agent_id, problem) for problem in problems]
+        self._alarms.settle(out, f"inventory/{agent.agent_id}/", found, now_us)
         self._see_epoch(agent, inventory.highest_epoch, out, now_us)
 
     def disconnected(self, agent_id: str) -> None:

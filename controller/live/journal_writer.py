@@ -8,6 +8,7 @@ wait for them unless the journal fails.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -21,13 +22,15 @@ MAX_LINGERING = 20_000  # records; with more, append waits
 MAX_TOGETHER = 50_000  # records of an append
 
 R = TypeVar("R")
+Watch = Callable[[float, bool], None]
 
 
 class JournalWriter:
     """Appends of an event loop to a journal, in the order of the calls."""
 
-    def __init__(self, journal: Journal, *, linger_s: float = LINGER_S) -> None:
-        self._journal, self._linger_s = journal, linger_s
+    def __init__(self, journal: Journal, *, linger_s: float = LINGER_S, watch: Watch | None = None) -> None:
+        """``watch`` is told of each append, in another thread: how long it took [s], and whether it failed."""
+        self._journal, self._linger_s, self._watch = journal, linger_s, watch
         self._thread = ThreadPoolExecutor(1, "journal")
         self._queue: list[tuple[Sequence[Record], asyncio.Future[None] | None]] = []
         self._lingering = 0
@@ -89,7 +92,7 @@ class JournalWriter:
         records = [record for part, _ in taken for record in part]
         failed: JournalUnavailable | None = None
         try:
-            await self._in_thread(lambda: self._journal.append(records))
+            await self._in_thread(lambda: self._append(records))
         except JournalUnavailable as error:
             failed = error
         self._is_failing = failed is not None
@@ -105,6 +108,15 @@ class JournalWriter:
             self._queue[:0] = [(part, None) for part, future in taken if future is None]
         if self._queue and (failed is None or any(future is not None for _, future in self._queue)):
             self._due.set()
+
+    def _append(self, records: Sequence[Record]) -> None:
+        began_s, failed = time.perf_counter(), True
+        try:
+            self._journal.append(records)
+            failed = False
+        finally:
+            if self._watch is not None:
+                self._watch(time.perf_counter() - began_s, failed)
 
     def _take(self) -> list[tuple[Sequence[Record], asyncio.Future[None] | None]]:
         count = end = 0

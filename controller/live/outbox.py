@@ -63,6 +63,10 @@ class Outbox:
         self._is_written, self._is_closing = True, False
         self.lost = 0  # records given up
 
+    def __len__(self) -> int:
+        """Outputs that wait."""
+        return len(self._waiting)
+
     def put(self, output: Output) -> None:
         """Take an output's records, commands and renewals."""
         if output.durable or output.commands or output.renewals:

@@ -12,11 +12,17 @@ from controller.live.building import make_core
 from controller.live.config import LiveConfig
 from controller.live.core import Resumed
 from controller.live.dialling import certificate, dial_of
+from controller.live.events import Alarm
 from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
+from controller.live.looking import look
+from controller.live.metrics import Metrics
 from controller.live.run import OnMessage, Pace, Runner
+from controller.live.scraping import scraped_at
 from controller.live.telling import Tell
+from controller.live.watchdog import Notifier
+from controller.live.watching import Watcher
 from hw.adapters.dial import AgentError, Dial
 from hw.adapters.health import HealthServer
 from hw.adapters.link import AgentLink, LinkLimits
@@ -54,6 +60,12 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     except BaseException:
         journal.close()
         raise
+    metrics = None
+    if config.metrics is not None:
+        metrics = Metrics(core.fleet.level_names, by_agent=config.metrics_by_agent)
+    watcher = Watcher(lambda unix_us: look(core, unix_us), clock, Notifier(), metrics)
+    if journal.damage is not None:
+        watcher.book.take(Alarm(clock.unix_us(), "major", "journal", str(journal.damage)))
     health = HealthServer()
     port = await health.start(config.listen, None if files is None else server_credentials(files))
     hello = Hello(core.epoch, config.controller, 0)
@@ -62,17 +74,26 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     def open_links(on_message: OnMessage) -> list[AgentLink]:
         return [radio_link(dial, hello, on_message, Random(), limits=limits) for dial in dials]
 
-    writer = JournalWriter(journal)
+    writer = JournalWriter(journal, watch=None if metrics is None else metrics.appended)
     pace = Pace(core.timing.tick_s, config.guard_every_s)
-    runner = Runner(core, open_links, writer, clock, pace, tell, health.set_ready)
+    set_ready, told = watcher.serving_ready(health.set_ready), watcher.telling(tell)
+    runner = Runner(core, open_links, writer, clock, pace, told, set_ready, watcher.fed)
+    scraped = None
+    if metrics is not None and config.metrics is not None:
+        scraped = scraped_at(config.metrics, metrics, runner, Path(config.journal), files)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), health_port=port)
+    metrics_port = None if scraped is None else scraped.port
+    ports = {"health_port": port, "metrics_port": metrics_port}
+    tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), **ports)
     pruning = asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US))
     code = await runner.run(stop)
     pruning.cancel()
     await health.stop()
+    watcher.close()
+    if scraped is not None:
+        scraped.stop()
     return code, await _closed(writer, tell)
 
 

@@ -41,7 +41,7 @@ class Standing:
         self.local = np.zeros(n, np.bool_)  # (n,) switched or locked by hand
         self.held = np.zeros(n, np.bool_)  # (n,) awake until the next plan
         self.differs_ticks = np.zeros(n, np.int64)  # (n,) guard ticks at another level than commanded
-        self._told_stuck = np.zeros(n, np.bool_)
+        self.stuck = np.zeros(n, np.bool_)  # (n,) long at another level than commanded
 
     def take(self, agent: Agent, report: Report) -> Cells:
         """Take in a valid report. Returns cells to wake, which are at a level that is not ours."""
@@ -88,8 +88,8 @@ class Standing:
         self.leases.drop(deep)
         self.held[deep] = True
 
-    def pass_tick(self, heard: NDArray[np.bool_]) -> tuple[Cells, Cells]:
-        """A guard tick in which ``heard`` (n,) cells were reported. Returns cells to wake once more, and newly stuck.
+    def pass_tick(self, heard: NDArray[np.bool_]) -> Cells:
+        """A guard tick in which ``heard`` (n,) cells were reported. Returns cells to wake once more.
 
         A wake is repeated until the cell is awake; a command without a trace is given up.
         """
@@ -104,14 +104,11 @@ class Standing:
         patience = np.where(waking, self._wake_ticks[np.maximum(self.reported, SYMBOL)], 0)
         self.differs_ticks = np.where(differs, self.differs_ticks + 1, 0)
         late = self.differs_ticks - patience
-        stuck = (late >= STUCK_TICKS) & ~self.local
-        newly = np.flatnonzero(stuck & ~self._told_stuck)
-        self._told_stuck = stuck
+        self.stuck = (late >= STUCK_TICKS) & ~self.local
         lost = np.flatnonzero((leases.level > SYMBOL) & (leases.pending_ticks >= LOST_TICKS) & heard)
         due = np.isin(late, AGAIN_TICKS) | ((late > 0) & (late % AGAIN_TICKS[-1] == 0))
         asleep = differs & deep & (leases.level <= SYMBOL) & ~self.local & due
-        again = np.union1d(np.flatnonzero(asleep), self._give_up(lost))
-        return again, newly
+        return np.union1d(np.flatnonzero(asleep), self._give_up(lost))
 
     def _reconcile(
         self,

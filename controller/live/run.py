@@ -38,7 +38,7 @@ from controller.live.events import (
 )
 from controller.live.inbox import Inbox
 from controller.live.outbox import Outbox, Recorder, Sending
-from controller.live.telling import Tell, Value
+from controller.live.telling import Tell, Value, Watch, unwatched
 from controller.live.ticks import GuardTimes, PlanTimes
 from controller.live.worker import Worker
 from hw.adapters.dial import AgentError
@@ -52,7 +52,6 @@ END_WITHIN_S = 1.0  # for streams to close
 LOOK_AT_CLOCK_S = 1.0  # a clock that was set is seen within this
 LATE_SAMPLES_S = 5.0  # for which a plan waits for samples that are due, on the agents' clock
 LOOK_AGAIN_S = 0.02
-
 LOOK_AT_AGENTS_S = 2.0
 
 OnMessage = Callable[[str, Any], Awaitable[None]]
@@ -90,9 +89,11 @@ class Runner:
         pace: Pace,
         tell: Tell,
         set_ready: Callable[[bool], Awaitable[None]],
+        watch: Watch = unwatched,
     ) -> None:
+        """``watch`` is told each event, its output and how long the core took [s], once the output is carried out."""
         self._core, self._clock, self._pace, self._tell = core, clock, pace, tell
-        self._set_ready = set_ready
+        self._set_ready, self._watch = set_ready, watch
         self.inbox = Inbox()
         links = open_links(self._received)
         self.links: Mapping[str, AgentLink] = {link.agent_id: link for link in links}
@@ -146,25 +147,27 @@ class Runner:
         worker = Worker()
         while True:
             event = await self.inbox.get()
+            began_s = time.perf_counter()
             if isinstance(event, GuardTick | PlanTick):
                 output = await self._fed_in_time(worker, event)
             else:
                 output = self._core.feed(event)
+            took_s = time.perf_counter() - began_s
             self.fed += 1
             self._carry_out(output)
+            self._watch(event, output, took_s)
+            if isinstance(event, PlanTick):
+                self._tell_plan(event, output, took_s)
             await asyncio.sleep(0)  # with events waiting, streams and outbox get their turn all the same
 
     async def _fed_in_time(self, worker: Worker, tick: GuardTick | PlanTick) -> Output:
         """Feed a tick in the thread; while it takes longer than a guard interval, the process is not ready."""
-        began_s = time.perf_counter()
         future = worker.call(self._core.feed, tick)
         done, _ = await asyncio.wait([future], timeout=self._pace.guard_every_s / self._clock.speed)
         if not done:
             self._set_late(True)
         output = await future
         self._set_late(False)
-        if isinstance(tick, PlanTick):
-            self._tell_plan(tick, output, time.perf_counter() - began_s)
         return output
 
     def _carry_out(self, output: Output) -> None:

@@ -6,7 +6,10 @@ import json
 from collections.abc import Callable
 from typing import Protocol
 
+from controller.live.events import Event, Output
+
 Value = str | int | float | bool | None
+Watch = Callable[[Event, Output, float], None]
 
 
 class Tell(Protocol):
@@ -15,6 +18,10 @@ class Tell(Protocol):
     def __call__(self, what: str, /, **about: Value) -> None:
         """Print one line."""
         ...
+
+
+def unwatched(_event: Event, _output: Output, _took_s: float) -> None:
+    """Nobody looks on."""
 
 
 def line_teller(write: Callable[[str], None], *, as_json: bool) -> Tell:

@@ -103,6 +103,11 @@ class AgentLink:
         """Identity of the agent."""
         return self.dial.agent_id
 
+    @property
+    def waiting(self) -> int:
+        """Messages that wait for the stream."""
+        return len(self._outgoing)
+
     def wake(self, batch: Any) -> None:
         """Bring places to full service: ahead of all else, without a stream too, followed until it is answered."""
         at_once = not (self.is_open and self._outgoing.put_urgent(batch))

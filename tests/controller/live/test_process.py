@@ -22,6 +22,7 @@ from controller.live.events import Connected, GuardTick, Output, Reported
 from hw.errors import SecurityError
 from hw.ports import HostClock
 from tests.controller.live.loop_doubles import CoreDouble, Told
+from tests.controller.live.test_metrics import state
 from tests.hw.adapters.agent_double import AgentDouble, run, serving, until, wakes
 
 
@@ -45,6 +46,7 @@ class Cores:
 def cores(monkeypatch: pytest.MonkeyPatch) -> Cores:
     made = Cores()
     monkeypatch.setattr(process, "make_core", made)
+    monkeypatch.setattr(process, "look", lambda core, unix_us: state(unix_us=unix_us))
     return made
 
 
