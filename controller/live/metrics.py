@@ -96,7 +96,7 @@ class Metrics:
             "renewal_answers", "Answers of agents to renewals.", "outcome", "cause"
         )
         self._ticks = seconds("tick_duration_seconds", "Time to compute a tick.", "kind")
-        self._tick_at = gauge("last_tick_timestamp_seconds", "When a tick was last carried out.", "kind")
+        self.tick_at = gauge("last_tick_timestamp_seconds", "When a tick was last carried out.", "kind")
         self._missed = counter("ticks_missed", "Ticks that were left out.", "kind")
         self._appends = seconds("journal_append_duration_seconds", "Time of an append, durable at its end.")
         self._failing = gauge("journal_failing", "1 while the journal cannot be written.")
@@ -108,7 +108,7 @@ class Metrics:
             self._agent_up = gauge("agent_connected", "1 while the agent has an open stream.", "agent")
             self._agent_leases = gauge("agent_leases_active", "Leases of an agent.", "agent")
         for kind in KINDS.values():
-            self._missed.labels(kind), self._ticks.labels(kind), self._tick_at.labels(kind)
+            self._missed.labels(kind), self._ticks.labels(kind), self.tick_at.labels(kind)
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Serve what ``value`` says at each scrape; it is called in another thread, so it may only read numbers."""
@@ -119,7 +119,7 @@ class Metrics:
         kind = KINDS.get(type(event))
         if kind is not None:
             self._ticks.labels(kind).observe(took_s)
-            self._tick_at.labels(kind).set(time.time())
+            self.tick_at.labels(kind).set(time.time())
         elif isinstance(event, Reported):
             self._reports.inc()
         elif isinstance(event, Answered):
