@@ -107,8 +107,20 @@ class Metrics:
         if by_agent:
             self._agent_up = gauge("agent_connected", "1 while the agent has an open stream.", "agent")
             self._agent_leases = gauge("agent_leases_active", "Leases of an agent.", "agent")
+        self._begin()
+
+    def _begin(self) -> None:
+        """Begin every usual series at 0: Prometheus sees no increase in one that begins with its first event."""
         for kind in KINDS.values():
-            self._missed.labels(kind), self._ticks.labels(kind), self.tick_at.labels(kind)
+            self._missed.labels(kind)
+            self._ticks.labels(kind)
+        for severity in SEVERITIES:
+            self._raised.labels(severity)
+        for answers in (self._answers, self._renewal_answers):
+            for outcome in Outcome:
+                answers.labels(*_named(outcome, RejectCause.NONE))
+            for cause in RejectCause:
+                answers.labels(*_named(Outcome.REJECTED, cause))
 
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Serve what ``value`` says at each scrape; it is called in another thread, so it may only read numbers."""
