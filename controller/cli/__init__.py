@@ -10,9 +10,11 @@ import typer
 from controller.cli.agent_command import app as agent_app
 from controller.cli.calibrate_command import calibrate
 from controller.cli.certs_command import app as certs_app
+from controller.cli.doctor_command import doctor
 from controller.cli.evaluate_command import evaluate
 from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
+from controller.cli.init_command import init
 from controller.cli.journal_commands import app as journal_app
 from controller.cli.lab_command import lab
 from controller.cli.plant_command import plant, plant_fault
@@ -53,6 +55,8 @@ app.command("forecast")(forecast)
 app.command("symbols")(symbols)
 app.command("lab")(lab)
 app.command("run")(run)
+app.command("init")(init)
+app.command("doctor")(doctor)
 app.command("stop")(stop)
 app.command("wake")(wake)
 app.command("warm-up")(warm_up)

@@ -48,7 +48,7 @@ def make_core(
     Its epoch follows ``resumed.highest_epoch``. Raises ConfigError, TraceError, WorldError, ModelError and PolicyError
     for what the configuration names.
     """
-    cells, time_zone, trace = _cells(config)
+    cells, time_zone, trace = cells_of(config)
     world = world_for(config.world, trace, config.levers)
     profile = load_profile(config.profile)
     scene = _scene(cells, time_zone, world)
@@ -123,7 +123,7 @@ def past_ticks(
         yield trace.start + np.timedelta64(last * clock.sample_s, "s"), carried
 
 
-def _cells(config: LiveConfig) -> tuple[Cells, str, Trace | None]:
+def cells_of(config: LiveConfig) -> tuple[Cells, str, Trace | None]:
     """The cells, their time zone, and the trace they were taken from, if any."""
     if config.trace is not None:
         trace = read_trace(

@@ -38,7 +38,7 @@ from controller.live.events import (
 )
 from controller.live.inbox import Inbox
 from controller.live.outbox import Outbox, Recorder, Sending
-from controller.live.telling import Tell, Value, Watch, unwatched
+from controller.live.telling import Tell, Value, Watch
 from controller.live.ticks import GuardTimes, PlanTimes
 from controller.live.worker import Worker
 from hw.adapters.dial import AgentError
@@ -89,7 +89,7 @@ class Runner:
         pace: Pace,
         tell: Tell,
         set_ready: Callable[[bool], Awaitable[None]],
-        watch: Watch = unwatched,
+        watch: Watch | None = None,
     ) -> None:
         """``watch`` is told each event, its output and how long the core took [s], once the output is carried out."""
         self._core, self._clock, self._pace, self._tell = core, clock, pace, tell
@@ -155,7 +155,8 @@ class Runner:
             took_s = time.perf_counter() - began_s
             self.fed += 1
             self._carry_out(output)
-            self._watch(event, output, took_s)
+            if self._watch is not None:
+                self._watch(event, output, took_s)
             if isinstance(event, PlanTick):
                 self._tell_plan(event, output, took_s)
             await asyncio.sleep(0)  # with events waiting, streams and outbox get their turn all the same

@@ -20,10 +20,6 @@ class Tell(Protocol):
         ...
 
 
-def unwatched(_event: Event, _output: Output, _took_s: float) -> None:
-    """Nobody looks on."""
-
-
 def line_teller(write: Callable[[str], None], *, as_json: bool) -> Tell:
     """Lines of ``what name=value ...``, or of one JSON object."""
 

@@ -17,6 +17,8 @@ from quietcell.power.v1 import power_pb2, power_pb2_grpc
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 
 from hw.adapters.dial import Dial
+from hw.adapters.power import PowerInventory
+from hw.adapters.power_report_codec import inventory_from as power_inventory_from
 from hw.adapters.radio import Inventory, Report
 from hw.adapters.radio_codec import inventory_from, report_from
 from hw.adapters.wire import ContractError
@@ -143,6 +145,15 @@ class PowerOperator(_Caller):
         request = power_pb2.ChargeSafelyRequest(site_id=names, author=author, reason=reason)
         answer = await self._ask(self._agent.ChargeSafely(request, timeout=self._deadline_s))
         return WakeAnswer(tuple(answer.site_id), 0)
+
+    async def inventory(self) -> PowerInventory:
+        """Sites and what each can do."""
+        request = power_pb2.GetInventoryRequest()
+        answer = await self._ask(self._agent.GetInventory(request, timeout=self._deadline_s))
+        try:
+            return power_inventory_from(answer)
+        except ContractError as error:
+            raise self._dial.broken(error) from error
 
 
 def _latch(found: lease_pb2.StopLatch) -> Latch:
