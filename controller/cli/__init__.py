@@ -20,6 +20,7 @@ from controller.cli.lab_command import lab
 from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
 from controller.cli.run_command import run
+from controller.cli.status_commands import alarms, cells, status
 from controller.cli.stop_command import stop, wake
 from controller.cli.symbols_command import symbols
 from controller.cli.synth_command import synth
@@ -57,6 +58,9 @@ app.command("lab")(lab)
 app.command("run")(run)
 app.command("init")(init)
 app.command("doctor")(doctor)
+app.command("status")(status)
+app.command("cells")(cells)
+app.command("alarms")(alarms)
 app.command("stop")(stop)
 app.command("wake")(wake)
 app.command("warm-up")(warm_up)

@@ -96,6 +96,11 @@ class Fleet:
         """Levels of the world, shallow to deep."""
         return tuple(self._level_of)
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Identifiers of the cells, by number."""
+        return tuple(self._names)
+
     def name(self, cell: int) -> str:
         """Identifier of a cell."""
         return self._names[cell]

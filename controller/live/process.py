@@ -10,6 +10,7 @@ from random import Random
 
 from controller.live.building import make_core
 from controller.live.config import LiveConfig
+from controller.live.control_view import LiveView
 from controller.live.core import Resumed
 from controller.live.dialling import certificate, dial_of
 from controller.live.events import Alarm
@@ -66,8 +67,9 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     watcher = Watcher(lambda unix_us: look(core, unix_us), clock, Notifier(), metrics)
     if journal.damage is not None:
         watcher.book.take(Alarm(clock.unix_us(), "major", "journal", str(journal.damage)))
-    health = HealthServer()
-    port = await health.start(config.listen, None if files is None else server_credentials(files))
+    view = LiveView(config, core.fleet, watcher, clock)
+    health = HealthServer(view, None if files is None else server_credentials(files))
+    port = await health.start(config.listen)
     hello = Hello(core.epoch, config.controller, 0)
     limits = LinkLimits(keep_s=config.lease_s / clock.speed)
 
@@ -78,6 +80,7 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     pace = Pace(core.timing.tick_s, config.guard_every_s)
     set_ready, told = watcher.serving_ready(health.set_ready), watcher.telling(tell)
     runner = Runner(core, open_links, writer, clock, pace, told, set_ready, watcher.fed)
+    view.links = runner.links
     scraped = None
     if metrics is not None and config.metrics is not None:
         scraped = scraped_at(config.metrics, metrics, runner, Path(config.journal), files)

@@ -11,6 +11,7 @@ Nothing here decides anything, and the supervisor hears of a guard tick only: a 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 from controller.live.alarm_book import AlarmBook
@@ -37,6 +38,7 @@ class Watcher:
         """``look`` copies the core's state at a time (Unix) [us]."""
         self.book = AlarmBook()
         self.state: CoreState | None = None  # as of the last tick
+        self._ticked = asyncio.Event()  # a new one after each tick
         self.is_ready, self.not_ready_cause = False, "it starts"
         self._look, self._clock, self._notifier, self._metrics = look, clock, notifier, metrics
 
@@ -52,6 +54,9 @@ class Watcher:
             if self.state is not None and isinstance(event, GuardTick | PlanTick):
                 self._metrics.saw(self.state)
                 self._metrics.stand(self.book)
+        if isinstance(event, GuardTick | PlanTick):
+            self._ticked.set()
+            self._ticked = asyncio.Event()
         if isinstance(event, GuardTick):
             self._notifier.tell(ALIVE)
 
@@ -81,6 +86,10 @@ class Watcher:
             await set_ready(is_ready)
 
         return ready
+
+    async def next_tick(self) -> None:
+        """Wait until a tick has been carried out."""
+        await self._ticked.wait()
 
     def close(self) -> None:
         """Tell the supervisor that it is over."""

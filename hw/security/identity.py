@@ -32,6 +32,7 @@ NAME = re.compile(
 
 RAN = "/quietcell.ran.v1.RanAgentService/"
 POWER = "/quietcell.power.v1.PowerAgentService/"
+CONTROL = "/quietcell.control.v1.ControlService/"
 FOR_ALL = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 
 
@@ -46,7 +47,8 @@ class Role(StrEnum):
 
 _READING = frozenset(
     service + method for service in (RAN, POWER) for method in ("GetInventory", "WatchState")
-)
+) | frozenset(CONTROL + method for method in ("GetStatus", "WatchStatus", "ListCells", "ListAlarms"))
+_ACKNOWLEDGING = frozenset({CONTROL + "AcknowledgeAlarm"})
 # Toward more service or more stored charge: no limit of rate may hold these up.
 WAKING = frozenset({RAN + "WakeUp", POWER + "ChargeSafely", RAN + "Stop", POWER + "Stop"})
 _LEADING = frozenset({RAN + "Control", POWER + "Control"})
@@ -54,9 +56,9 @@ _ADMINISTERING = frozenset({RAN + "ClearStop", POWER + "ClearStop"})
 
 ALLOWED: Mapping[Role, frozenset[str]] = {
     Role.AGENT: frozenset(),
-    Role.OPERATOR: _READING | WAKING,
-    Role.CONTROLLER: _READING | WAKING | _LEADING,
-    Role.ADMIN: _READING | WAKING | _LEADING | _ADMINISTERING,
+    Role.OPERATOR: _READING | _ACKNOWLEDGING | WAKING,
+    Role.CONTROLLER: _READING | _ACKNOWLEDGING | WAKING | _LEADING,
+    Role.ADMIN: _READING | _ACKNOWLEDGING | WAKING | _LEADING | _ADMINISTERING,
 }
 
 

@@ -21,6 +21,7 @@ from controller.live.core import Resumed
 from controller.live.events import Connected, GuardTick, Output, Reported
 from hw.errors import SecurityError
 from hw.ports import HostClock
+from tests.controller.live.doubles import LEVELS
 from tests.controller.live.loop_doubles import CoreDouble, Told
 from tests.controller.live.test_metrics import state
 from tests.hw.adapters.agent_double import AgentDouble, run, serving, until, wakes
@@ -36,6 +37,7 @@ class Cores:
     def __call__(self, config: LiveConfig, resumed: Resumed) -> Any:
         core: Any = CoreDouble()
         core.epoch, core.timing = resumed.highest_epoch + 1, SimpleNamespace(tick_s=900)
+        core.fleet = SimpleNamespace(names=("a", "b"), level_names=LEVELS)
         core.answers[Connected] = lambda _: Output(wakes=[("site-001", wakes(3))])
         self.made.append(core)
         self.resumed.append(resumed)

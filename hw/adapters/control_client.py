@@ -1,0 +1,104 @@
+"""Asks a controller how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+import grpc
+import grpc.aio
+from quietcell.control.v1 import control_pb2, control_pb2_grpc
+
+from hw.adapters.control import AlarmStatus, CellQuery, CellStatus, Status
+from hw.adapters.control_codec import alarm_from, cell_from, status_from
+from hw.adapters.wire import MAX_MESSAGE_BYTES
+
+A = TypeVar("A")
+DEADLINE_S = 5.0
+_ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+
+
+class ControlClient:
+    """A channel to one controller. All calls raise ConnectionError that says why there is no answer."""
+
+    def __init__(self, listen: str, credentials: Callable[[], grpc.ChannelCredentials] | None) -> None:
+        """``listen``: where the controller listens; None: without TLS, on loopback."""
+        host, colon, port = listen.rpartition(":")
+        self._address = listen if listen.startswith("unix:") else _ANYWHERE.get(host, host) + colon + port
+        options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.enable_retries", 0)]
+        if credentials is None:
+            self._channel = grpc.aio.insecure_channel(self._address, options=options)
+        else:
+            self._channel = grpc.aio.secure_channel(self._address, credentials(), options=options)
+        self._stub = control_pb2_grpc.ControlServiceStub(self._channel)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._channel.close()
+
+    async def status(self) -> Status:
+        """How it stands."""
+        answer = await self._ask(self._stub.GetStatus(control_pb2.GetStatusRequest(), timeout=DEADLINE_S))
+        return status_from(answer.status)
+
+    async def watch(self) -> AsyncIterator[Status]:
+        """How it stands now and after each tick. No deadline."""
+        try:
+            async for answer in self._stub.WatchStatus(control_pb2.WatchStatusRequest()):
+                yield status_from(answer.status)
+        except grpc.RpcError as error:
+            raise self._error(error) from error
+
+    async def cells(self, query: CellQuery) -> AsyncIterator[CellStatus]:
+        """Cells, page after page, in the order of the cell table."""
+        token = str(query.first or "")
+        while True:
+            request = control_pb2.ListCellsRequest(
+                cell_id=query.names,
+                agent_id=query.agent_id,
+                only_resting=query.only_resting,
+                only_stuck=query.only_stuck,
+                page_size=query.page_size,
+                page_token=token,
+            )
+            answer = await self._ask(self._stub.ListCells(request, timeout=DEADLINE_S))
+            for cell in answer.cells:
+                yield cell_from(cell)
+            token = answer.next_page_token
+            if not token:
+                return
+
+    async def alarms(self, *, history: bool) -> list[AlarmStatus]:
+        """Alarms that stand, or those that are over."""
+        request = control_pb2.ListAlarmsRequest(history=history)
+        answer = await self._ask(self._stub.ListAlarms(request, timeout=DEADLINE_S))
+        return [alarm_from(alarm) for alarm in answer.alarms]
+
+    async def acknowledge(self, number: int, author: str) -> AlarmStatus:
+        """Note that somebody has seen an alarm."""
+        request = control_pb2.AcknowledgeAlarmRequest(number=number, author=author)
+        answer = await self._ask(self._stub.AcknowledgeAlarm(request, timeout=DEADLINE_S))
+        return alarm_from(answer.alarm)
+
+    async def _ask(self, call: Awaitable[A]) -> A:
+        try:
+            return await call
+        except grpc.RpcError as error:
+            raise self._error(error) from error
+
+    def _error(self, error: grpc.RpcError) -> ConnectionError:
+        where = f"controller at {self._address}"
+        if not isinstance(error, grpc.aio.AioRpcError):
+            return ConnectionError(f"{where}: {error}")
+        code, details = error.code(), error.details() or "no details"
+        if code in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+            return ConnectionError(
+                f"{where} is not reached: {details} ({code.name}); look whether it runs, and whether its"
+                " certificate names that host"
+            )
+        return ConnectionError(f"{where} refuses: {details} ({code.name})")

@@ -1,0 +1,95 @@
+"""Serves a controller's status, cells and alarms. Who may ask is decided by the gate before it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from quietcell.control.v1 import control_pb2, control_pb2_grpc
+
+from hw.adapters.control import MAX_PAGE, CellQuery, ControlView
+from hw.adapters.control_codec import alarm_to, cell_to, status_to
+from hw.adapters.wire import MAX_TEXT
+from hw.security.gate import caller
+
+MOST_WATCHERS = 16
+SERVICE = control_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
+
+
+class ControlServer(control_pb2_grpc.ControlServiceServicer):
+    """Handlers of the service."""
+
+    def __init__(self, view: ControlView, *, is_insecure: bool) -> None:
+        """``is_insecure``: nobody proves who he is, so an author is who he says."""
+        self._view, self._is_insecure = view, is_insecure
+        self._watchers = 0
+
+    async def GetStatus(
+        self, request: control_pb2.GetStatusRequest, context: Any
+    ) -> control_pb2.GetStatusResponse:
+        """How the controller stands."""
+        return control_pb2.GetStatusResponse(status=status_to(self._view.status()))
+
+    async def ListCells(
+        self, request: control_pb2.ListCellsRequest, context: Any
+    ) -> control_pb2.ListCellsResponse:
+        """A page of cells."""
+        token = request.page_token
+        if token and not (token.isascii() and token.isdigit() and len(token) < 10):
+            await context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, "page_token: is not from a page before; begin anew"
+            )
+        query = CellQuery(
+            names=tuple(request.cell_id),
+            agent_id=request.agent_id,
+            only_resting=request.only_resting,
+            only_stuck=request.only_stuck,
+            page_size=_page_size(request.page_size),
+            first=int(token or 0),
+        )
+        cells, following = self._view.cells(query)
+        return control_pb2.ListCellsResponse(
+            cells=map(cell_to, cells), next_page_token=str(following) if following else ""
+        )
+
+    async def ListAlarms(
+        self, request: control_pb2.ListAlarmsRequest, context: Any
+    ) -> control_pb2.ListAlarmsResponse:
+        """Alarms that stand, or those that are over."""
+        alarms = self._view.alarms(history=request.history)
+        listed = alarms[: _page_size(request.page_size)]
+        return control_pb2.ListAlarmsResponse(alarms=map(alarm_to, listed), total=len(alarms))
+
+    async def AcknowledgeAlarm(
+        self, request: control_pb2.AcknowledgeAlarmRequest, context: Any
+    ) -> control_pb2.AcknowledgeAlarmResponse:
+        """Note who has seen an alarm."""
+        said = request.author[:MAX_TEXT].strip()
+        author = said if self._is_insecure else await caller(context, "AcknowledgeAlarm")
+        if not author:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "author: must say who has seen it")
+        alarm = self._view.acknowledge(request.number, author)
+        if alarm is None:
+            text = f"number: no alarm {request.number} stands; list those that do"
+            await context.abort(grpc.StatusCode.NOT_FOUND, text)
+        assert alarm is not None
+        return control_pb2.AcknowledgeAlarmResponse(alarm=alarm_to(alarm))
+
+    async def WatchStatus(
+        self, request: control_pb2.WatchStatusRequest, context: Any
+    ) -> AsyncIterator[control_pb2.WatchStatusResponse]:
+        """Now, and after each tick."""
+        if self._watchers >= MOST_WATCHERS:
+            await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, f"{MOST_WATCHERS} watch already")
+        self._watchers += 1
+        try:
+            while True:
+                yield control_pb2.WatchStatusResponse(status=status_to(self._view.status()))
+                await self._view.next_tick()
+        finally:
+            self._watchers -= 1
+
+
+def _page_size(asked: int) -> int:
+    return asked if 0 < asked < MAX_PAGE else MAX_PAGE
