@@ -138,7 +138,9 @@ class Told:
 class Scene:
     """A runner with its doubles."""
 
-    def __init__(self, *agents: str, speed: float = SPEED, plan_interval_s: int = 900) -> None:
+    def __init__(
+        self, *agents: str, speed: float = SPEED, plan_interval_s: int = 900, watch: Any = None
+    ) -> None:
         self.core, self.journal, self.told = CoreDouble(), JournalDouble(), Told()
         self.links: list[LinkDouble] = []
         self.ready: list[bool] = []
@@ -158,6 +160,7 @@ class Scene:
             Pace(plan_interval_s, 20),
             self.told,
             self._set_ready,
+            watch,
         )
 
     async def _set_ready(self, is_ready: bool) -> None:
