@@ -41,8 +41,8 @@ def run(
 ) -> None:
     """Control the cells behind the site agents until Ctrl-C or SIGTERM; then wake them all.
 
-    Prints a line whenever something changes. Ends with 0 when it was told to, with 1 after an error of its own, with 2
-    where it cannot start.
+    Prints a line whenever something changes. Reads the configuration again at SIGHUP. Ends with 0 when it was told to,
+    with 1 after an error of its own, with 2 where it cannot start.
 
     Example: quietcell run --config live.yaml
     """
@@ -61,7 +61,9 @@ def run(
         shown_us = None if shows is None else round(shows.replace(tzinfo=UTC).timestamp() * 1e6)
         clock = HostClock(speed, began_us, shown_us)
         tell = line_teller(typer.echo, as_json=as_json)
-        code, is_closed = asyncio.run(serve(told, clock, tell, insecure=insecure))
+        code, is_closed = asyncio.run(
+            serve(told, clock, tell, insecure=insecure, reread=lambda: load_live(config))
+        )
     if not is_closed:
         sys.stdout.flush()
         os._exit(1)  # the thread of a disk that hangs would keep the process from ending

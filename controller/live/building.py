@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.config import load_profile
-from controller.constraints import compile_constraints
+from controller.config import ConstraintsConfig, load_profile
+from controller.constraints import Constraints, compile_constraints
 from controller.errors import ConfigError, PolicyError
 from controller.foreign import find_policy
 from controller.live.batches import Leader
 from controller.live.config import LiveConfig
-from controller.live.core import LiveCore, Resumed, Timing
+from controller.live.core import Constrain, LiveCore, Resumed, Timing
 from controller.live.fleet import Fleet
 from controller.replay.planners import CAUSAL, MODELLED, POLICIES, make_planner
-from controller.replay.planning import make_controller
+from controller.replay.planning import in_time, make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
 from controller.worlds import EvaluatedWorld, world_for
 from policies.plugin import PolicyContext
@@ -54,13 +54,12 @@ def make_core(
     scene = _scene(cells, time_zone, world)
     name = policy or config.policy
     service = world.evaluation.service
-    made = config.constraints
+    constrain = _constrain(cells, time_zone, scene)
     controller = make_controller(
         _planner(name, scene, world, profile),
         scene,
         profile,
         Allowance(service.below_target_share, service.cell_below_target_share),
-        constraints=None if made is None else compile_constraints(made, cells, time_zone, "constraints"),
         model=_model(config.model) if name == MODELLED else None,
     )
     clock = scene.clock
@@ -84,11 +83,30 @@ def make_core(
             np.ceil(scene.tables.wake_samples * clock.sample_s / config.guard_every_s).astype(np.int64),
         ),
         resumed=_checked(resumed, len(cells)),
+        constrain=constrain,
     )
+    controller.constraints = constrain(constraints_text(config))
     if config.history is not None:
         history = read_trace(_resolved(config.history), time_zone=config.time_zone)
         core.warm(past_ticks(history, cells, clock, world, config.seed))
     return core
+
+
+def constraints_text(config: LiveConfig) -> str:
+    """The constraints of a configuration as a journal keeps them."""
+    return "" if config.constraints is None else config.constraints.model_dump_json()
+
+
+def _constrain(cells: Cells, time_zone: str, scene: Scene) -> Constrain:
+    """Reads constraints for the cells of a network. What it returns raises ConfigError."""
+
+    def constrain(text: str) -> Constraints | None:
+        if not text:
+            return None
+        made = ConstraintsConfig.model_validate_json(text)
+        return in_time(compile_constraints(made, cells, time_zone, "constraints"), scene)
+
+    return constrain
 
 
 def past_ticks(

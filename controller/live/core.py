@@ -14,13 +14,14 @@ that is not accounted for, the stop latch, another leader, no plan. Same events 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.constraints import Constraints
 from controller.live.alarms import Alarms
 from controller.live.batches import Leader, Sender
 from controller.live.events import (
@@ -28,6 +29,7 @@ from controller.live.events import (
     Answered,
     Cleared,
     Connected,
+    Constrained,
     Disconnected,
     Event,
     GuardTick,
@@ -50,6 +52,7 @@ from policies.policy import Reason
 from policies.surge import SurgeGuard
 
 UInt8 = NDArray[np.uint8]
+Constrain = Callable[[str], Constraints | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +95,9 @@ class LiveCore:
         leader: Leader,
         timing: Timing,
         resumed: Resumed,
+        constrain: Constrain | None = None,
     ) -> None:
-        """``group_of`` (n,) numbers the group of each cell."""
+        """``group_of`` (n,) numbers the group of each cell; ``constrain`` reads constraints, without it none change."""
         n = len(fleet.agent_of)
         self.fleet, self.leases = fleet, Leases(n)
         self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
@@ -104,7 +108,7 @@ class LiveCore:
         self.samples = Samples(
             n, sample_s=timing.sample_s, per_tick=per_tick, guard_every_s=timing.guard_every_s
         )
-        self._per_tick = per_tick
+        self._per_tick, self.constrain = per_tick, constrain
         self.alarms = Alarms()
         self._sender = sender = Sender(fleet, self.leases, leader)
         self._intake = Intake(fleet, self.standing, self.samples, self.wanted, sender, self.alarms)
@@ -151,6 +155,10 @@ class LiveCore:
                 self._plan_tick(out)
             case Stopped() | Cleared():
                 self._latch(event, out)
+            case Constrained(constraints) if self.constrain is not None:
+                self.controller.constraints = self.constrain(constraints)
+            case Constrained():
+                self.alarms.count("constraints that nobody here can read")
             case _:
                 assert_never(event)
         return out

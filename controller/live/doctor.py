@@ -57,14 +57,15 @@ def examine_host(config: LiveConfig, *, insecure: bool) -> tuple[list[Finding], 
         findings.append(
             Finding("cells", "fail", str(error), "correct cells or trace; see docs/trace-schema.md")
         )
-    findings += _world_and_model(config)
+    findings += world_and_model(config)
     findings += _certificates(config, insecure)
     findings += _journal(config, len(names or ()))
     findings += _ports(config)
     return findings, names
 
 
-def _world_and_model(config: LiveConfig) -> Iterator[Finding]:
+def world_and_model(config: LiveConfig) -> Iterator[Finding]:
+    """Whether world, profile and model can be read."""
     from controller.config import load_profile
     from controller.worlds import CALIBRATED, DEFAULT_WORLD, load_world
 

@@ -4,7 +4,7 @@
 
     Connected, Reported, Answered, Renewed, Disconnected   from the agents' streams
     GuardTick, PlanTick                                    from the clock
-    Stopped, Cleared                                       from an operator
+    Stopped, Cleared, Constrained                          from an operator
         -> LiveCore.feed(event) -> Output
 
 Whoever feeds it carries out an output in this order: ``wakes`` and then ``urgent`` at once, ahead of all else and
@@ -93,7 +93,25 @@ class Cleared:
     reason: str
 
 
-Event = Connected | Disconnected | Reported | Answered | Renewed | GuardTick | PlanTick | Stopped | Cleared
+@dataclass(frozen=True, slots=True)
+class Constrained:
+    """Other constraints hold from the next plan on."""
+
+    constraints: str  # JSON of the configuration's field; empty: none
+
+
+Event = (
+    Connected
+    | Disconnected
+    | Reported
+    | Answered
+    | Renewed
+    | GuardTick
+    | PlanTick
+    | Stopped
+    | Cleared
+    | Constrained
+)
 
 
 @dataclass(frozen=True, slots=True)

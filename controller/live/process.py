@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 
 from controller.live.building import make_core
 from controller.live.config import LiveConfig
 from controller.live.control_view import LiveView
-from controller.live.core import Resumed
+from controller.live.core import LiveCore, Resumed
 from controller.live.dialling import certificate, dial_of
 from controller.live.events import Alarm
 from controller.live.identity import Identity, identify
@@ -19,6 +19,7 @@ from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
 from controller.live.looking import look
 from controller.live.metrics import Metrics
+from controller.live.reload import Reloader
 from controller.live.run import OnMessage, Pace, Runner
 from controller.live.scraping import scraped_at
 from controller.live.telling import Tell
@@ -38,12 +39,24 @@ PRUNE_EVERY_S = 3600.0
 CLOSE_WITHIN_S = 5.0
 
 
-async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: bool) -> tuple[int, bool]:
+async def serve(
+    config: LiveConfig,
+    clock: HostClock,
+    tell: Tell,
+    *,
+    insecure: bool,
+    reread: Callable[[], LiveConfig] | None = None,
+) -> tuple[int, bool]:
     """Run the controller until SIGTERM or SIGINT. Returns its exit code and whether the journal was closed.
+
+    ``reread`` gives the configuration anew at SIGHUP; without it that signal changes nothing.
 
     Raises what its parts raise at start: ConfigError, TraceError, WorldError, ModelError, PolicyError, JournalError,
     SecurityError and OSError.
     """
+    loop, stop, changed = asyncio.get_running_loop(), asyncio.Event(), asyncio.Event()
+    for number, event in ((signal.SIGTERM, stop), (signal.SIGINT, stop), (signal.SIGHUP, changed)):
+        loop.add_signal_handler(number, event.set)
     files = certificate(config, config.controller, insecure=insecure)
     if files is None:
         choose_files(None, config.controller, insecure, [config.listen])
@@ -52,21 +65,12 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     journal = Journal.open(Path(config.journal), _identity(config), unix_us=clock.unix_us())
     if journal.damage is not None:
         tell("journal_damaged", text=str(journal.damage))
-    commands, latch = journal.last_commands(), journal.stop_latch()
-    before = max(journal.highest_epoch(), seen_epoch)
     try:
-        core = make_core(
-            config, Resumed(commands.cell, commands.revision, commands.level, before, latch.is_set)
-        )
+        core = make_core(config, _resumed(journal, seen_epoch))
     except BaseException:
         journal.close()
         raise
-    metrics = None
-    if config.metrics is not None:
-        metrics = Metrics(core.fleet.level_names, by_agent=config.metrics_by_agent)
-    watcher = Watcher(lambda unix_us: look(core, unix_us), clock, Notifier(), metrics)
-    if journal.damage is not None:
-        watcher.book.take(Alarm(clock.unix_us(), "major", "journal", str(journal.damage)))
+    watcher = _watcher(config, core, journal, clock)
     view = LiveView(config, core.fleet, watcher, clock)
     health = HealthServer(view, None if files is None else server_credentials(files))
     port = await health.start(config.listen)
@@ -76,28 +80,53 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     def open_links(on_message: OnMessage) -> list[AgentLink]:
         return [radio_link(dial, hello, on_message, Random(), limits=limits) for dial in dials]
 
-    writer = JournalWriter(journal, watch=None if metrics is None else metrics.appended)
+    writer = JournalWriter(journal, watch=watcher.appended)
     pace = Pace(core.timing.tick_s, config.guard_every_s)
     set_ready, told = watcher.serving_ready(health.set_ready), watcher.telling(tell)
     runner = Runner(core, open_links, writer, clock, pace, told, set_ready, watcher.fed)
     view.links = runner.links
-    scraped = None
-    if metrics is not None and config.metrics is not None:
-        scraped = scraped_at(config.metrics, metrics, runner, Path(config.journal), files)
-    stop = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    metrics_port = None if scraped is None else scraped.port
-    ports = {"health_port": port, "metrics_port": metrics_port}
+    scraped = scraped_at(config.metrics, watcher.metrics, runner, Path(config.journal), files)
+    ports = {"health_port": port, "metrics_port": None if scraped is None else scraped.port}
     tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), **ports)
-    pruning = asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US))
+    reloader = Reloader(config, reread or (lambda: config), _reads(core), runner.inbox.put_own, tell)
+    beside = [
+        asyncio.ensure_future(reloader.run(changed)),
+        asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US)),
+    ]
     code = await runner.run(stop)
-    pruning.cancel()
+    for task in beside:
+        task.cancel()
     await health.stop()
     watcher.close()
     if scraped is not None:
         scraped.stop()
     return code, await _closed(writer, tell)
+
+
+def _resumed(journal: Journal, seen_epoch: int) -> Resumed:
+    commands, latch = journal.last_commands(), journal.stop_latch()
+    before = max(journal.highest_epoch(), seen_epoch)
+    return Resumed(commands.cell, commands.revision, commands.level, before, latch.is_set)
+
+
+def _watcher(config: LiveConfig, core: LiveCore, journal: Journal, clock: HostClock) -> Watcher:
+    metrics = None
+    if config.metrics is not None:
+        metrics = Metrics(core.fleet.level_names, by_agent=config.metrics_by_agent)
+    watcher = Watcher(lambda unix_us: look(core, unix_us), clock, Notifier(), metrics)
+    if journal.damage is not None:
+        watcher.book.take(Alarm(clock.unix_us(), "major", "journal", str(journal.damage)))
+    return watcher
+
+
+def _reads(core: LiveCore) -> Callable[[str], object]:
+    """Reads constraints as the core will; what it returns raises ConfigError."""
+
+    def constrain(text: str) -> object:
+        assert core.constrain is not None
+        return core.constrain(text)
+
+    return constrain
 
 
 async def _highest_epoch(dials: Sequence[Dial]) -> int:

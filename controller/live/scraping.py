@@ -13,9 +13,14 @@ from hw.security.credentials import TlsFiles
 
 
 def scraped_at(
-    listen: str, metrics: Metrics, runner: Runner, journal: Path, files: TlsFiles | None
-) -> MetricsServer:
-    """Serve metrics at ``listen``, with what queues, links and disk say at each scrape. Raises OSError."""
+    listen: str | None, metrics: Metrics | None, runner: Runner, journal: Path, files: TlsFiles | None
+) -> MetricsServer | None:
+    """Serve metrics at ``listen``, with what queues, links and disk say at each scrape; None: nobody asked for them.
+
+    Raises OSError.
+    """
+    if listen is None or metrics is None:
+        return None
     links, outbox = tuple(runner.links.values()), runner.outbox
     parts = (journal, journal.with_name(f"{journal.name}-wal"))
     for name, text, value in (

@@ -40,7 +40,7 @@ class Watcher:
         self.state: CoreState | None = None  # as of the last tick
         self._ticked = asyncio.Event()  # a new one after each tick
         self.is_ready, self.not_ready_cause = False, "it starts"
-        self._look, self._clock, self._notifier, self._metrics = look, clock, notifier, metrics
+        self._look, self._clock, self._notifier, self.metrics = look, clock, notifier, metrics
 
     def fed(self, event: Event, output: Output, took_s: float) -> None:
         """An event was fed and its output carried out; the core is not being fed."""
@@ -49,11 +49,11 @@ class Watcher:
                 self.book.take(record)
         if isinstance(event, GuardTick | PlanTick):
             self.state = self._look(event.unix_us)
-        if self._metrics is not None:
-            self._metrics.fed(event, output, took_s)
+        if self.metrics is not None:
+            self.metrics.fed(event, output, took_s)
             if self.state is not None and isinstance(event, GuardTick | PlanTick):
-                self._metrics.saw(self.state)
-                self._metrics.stand(self.book)
+                self.metrics.saw(self.state)
+                self.metrics.stand(self.book)
         if isinstance(event, GuardTick | PlanTick):
             self._ticked.set()
             self._ticked = asyncio.Event()
@@ -66,8 +66,8 @@ class Watcher:
         def told(what: str, /, **about: Value) -> None:
             if what == "ready":
                 self._ready(bool(about["ready"]), str(about["cause"]))
-            elif what == "ticks_missed" and self._metrics is not None:
-                self._metrics.missed(str(about["kind"]), int(about["count"] or 0))
+            elif what == "ticks_missed" and self.metrics is not None:
+                self.metrics.missed(str(about["kind"]), int(about["count"] or 0))
             tell(what, **about)
 
         return told
@@ -79,13 +79,18 @@ class Watcher:
 
         async def ready(is_ready: bool) -> None:
             self.is_ready = is_ready
-            if self._metrics is not None:
-                self._metrics.ready.set(is_ready)
+            if self.metrics is not None:
+                self.metrics.ready.set(is_ready)
             if is_ready:
                 self._notifier.tell(READY)
             await set_ready(is_ready)
 
         return ready
+
+    def appended(self, took_s: float, failed: bool) -> None:
+        """The journal was written, or could not be. Called in the journal's thread."""
+        if self.metrics is not None:
+            self.metrics.appended(took_s, failed)
 
     async def next_tick(self) -> None:
         """Wait until a tick has been carried out."""
@@ -101,5 +106,5 @@ class Watcher:
         now_us = self._clock.unix_us()
         alarm = None if is_ready else Alarm(now_us, "critical", NOT_READY, f"no sleep is commanded: {cause}")
         self.book.only(NOT_READY, alarm, now_us)
-        if self._metrics is not None:
-            self._metrics.stand(self.book)
+        if self.metrics is not None:
+            self.metrics.stand(self.book)

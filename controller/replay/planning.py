@@ -136,9 +136,6 @@ def make_controller(
             scene.network.n_cells, profile.forecast, sample_s=clock.sample_s, tick_s=clock.tick_s
         )
         outlook = make_outlook(model, scene, profile) if model is not None else None
-    if constraints is not None:
-        slow = np.asarray((scene.network.allowed & (scene.tables.wake_samples > 0)).any(1))
-        constraints = constraints.with_waking(slow, int(scene.tables.wake_samples.max()) * clock.sample_s)
     return Controller(
         scene.network,
         scene.tables,
@@ -149,9 +146,15 @@ def make_controller(
         time_zone=clock.time_zone,
         allowance=allowance,
         outlook=outlook,
-        constraints=constraints,
+        constraints=None if constraints is None else in_time(constraints, scene),
         counterfactuals=(None if wake_s is None else Counterfactuals(scene.network, scene.tables, wake_s)),
     )
+
+
+def in_time(constraints: Constraints, scene: Scene) -> Constraints:
+    """Constraints that also hold for as long before as a cell takes to wake."""
+    slow = np.asarray((scene.network.allowed & (scene.tables.wake_samples > 0)).any(1))
+    return constraints.with_waking(slow, int(scene.tables.wake_samples.max()) * scene.clock.sample_s)
 
 
 def check_model(task: Task) -> None:
