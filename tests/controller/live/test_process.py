@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ import grpc.aio
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from controller.errors import ConfigError
 from controller.live import process
 from controller.live.config import LiveConfig
 from controller.live.core import Resumed
@@ -62,10 +64,15 @@ def _config(folder: Path, address: str, **more: Any) -> LiveConfig:
     return LiveConfig.model_validate(told | {"journal": journal, "listen": listen} | more, strict=False)
 
 
-async def _serve(config: LiveConfig, told: Told, once: Callable[[], Any]) -> int:
+async def _serve(
+    config: LiveConfig,
+    told: Told,
+    once: Callable[[], Any],
+    reread: Callable[[], LiveConfig] | None = None,
+) -> int:
     """Serve until ``once`` is true, then be told to end by signal."""
     clock = HostClock(200.0, time.time_ns() // 1000)
-    task = asyncio.ensure_future(process.serve(config, clock, told, insecure=True))
+    task = asyncio.ensure_future(process.serve(config, clock, told, insecure=True, reread=reread))
     await until(lambda: task.done() or once())
     if not task.done():
         os.kill(os.getpid(), signal.SIGTERM)
@@ -127,6 +134,37 @@ def test_health_is_served_where_the_configuration_says(cores: Cores, tmp_path: P
         assert states[-1] == health_pb2.HealthCheckResponse.SERVING
 
     run(test())
+
+
+def test_metrics_are_scraped_and_a_bad_reload_is_refused_while_it_runs(cores: Cores, tmp_path: Path) -> None:
+    told, scraped = Told(), list[str]()
+
+    def reread() -> LiveConfig:
+        raise ConfigError("live.yaml:3: lease_s: must be above 0")
+
+    def scrape() -> str:
+        url = f"http://127.0.0.1:{told.of('started')[0]['metrics_port']}/metrics"
+        with urllib.request.urlopen(url, timeout=5) as answer:
+            return str(answer.read().decode())
+
+    async def look() -> None:
+        await until(lambda: cores.made and cores.made[0].count(GuardTick) > 1)
+        scraped.append(await asyncio.to_thread(scrape))
+        os.kill(os.getpid(), signal.SIGHUP)
+
+    async def test() -> None:
+        async with serving(AgentDouble()) as dial:
+            config = _config(tmp_path, dial.address, metrics="127.0.0.1:0")
+            looking = asyncio.ensure_future(look())
+            refused = lambda: told.of("reload_refused")  # noqa: E731
+            assert await _serve(config, told, refused, reread) == 0
+            await looking
+
+    run(test())
+    assert told.of("reload_refused")[0]["cause"] == "live.yaml:3: lease_s: must be above 0"
+    lines = scraped[0].splitlines()
+    assert "quietcell_ready 1.0" in lines
+    assert any(line.startswith("quietcell_journal_append_duration_seconds_count") for line in lines)
 
 
 def test_without_tls_it_only_starts_on_loopback_and_only_when_asked(cores: Cores, tmp_path: Path) -> None:
