@@ -17,6 +17,9 @@ from controller.live.batches import Leader
 from controller.live.config import LiveConfig
 from controller.live.core import LiveCore, Resumed, Timing
 from controller.live.fleet import Fleet
+from controller.live.ladder import Ladder
+from controller.live.ladder_config import compile_ladder
+from controller.live.places import PlacesError
 from controller.replay.planners import CAUSAL, MODELLED, POLICIES, make_planner
 from controller.replay.planning import make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
@@ -76,6 +79,7 @@ def make_core(
         controller,
         SurgeGuard(scene.network, scene.tables, profile, sample_s=clock.sample_s),
         group_of=scene.network.group_of,
+        ladder=_ladder(config, cells, world, clock.tick_s, resumed),
         leader=Leader(config.controller, resumed.highest_epoch + 1, config.lease_s * 1000),
         timing=Timing(
             clock.sample_s,
@@ -89,6 +93,19 @@ def make_core(
         history = read_trace(_resolved(config.history), time_zone=config.time_zone)
         core.warm(past_ticks(history, cells, clock, world, config.seed))
     return core
+
+
+def _ladder(config: LiveConfig, cells: Cells, world: EvaluatedWorld, tick_s: int, resumed: Resumed) -> Ladder:
+    """The ladder as configured, and as operators have changed it since. Raises ConfigError."""
+    ladder = compile_ladder(config.ladder, cells, world.world.level_names, tick_s)
+    try:
+        ladder.restore(resumed.rulings)
+    except PlacesError as error:
+        raise ConfigError(
+            f"the journal keeps what an operator said of a place that the network does not have any more: {error}; "
+            "name it again, or begin a new journal"
+        ) from error
+    return ladder
 
 
 def past_ticks(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from controller.config import ConstraintsConfig
+from controller.live.ladder_config import LadderConfig
 from controller.strict_yaml import load_yaml
 from hw.symbols.levers import Lever
 
@@ -43,6 +44,7 @@ class LiveConfig(BaseModel):
     policy: Text = "predictive"
     model: str | None = None
     constraints: ConstraintsConfig | None = None
+    ladder: LadderConfig = LadderConfig()
     history: str | None = None  # a trace that the forecaster learns from before it starts
     lease_s: Annotated[int, Field(ge=1, le=3600)] = 60
     guard_every_s: Annotated[int, Field(ge=1, le=600)] = 20

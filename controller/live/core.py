@@ -26,21 +26,30 @@ from controller.live.batches import Leader, Sender
 from controller.live.events import (
     Alarm,
     Answered,
+    Approved,
+    CallRefused,
     Cleared,
     Connected,
     Disconnected,
     Event,
     GuardTick,
     Latched,
+    Lifted,
     Output,
+    Overridden,
     PlanTick,
     Renewed,
     Reported,
+    Ruling,
+    StageChanged,
     Stopped,
     Taken,
+    Withheld,
+    Word,
 )
 from controller.live.fleet import Cells, Fleet
 from controller.live.intake import Intake
+from controller.live.ladder import Ladder
 from controller.live.leases import Leases
 from controller.live.observing import SECOND_US, Samples
 from controller.live.reconcile import Standing
@@ -77,6 +86,7 @@ class Resumed:
     level: UInt8
     highest_epoch: int = 0  # of any leader, in the journal or in an inventory
     is_stopped: bool = False
+    rulings: tuple[Ruling, ...] = ()  # words of operators that are in force
 
 
 class LiveCore:
@@ -89,6 +99,7 @@ class LiveCore:
         surge: SurgeGuard,
         *,
         group_of: NDArray[np.intp],
+        ladder: Ladder,
         leader: Leader,
         timing: Timing,
         resumed: Resumed,
@@ -98,7 +109,8 @@ class LiveCore:
         self.fleet, self.leases = fleet, Leases(n)
         self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
         self.standing = Standing(self.leases, timing.wake_ticks)
-        self.wanted = Wanted(fleet, self.standing, group_of, resumed.is_stopped)
+        self.ladder = ladder
+        self.wanted = Wanted(fleet, self.standing, group_of, ladder, resumed.is_stopped)
         self.controller, self._surge, self.timing = controller, surge, timing
         per_tick = timing.tick_s // timing.sample_s
         self.samples = Samples(
@@ -121,6 +133,11 @@ class LiveCore:
     def has_all(self, unix_us: int) -> bool:
         """Whether every agent that speaks has reported the last sample that is complete at ``unix_us``."""
         return all(self._listening(self.samples.number_at(unix_us)))
+
+    def leaves_alone(self, agent_id: str) -> bool:
+        """Whether no cell of an agent is any of ours, so that nobody is to wake them as this controller stops."""
+        agent = self.fleet.get(agent_id)
+        return agent is None or self.wanted.leaves_alone(agent)
 
     def warm(self, ticks: Iterable[tuple[np.datetime64, NDArray[np.float32]]]) -> None:
         """Learn from past ticks, oldest first: when each ended (UTC), and what was carried (n, s). [ratio]"""
@@ -150,6 +167,8 @@ class LiveCore:
                 self._plan_tick(out)
             case Stopped() | Cleared():
                 self._latch(event, out)
+            case Approved() | Overridden() | Lifted() | StageChanged() | CallRefused():
+                self._rule(event, out)
             case _:
                 assert_never(event)
         return out
@@ -162,6 +181,18 @@ class LiveCore:
             self.wanted.end_plan()
             known = np.flatnonzero(self.fleet.agent_of >= 0)
             self._wake(out, known, Reason.GUARD_STOPPED)
+
+    def _rule(self, said: Word, out: Output) -> None:
+        """Follow an operator: what is to wake does so at once, what may rest waits for the next plan."""
+        before = self.ladder.deepest
+        ruling = self.ladder.take(said, self._now_us)
+        out.durable.append(ruling)
+        if not isinstance(said, Approved):
+            self._hold_freed(before)
+        self._sender.settle(out, self.wanted, self._now_us)
+
+    def _hold_freed(self, before: UInt8) -> None:
+        self.wanted.freed |= self.ladder.deepest > before
 
     def _plan_tick(self, out: Output) -> None:
         timing = self.timing
@@ -177,11 +208,15 @@ class LiveCore:
         if not self.samples.is_empty:
             wanted = self.wanted
             observation = self.samples.observation(
-                begin, wanted.planned, wanted.surging, self.standing.reported
+                begin, wanted.planned, wanted.surging | wanted.imagined(), self.standing.reported
             )
         now = np.datetime64(begin * timing.sample_s, "s")
         commands = self.controller.tick(observation, now)
         self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1)
+        plan_id = f"{self.epoch}-{self._now_us // SECOND_US}"
+        cells, level, reason = self.wanted.withheld(plan_id, self._now_us)
+        if len(cells):
+            out.durable.append(Withheld(self._now_us, plan_id, cells.astype(np.int32), level, reason))
         self.alarms.clear("plan")
         for agent in self.fleet.agents:
             agent.plan_us = agent.monotonic_us
@@ -194,6 +229,9 @@ class LiveCore:
 
     def _guard_tick(self, out: Output) -> None:
         timing, wanted = self.timing, self.wanted
+        before = self.ladder.deepest
+        self.ladder.pass_time(self._now_us)
+        self._hold_freed(before)
         self._mark_silent(out)
         self._watch()
         wanted.plan_age_ticks += 1
@@ -203,6 +241,7 @@ class LiveCore:
             wanted.end_plan()
         heard = wanted.of_agents([agent.reports > 0 for agent in self.fleet.agents])
         again, stuck = self.standing.pass_tick(heard)
+        again, stuck = wanted.may_wake(again), wanted.may_wake(stuck)
         for cell in stuck.tolist():
             text = f"cell {self.fleet.name(cell)} stands at another level than commanded; check the site"
             out.durable.append(Alarm(self._now_us, "major", self.fleet.name(cell), text))

@@ -48,9 +48,8 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     commands, latch = journal.last_commands(), journal.stop_latch()
     before = max(journal.highest_epoch(), seen_epoch)
     try:
-        core = make_core(
-            config, Resumed(commands.cell, commands.revision, commands.level, before, latch.is_set)
-        )
+        last = (commands.cell, commands.revision, commands.level)
+        core = make_core(config, Resumed(*last, before, latch.is_set, journal.rulings()))
     except BaseException:
         journal.close()
         raise

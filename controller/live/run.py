@@ -10,7 +10,8 @@
 
 One task feeds, so feeds never overlap. Nothing renews but what a fed tick hands out: a core that hangs renews nothing,
 while the links go on reading until the inbox is full.
-However the loop ends, by signal or by an error of ours, every agent is asked to wake all its cells.
+However the loop ends, by signal or by an error of ours, every agent is asked to wake all its cells, but
+for those that are only watched.
 """
 
 from __future__ import annotations
@@ -67,6 +68,10 @@ class Core(Protocol):
 
     def has_all(self, unix_us: int) -> bool:
         """Whether every agent that speaks has reported the last sample that is complete at ``unix_us``."""
+        ...
+
+    def leaves_alone(self, agent_id: str) -> bool:
+        """Whether no cell of an agent is any of ours."""
         ...
 
 
@@ -266,7 +271,7 @@ class Runner:
 
     async def _wake_all(self) -> None:
         """Ask all agents to wake all cells, and tell who did not confirm it in time."""
-        links = list(self.links.values())
+        links = [link for link in self.links.values() if not self._core.leaves_alone(link.agent_id)]
         missing = await asyncio.gather(*(self._unconfirmed(link) for link in links))
         unconfirmed = [f"{link.agent_id} ({what})" for link, what in zip(links, missing, strict=True) if what]
         self._tell("stopped", confirmed=len(links) - len(unconfirmed), unconfirmed=", ".join(unconfirmed))

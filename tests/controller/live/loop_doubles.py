@@ -30,10 +30,14 @@ class CoreDouble:
         self.hung = threading.Event()
         self.hangs_at: type[Any] | None = None
         self.overlaps = 0
+        self.alone: set[str] = set()  # agents that are only watched
         self._feeding = False
 
     def has_all(self, unix_us: int) -> bool:
         return unix_us >= 0
+
+    def leaves_alone(self, agent_id: str) -> bool:
+        return agent_id in self.alone
 
     def feed(self, event: Event) -> Output:
         self.overlaps += self._feeding
