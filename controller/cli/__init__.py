@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.agent_command import app as agent_app
+from controller.cli.audit_commands import app as audit_app
 from controller.cli.calibrate_command import calibrate
 from controller.cli.certs_command import app as certs_app
 from controller.cli.evaluate_command import evaluate
@@ -61,6 +62,7 @@ app.command("plant-fault")(plant_fault)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 app.add_typer(journal_app, name="journal")
+app.add_typer(audit_app, name="audit")
 app.add_typer(agent_app, name="agent")
 app.add_typer(certs_app, name="certs")
 

@@ -60,6 +60,10 @@ class JournalWriter:
         """Delete some appends that are older; how many. See ``Journal.prune``."""
         return await self._in_thread(lambda: self._journal.prune(older_than_unix_us))
 
+    async def last(self) -> tuple[int, int, bytes] | None:
+        """Run, number and SHA-256 of the last append."""
+        return await self._in_thread(self._journal.last)
+
     async def close(self) -> None:
         """Write what waits and close the journal. Raises JournalUnavailable where it could not be written."""
         self._task.cancel()
