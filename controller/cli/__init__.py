@@ -16,6 +16,7 @@ from controller.cli.explain_command import explain
 from controller.cli.forecast_command import forecast
 from controller.cli.journal_commands import app as journal_app
 from controller.cli.lab_command import lab
+from controller.cli.ladder_commands import approve, override, stage
 from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
 from controller.cli.run_command import run
@@ -56,6 +57,9 @@ app.command("lab")(lab)
 app.command("run")(run)
 app.command("stop")(stop)
 app.command("wake")(wake)
+app.command("approve")(approve)
+app.command("override")(override)
+app.command("stage")(stage)
 app.command("warm-up")(warm_up)
 app.command("plant")(plant)
 app.command("plant-fault")(plant_fault)

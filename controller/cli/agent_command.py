@@ -159,9 +159,10 @@ def _door(agent_id: str, listen: str, tls: Path | None, insecure: bool) -> Door:
     from hw.security.credentials import choose_files, server_credentials
     from hw.security.gate import Gate, caller
     from hw.security.limits import Limits
+    from hw.security.revoked import revoked_in
 
     files = choose_files(tls, agent_id, insecure, [listen])
-    gate = Gate(Limits(), is_insecure=files is None)
+    gate = Gate(Limits(), is_insecure=files is None, revoked=revoked_in(files))
     if files is None:
         return Door(listen, interceptors=(gate,))
     return Door(listen, server_credentials(files), caller, (gate,))

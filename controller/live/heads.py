@@ -1,11 +1,10 @@
-"""Signed heads of a journal: taken every hour, kept in a file beside it and handed to whoever keeps them."""
+"""Signed heads of a journal: taken every hour and kept in a file beside it, to be copied to whoever keeps them."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import json
-from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -20,7 +19,6 @@ from hw.security.identity import Role
 from hw.security.signing import Signed, sign, signer_of
 
 HEAD_EVERY_S = 3600.0
-Hand = Callable[[Signed], Awaitable[None]]
 
 
 def heads_path(journal: Path) -> Path:
@@ -64,16 +62,15 @@ def _signed(line: bytes, where: str) -> Signed:
 
 
 async def keep_heads(
-    writer: JournalWriter, path: Path, files: TlsFiles, clock: HostClock, tell: Tell, hand: Hand
+    writer: JournalWriter, path: Path, files: TlsFiles, clock: HostClock, tell: Tell
 ) -> None:
-    """Sign a head now and every hour, write it down and hand it out, until cancelled."""
+    """Sign a head now and every hour and write it down, until cancelled."""
     while True:
         try:
             last = await writer.last()
             if last is not None:
                 signed = sign(files, head_now(last, files.name, clock.unix_us()).content())
                 add_head(path, signed)
-                await hand(signed)
         except (OSError, JournalError, SecurityError) as error:
             tell("head_not_kept", cause=str(error))
         await asyncio.sleep(HEAD_EVERY_S)

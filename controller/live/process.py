@@ -11,20 +11,27 @@ from random import Random
 from controller.live.building import make_core
 from controller.live.config import LiveConfig
 from controller.live.core import Resumed
+from controller.live.desk import Desk
 from controller.live.dialling import certificate, dial_of
+from controller.live.heads import heads_path, keep_heads
 from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
+from controller.live.roles import Roles
 from controller.live.run import OnMessage, Pace, Runner
 from controller.live.telling import Tell
 from hw.adapters.dial import AgentError, Dial
 from hw.adapters.health import HealthServer
+from hw.adapters.ladder import SERVICE, serves_ladder
 from hw.adapters.link import AgentLink, LinkLimits
 from hw.adapters.operator import RadioOperator
 from hw.adapters.radio_stream import radio_link
 from hw.adapters.wire import Hello
 from hw.ports import HostClock
 from hw.security.credentials import choose_files, server_credentials
+from hw.security.gate import Gate
+from hw.security.limits import Limits
+from hw.security.revoked import revoked_in
 
 DAY_US = 86_400_000_000
 PRUNE_EVERY_S = 3600.0
@@ -53,8 +60,8 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     except BaseException:
         journal.close()
         raise
-    health = HealthServer()
-    port = await health.start(config.listen, None if files is None else server_credentials(files))
+    gate = Gate(Limits(), is_insecure=files is None, revoked=revoked_in(files))
+    health = HealthServer([gate])
     hello = Hello(core.epoch, config.controller, 0)
     limits = LinkLimits(keep_s=config.lease_s / clock.speed)
 
@@ -64,13 +71,22 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     writer = JournalWriter(journal)
     pace = Pace(core.timing.tick_s, config.guard_every_s)
     runner = Runner(core, open_links, writer, clock, pace, tell, health.set_ready)
+    desk = Desk(runner.inbox, core.ladder, Roles(config.roles))
+    runner.on_fed.append(desk.answer)
+    gate.on_refused.append(desk.refused)
+    health.add(SERVICE, serves_ladder(desk, is_insecure=files is None))
+    port = await health.start(config.listen, None if files is None else server_credentials(files))
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), health_port=port)
-    pruning = asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US))
+    aside = [asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US))]
+    if files is not None:
+        heads = keep_heads(writer, heads_path(Path(config.journal)), files, clock, tell)
+        aside.append(asyncio.ensure_future(heads))
     code = await runner.run(stop)
-    pruning.cancel()
+    for task in aside:
+        task.cancel()
     await health.stop()
     return code, await _closed(writer, tell)
 

@@ -10,8 +10,7 @@
 
 One task feeds, so feeds never overlap. Nothing renews but what a fed tick hands out: a core that hangs renews nothing,
 while the links go on reading until the inbox is full.
-However the loop ends, by signal or by an error of ours, every agent is asked to wake all its cells, but
-for those that are only watched.
+However the loop ends, every agent is asked to wake all its cells, but for those that are only watched.
 """
 
 from __future__ import annotations
@@ -53,7 +52,6 @@ END_WITHIN_S = 1.0  # for streams to close
 LOOK_AT_CLOCK_S = 1.0  # a clock that was set is seen within this
 LATE_SAMPLES_S = 5.0  # for which a plan waits for samples that are due, on the agents' clock
 LOOK_AGAIN_S = 0.02
-
 LOOK_AT_AGENTS_S = 2.0
 
 OnMessage = Callable[[str, Any], Awaitable[None]]
@@ -106,6 +104,7 @@ class Runner:
         self._journal_cause, self._late = "", False
         self._ready_changed = asyncio.Event()
         self.fed = 0
+        self.on_fed: list[Callable[[Event, Output], None]] = []  # told of each event that was fed
         self._told: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -157,6 +156,8 @@ class Runner:
                 output = self._core.feed(event)
             self.fed += 1
             self._carry_out(output)
+            for told in self.on_fed:
+                told(event, output)
             await asyncio.sleep(0)  # with events waiting, streams and outbox get their turn all the same
 
     async def _fed_in_time(self, worker: Worker, tick: GuardTick | PlanTick) -> Output:
