@@ -162,10 +162,10 @@ def _batch(document: dict[str, Any]) -> Batch:
     start = document["start"]
     batch = Batch(
         *numbers,
-        start=None if start is None else RunRow(**start),
-        events=document["events"],
-        block=base64.b64decode(document["block"], validate=True),
-        entries=tuple(map(_entry, document["entries"])),
+        None if start is None else RunRow(**start),
+        document["events"],
+        base64.b64decode(document["block"], validate=True),
+        tuple(map(_entry, document["entries"])),
     )
     if _document(batch) | {"sha256": document["sha256"]} != document:
         raise ValueError("it is not as an export writes it")

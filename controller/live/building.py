@@ -79,7 +79,7 @@ def make_core(
         controller,
         SurgeGuard(scene.network, scene.tables, profile, sample_s=clock.sample_s),
         group_of=scene.network.group_of,
-        ladder=_ladder(config, cells, world, clock.tick_s, resumed),
+        ladder=_ladder(config, cells, world, clock, resumed),
         leader=Leader(config.controller, resumed.highest_epoch + 1, config.lease_s * 1000),
         timing=Timing(
             clock.sample_s,
@@ -95,9 +95,11 @@ def make_core(
     return core
 
 
-def _ladder(config: LiveConfig, cells: Cells, world: EvaluatedWorld, tick_s: int, resumed: Resumed) -> Ladder:
+def _ladder(
+    config: LiveConfig, cells: Cells, world: EvaluatedWorld, clock: Clock, resumed: Resumed
+) -> Ladder:
     """The ladder as configured, and as operators have changed it since. Raises ConfigError."""
-    ladder = compile_ladder(config.ladder, cells, world.world.level_names, tick_s)
+    ladder = compile_ladder(config.ladder, cells, world.world.level_names, clock.tick_s, clock.time_zone)
     try:
         ladder.restore(resumed.rulings)
     except PlacesError as error:

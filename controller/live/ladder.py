@@ -11,7 +11,8 @@
     down the ladder, an override, an approval:  asked by one person -> in force
 
 Only cells of simulated plants are ever sent anything toward less service, whatever their stage. What becomes free to
-rest does so with the next plan, an approved plan at once. Times are those that come in; nothing here knows the time.
+rest does so with the next plan, an approved plan at once. Cells of an event in the
+calendar are awake from one planning interval before it. Times are those that come in; nothing here knows the time.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import assert_never
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.live.calendar import Calendar
 from controller.live.events import (
     Approved,
     CallRefused,
@@ -91,8 +93,17 @@ class RefusedWordError(Exception):
 class Ladder:
     """Stages, approvals and overrides of n cells."""
 
-    def __init__(self, places: Places, stage: NDArray[np.uint8], canary: Mask, tick_s: int) -> None:
+    def __init__(
+        self,
+        places: Places,
+        stage: NDArray[np.uint8],
+        canary: Mask,
+        tick_s: int,
+        calendar: Calendar | None = None,
+    ) -> None:
         """``stage`` (n,) to begin with; ``canary`` (n,) cells that act at the stage canary."""
+        self._calendar = calendar
+        self._event = np.zeros(len(stage), np.bool_)  # (n,) awake for an event of the calendar
         n = len(stage)
         self.places, self.stage, self.canary = places, stage.copy(), canary
         self._tick_us = tick_s * 1_000_000
@@ -147,12 +158,16 @@ class Ladder:
         """End what is over."""
         self._waiting = {word: who for word, who in self._waiting.items() if who[1] > unix_us}
         kept = tuple(one for one in self.overrides if one.said.until_unix_us > unix_us)
+        event = self._event
+        if self._calendar is not None:
+            now_s = unix_us // 1_000_000
+            event = self._calendar.awake(now_s, now_s + self._tick_us // 1_000_000)
         ended = self.pending is not None and self.pending.until_unix_us <= unix_us
         if ended:
             self.pending = None
             self._approved[:] = False
-        if ended or len(kept) < len(self.overrides):
-            self.overrides = kept
+        if ended or len(kept) < len(self.overrides) or not np.array_equal(event, self._event):
+            self.overrides, self._event = kept, event
             self._update()
 
     def take(self, said: Word, unix_us: int) -> Ruling:
@@ -257,5 +272,7 @@ class Ladder:
                 self.alone |= one.cells
             lower = one.cells & (one.level < self.deepest)
             self.deepest[lower], self.why[lower] = one.level, Reason.GUARD_OVERRIDE
+        here = self._event & (self.deepest > SYMBOL)
+        self.deepest[here], self.why[here] = SYMBOL, Reason.GUARD_EVENT
         back = self._rolled_back & (self.deepest > SYMBOL)
         self.deepest[back], self.why[back] = SYMBOL, Reason.GUARD_ROLLED_BACK

@@ -85,7 +85,7 @@ def _needs(word: Word, ladder: Ladder) -> May:
         if stage is Stage.ACT:
             return May.ADMIN
         try:
-            raises = (ladder.stage[ladder.places.cells(word.scope)] < stage).any()
+            raises = bool((ladder.stage[ladder.places.cells(word.scope)] < stage).any())
         except PlacesError:
             raises = True
         return May.ACT if raises else May.APPROVE

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -21,7 +23,7 @@ from controller.live.events import (
     Withheld,
 )
 from tests.controller.live.conftest import MakeCore
-from tests.controller.live.doubles import FULL, SECOND_US, Harness, two_agents
+from tests.controller.live.doubles import FULL, MORNING_S, SECOND_US, Harness, two_agents
 
 QUIET = (0.03, 0.01, 0.05, 0.04, 0.02)
 RESTING = [2, 5, 2, 2, 5]
@@ -236,3 +238,28 @@ def test_a_restart_resumes_the_words_that_are_in_force(live_core: MakeCore) -> N
     again.run(ASLEEP_S)
     assert levels(again) == [2, FULL, 2, 2, 5]
     assert ruling(again.feed(Overridden(SITE_A, "awake", "", until_us, "anna", ""))).number == 2
+
+
+def test_cells_are_awake_for_an_event_of_the_calendar_and_ahead_of_it(
+    live_core: MakeCore, tmp_path: Path
+) -> None:
+    begin = datetime.fromtimestamp(MORNING_S + 5400, UTC)
+    lines = (
+        "BEGIN:VCALENDAR",
+        "VERSION:2.0",
+        "PRODID:x",
+        "BEGIN:VEVENT",
+        f"DTSTART:{begin:%Y%m%dT%H%M%SZ}",
+        "DURATION:PT1H",
+        "CATEGORIES:site:s0",
+        "END:VEVENT",
+        "END:VCALENDAR",
+    )
+    (tmp_path / "events.ics").write_text("\r\n".join(lines) + "\r\n")
+    harness = night(live_core, stage="act", calendar=str(tmp_path / "events.ics"))
+    assert levels(harness) == RESTING
+    harness.run(4520)
+    assert levels(harness)[:3] == [FULL] * 3
+    assert min(levels(harness)[3:]) > FULL
+    harness.run(9000 + 1000)
+    assert min(levels(harness)) > FULL
