@@ -47,13 +47,12 @@ class Reason(IntEnum):
     GUARD_STOPPED = 29
     GUARD_STAGE = 30
     GUARD_OVERRIDE = 31
-    GUARD_ROLLED_BACK = 32
     PLUGIN = 50
     PLUGIN_REFUSED = 51
     PLUGIN_FAILED = 52
 
 
-GUARD_REASONS = range(10, 33)  # a guard speaks
+GUARD_REASONS = range(10, 32)  # a guard speaks
 
 REASON_WORDS = {
     Reason.FIXED: "fixed by the policy",
@@ -88,7 +87,6 @@ REASON_WORDS = {
     Reason.GUARD_STOPPED: "guard: stopped, without a plan or led by another controller, so awake",
     Reason.GUARD_STAGE: "guard: not yet allowed to act on this cell, so awake",
     Reason.GUARD_OVERRIDE: "guard: overridden by an operator",
-    Reason.GUARD_ROLLED_BACK: "guard: rolled back after a loss of service, so awake",
     Reason.PLUGIN: "chosen by a plug-in or a policy network",
     Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
     Reason.PLUGIN_FAILED: "awake: the plug-in failed",

@@ -160,12 +160,13 @@ def _batch(document: dict[str, Any]) -> Batch:
     if [type(number) for number in numbers] != [int, int, bool, int, int, int, int]:
         raise ValueError("a number is none")
     start = document["start"]
+    about: dict[str, Any] = dict(zip(("number", *names[1:]), numbers, strict=True))
     batch = Batch(
-        *numbers,
-        None if start is None else RunRow(**start),
-        document["events"],
-        base64.b64decode(document["block"], validate=True),
-        tuple(map(_entry, document["entries"])),
+        **about,
+        start=None if start is None else RunRow(**start),
+        events=document["events"],
+        block=base64.b64decode(document["block"], validate=True),
+        entries=tuple(map(_entry, document["entries"])),
     )
     if _document(batch) | {"sha256": document["sha256"]} != document:
         raise ValueError("it is not as an export writes it")

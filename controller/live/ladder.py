@@ -111,7 +111,6 @@ class Ladder:
         self.pending: Pending | None = None
         self._approved = np.zeros(n, np.bool_)
         self._waiting: dict[Word, tuple[str, int]] = {}  # without its author -> who asked, until when [us]
-        self._rolled_back = np.zeros(n, np.bool_)
         self._numbers = 0
         self.deepest = np.full(n, SYMBOL, np.uint8)  # (n,) level that each cell may take
         self.why = np.zeros(n, np.uint8)  # (n,) and why no deeper
@@ -147,12 +146,6 @@ class Ladder:
         waits = withheld & (self.stage == Stage.ADVISE)
         self.pending = Pending(plan_id, unix_us + self._tick_us, waits, level) if waits.any() else None
         return withheld
-
-    def roll_back(self, cells: Mask) -> None:
-        """Keep exactly these cells (n,) at full service for what was measured of them."""
-        if not np.array_equal(cells, self._rolled_back):
-            self._rolled_back = cells.copy()
-            self._update()
 
     def pass_time(self, unix_us: int) -> None:
         """End what is over."""
@@ -274,5 +267,3 @@ class Ladder:
             self.deepest[lower], self.why[lower] = one.level, Reason.GUARD_OVERRIDE
         here = self._event & (self.deepest > SYMBOL)
         self.deepest[here], self.why[here] = SYMBOL, Reason.GUARD_EVENT
-        back = self._rolled_back & (self.deepest > SYMBOL)
-        self.deepest[back], self.why[back] = SYMBOL, Reason.GUARD_ROLLED_BACK

@@ -31,6 +31,7 @@ class CoreDouble:
         self.hangs_at: type[Any] | None = None
         self.overlaps = 0
         self.alone: set[str] = set()  # agents that are only watched
+        self.ladder: Any = None  # nobody says a word to it
         self._feeding = False
 
     def has_all(self, unix_us: int) -> bool:
