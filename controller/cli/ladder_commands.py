@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -78,7 +77,6 @@ def override(
     Example: quietcell override --config live.yaml awake --site S00003 --hours 6 --reason "a fair" --as anna
     """
     with errors_to_stderr():
-        until_us = round((time.time() + hours * 3600) * 1e6)
         scope = _scope(cell, site, region)
         kind = {"awake": "awake", "leave-alone": "leave alone"}.get(what, "max level")
         level = what if kind == "max level" else ""
@@ -86,7 +84,7 @@ def override(
         def say(client: LadderClient) -> Awaitable[Said]:
             if what == "lift":
                 return client.lift(number, reason)
-            return client.override(scope, kind, level, until_us, reason)
+            return client.override(scope, kind, level, round(hours * 3600), reason)
 
         said = _ask(config, name, insecure, say)
     _print(said, as_json)

@@ -26,6 +26,7 @@ from controller.live.inbox import Inbox
 from controller.live.ladder import Ladder, Stage
 from controller.live.roles import Roles
 from hw.adapters.ladder import NotAllowedError, Said, Standing
+from hw.ports import HostClock
 from hw.security.limits import TokenBucket
 
 ANSWER_WITHIN_S = 8.0
@@ -36,7 +37,8 @@ REFUSALS_PER_S, REFUSALS_AT_ONCE = 1.0, 100  # that the journal keeps
 class Desk:
     """Takes words to the core and waits for its rulings."""
 
-    def __init__(self, inbox: Inbox, ladder: Ladder, roles: Roles) -> None:
+    def __init__(self, inbox: Inbox, ladder: Ladder, roles: Roles, clock: HostClock) -> None:
+        self._clock = clock
         self._inbox, self._ladder, self._roles = inbox, ladder, roles
         self._waiting: dict[int, asyncio.Future[Ruling]] = {}
         self._kept, self._not_kept = TokenBucket(REFUSALS_PER_S, REFUSALS_AT_ONCE), 0
@@ -46,10 +48,11 @@ class Desk:
         return await self._say("Approve", Approved(plan_id, Scope(kind, name), who))
 
     async def override(
-        self, who: str, scope: tuple[str, str], what: str, level: str, until: int, why: str
+        self, who: str, scope: tuple[str, str], what: str, level: str, length_s: int, why: str
     ) -> Said:
-        """Keep cells from what plans want, until a Unix time [us]."""
-        return await self._say("Override", Overridden(Scope(*scope), what, level, until, who, why))
+        """Keep cells from what plans want, for so long. [s]"""
+        until_us = self._clock.unix_us() + length_s * 1_000_000
+        return await self._say("Override", Overridden(Scope(*scope), what, level, until_us, who, why))
 
     async def lift(self, who: str, number: int, why: str) -> Said:
         """Ask for the end of an override."""

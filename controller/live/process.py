@@ -71,7 +71,7 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     writer = JournalWriter(journal)
     pace = Pace(core.timing.tick_s, config.guard_every_s)
     runner = Runner(core, open_links, writer, clock, pace, tell, health.set_ready)
-    desk = Desk(runner.inbox, core.ladder, Roles(config.roles))
+    desk = Desk(runner.inbox, core.ladder, Roles(config.roles), clock)
     runner.on_fed.append(desk.answer)
     gate.on_refused.append(desk.refused)
     health.add(SERVICE, serves_ladder(desk, is_insecure=files is None))

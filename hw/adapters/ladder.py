@@ -60,9 +60,9 @@ class Desk(Protocol):
         ...
 
     async def override(
-        self, who: str, scope: tuple[str, str], what: str, level: str, until: int, why: str
+        self, who: str, scope: tuple[str, str], what: str, level: str, length_s: int, why: str
     ) -> Said:
-        """Keep cells from what plans want, until a Unix time [us]."""
+        """Keep cells from what plans want, for so long. [s]"""
         ...
 
     async def lift(self, who: str, number: int, why: str) -> Said:
@@ -105,8 +105,8 @@ class LadderServicer(pb_grpc.LadderServiceServicer):
     async def Override(self, request: pb.OverrideRequest, context: Any) -> pb.OverrideResponse:  # noqa: N802
         """Keeps cells from what plans want."""
         scope = await _scope(request.scope, context, request.what, request.level, request.reason)
-        who, until = self._who(context), request.until_unix_us
-        word = self._desk.override(who, scope, request.what, request.level, until, request.reason)
+        who, length_s = self._who(context), request.length_s
+        word = self._desk.override(who, scope, request.what, request.level, length_s, request.reason)
         return pb.OverrideResponse(ruling=_ruling_to(await self._asked(context, word)))
 
     async def LiftOverride(self, request: pb.LiftOverrideRequest, context: Any) -> pb.LiftOverrideResponse:  # noqa: N802
@@ -166,10 +166,10 @@ class LadderClient:
         request = pb.ApproveRequest(plan_id=plan_id, scope=pb.Scope(kind=scope[0], name=scope[1]))
         return _said(await self._ask(self._stub.Approve(request, timeout=DEADLINE_S)))
 
-    async def override(self, scope: tuple[str, str], what: str, level: str, until: int, why: str) -> Said:
-        """Keep cells from what plans want, until a Unix time [us]."""
+    async def override(self, scope: tuple[str, str], what: str, level: str, length_s: int, why: str) -> Said:
+        """Keep cells from what plans want, for so long. [s]"""
         told = pb.Scope(kind=scope[0], name=scope[1])
-        request = pb.OverrideRequest(scope=told, what=what, level=level, until_unix_us=until, reason=why)
+        request = pb.OverrideRequest(scope=told, what=what, level=level, length_s=length_s, reason=why)
         return _said(await self._ask(self._stub.Override(request, timeout=DEADLINE_S)))
 
     async def lift(self, number: int, why: str) -> Said:

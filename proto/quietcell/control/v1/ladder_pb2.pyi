@@ -332,14 +332,14 @@ class OverrideRequest(_message.Message):
     SCOPE_FIELD_NUMBER: _builtins.int
     WHAT_FIELD_NUMBER: _builtins.int
     LEVEL_FIELD_NUMBER: _builtins.int
-    UNTIL_UNIX_US_FIELD_NUMBER: _builtins.int
+    LENGTH_S_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     what: _builtins.str
     """One of: awake, leave alone, max level."""
     level: _builtins.str
     """Deepest level that it allows, for max level."""
-    until_unix_us: _builtins.int
-    """When it ends. [us]"""
+    length_s: _builtins.int
+    """How long it holds, on the controller's clock. [s]"""
     reason: _builtins.str
     """Why."""
     @_builtins.property
@@ -352,12 +352,12 @@ class OverrideRequest(_message.Message):
         scope: Global___Scope | None = ...,
         what: _builtins.str = ...,
         level: _builtins.str = ...,
-        until_unix_us: _builtins.int = ...,
+        length_s: _builtins.int = ...,
         reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["scope", b"scope"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["level", b"level", "reason", b"reason", "scope", b"scope", "until_unix_us", b"until_unix_us", "what", b"what"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["length_s", b"length_s", "level", b"level", "reason", b"reason", "scope", b"scope", "what", b"what"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
