@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,6 +83,7 @@ def ran(
 
         link, disk = RadioPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.ran")
         limits = RadioLimits(without_dead_man=allowed)
+        door = replace(door, heads=disk.heads)
         return await serve_radio(agent_id, link, disk, clock, door, limits, Pace(speed=speed))
 
     if allowed:
@@ -121,6 +123,7 @@ def power(
 
         link, disk = PowerPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.power")
         pace, rules = Pace(speed=speed), SiteProgram()
+        door = replace(door, heads=disk.heads)
         return await serve_power(agent_id, link, disk, clock, door, PowerLimits(), pace, rules)
 
     _run(serve, agent_id, listen, sim, tls, insecure, (speed, began, shown))

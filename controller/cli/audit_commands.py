@@ -10,6 +10,7 @@ import typer
 
 from controller.cli.console import errors_to_stderr
 from controller.cli.journal_commands import EXIT_DIFFERENT, AsJson, JournalPath
+from controller.cli.run_command import Config
 
 app = typer.Typer(no_args_is_help=True, help="Prove that the record of a controller is what it wrote.")
 
@@ -37,11 +38,46 @@ def export(
     typer.echo(f"{out}: {count - 2} appends")
 
 
+@app.command("heads")
+def heads(
+    config: Config,
+    out: Annotated[Path, typer.Argument(help="The file to write.")],
+    name: Annotated[
+        str, typer.Option("--as", help="Name of the certificate to call with. Default: the controller's.")
+    ] = "",
+) -> None:
+    """Collect the signed heads that agents keep of the controller's journal, for `audit verify --heads`.
+
+    Ends with 1 where an agent gave none.
+
+    Example: quietcell audit heads --config live.yaml kept.heads --as anna
+    """
+    with errors_to_stderr():
+        import asyncio
+
+        from controller.live.config import load_live
+        from controller.live.dialling import certificate, dial_of
+        from controller.live.heads import heads_of
+        from controller.wholefile import whole_file
+
+        told = load_live(config)
+        files = certificate(told, name or told.controller, insecure=False)
+        found, missing = asyncio.run(heads_of([dial_of(agent, files) for agent in told.agents]))
+        with whole_file(out) as partial:
+            partial.write_bytes(b"".join(dict.fromkeys(head.to_line() for head in found)))
+    for cause in missing:
+        typer.echo(cause)
+    typer.echo(f"{out}: {len(found)} heads of {len(told.agents) - len(missing)} agents")
+    if missing:
+        raise typer.Exit(EXIT_DIFFERENT)
+
+
 @app.command("verify")
 def verify(
     path: Annotated[Path, typer.Argument(help="A file of `quietcell audit export`.")],
-    heads: Annotated[
-        list[Path] | None, typer.Option(help="A file of signed heads; again for more.", show_default=False)
+    kept: Annotated[
+        list[Path] | None,
+        typer.Option("--heads", help="A file of signed heads; again for more.", show_default=False),
     ] = None,
     tls: Annotated[
         Path | None,
@@ -59,9 +95,9 @@ def verify(
         from controller.live.audit import verify as check
         from controller.live.heads import read_heads
 
-        if heads and tls is None:
+        if kept and tls is None:
             raise typer.BadParameter("name the folder with the CA of the heads", param_hint="--tls")
-        known = [head for file in heads or () for head in read_heads(file, tls or Path())]
+        known = [head for file in kept or () for head in read_heads(file, tls or Path())]
         with path.open("rb") as file:
             found = check(file, known)
     if as_json:

@@ -4,7 +4,7 @@
 
     journal --export--> header, one line an append, footer       each append's SHA-256 stands for all before it
         |
-        +--every hour--> head: number and SHA-256 of the last append, signed --> a file, to be kept elsewhere
+        +--every hour--> head: number and SHA-256 of the last append, signed --> agents, and a file beside the journal
 
     verify: lines as they were written? -> chain unbroken? -> footer? -> does it lead through every head?
 

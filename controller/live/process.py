@@ -48,6 +48,7 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     if files is None:
         choose_files(None, config.controller, insecure, [config.listen])
     dials = [dial_of(agent, files) for agent in config.agents if agent.kind == "ran"]
+    everybody = [dial_of(agent, files) for agent in config.agents]
     seen_epoch = await _highest_epoch(dials)
     journal = Journal.open(Path(config.journal), _identity(config), unix_us=clock.unix_us())
     if journal.damage is not None:
@@ -82,7 +83,7 @@ async def serve(config: LiveConfig, clock: HostClock, tell: Tell, *, insecure: b
     tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), health_port=port)
     aside = [asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US))]
     if files is not None:
-        heads = keep_heads(writer, heads_path(Path(config.journal)), files, clock, tell)
+        heads = keep_heads(writer, heads_path(Path(config.journal)), files, clock, tell, everybody)
         aside.append(asyncio.ensure_future(heads))
     code = await runner.run(stop)
     for task in aside:

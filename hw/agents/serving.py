@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -12,6 +13,8 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from hw.agents.heads_server import SERVICE as HEAD_SERVICE
+from hw.agents.heads_server import keep_heads_in
 from hw.agents.running import AgentRunner, log
 from hw.security.credentials import check_insecure
 from hw.security.limits import Limits
@@ -37,6 +40,7 @@ class Door:
     credentials: grpc.ServerCredentials | None = None  # None: no TLS, on loopback only
     authorize: Authorize | None = None  # identity of a caller; aborts the call of one who may not
     interceptors: Sequence[Any] = ()
+    heads: Path | None = None  # file in which it keeps heads of the controller's journal; None: it keeps none
 
 
 class Patience:
@@ -96,11 +100,15 @@ async def open_server(
         check_insecure(door.listen)
     server = aio.server(interceptors=list(door.interceptors), options=OPTIONS)
     add(server)
+    served = [service]
+    if door.heads is not None:
+        keep_heads_in(door.heads, server)
+        served.append(HEAD_SERVICE)
     healthy = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    for name in ("", service):
+    for name in ("", *served):
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-    names = (service, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (*served, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     try:
         if door.credentials is None:

@@ -52,6 +52,7 @@ _READING = frozenset(
 WAKING = frozenset({RAN + "WakeUp", POWER + "ChargeSafely", RAN + "Stop", POWER + "Stop"})
 _LEADING = frozenset({RAN + "Control", POWER + "Control"})
 # Who among these may say what about which site is for the controller to decide: controller/live/roles.py.
+_HEADS = "/quietcell.audit.v1.HeadService/"
 _SAYING = frozenset(
     LADDER + method for method in ("ListPending", "Approve", "Override", "LiftOverride", "ChangeStage")
 )
@@ -59,9 +60,12 @@ _ADMINISTERING = frozenset({RAN + "ClearStop", POWER + "ClearStop"})
 
 ALLOWED: Mapping[Role, frozenset[str]] = {
     Role.AGENT: frozenset(),
-    Role.OPERATOR: _READING | WAKING | _SAYING,
-    Role.CONTROLLER: _READING | WAKING | _LEADING | {LADDER + "ListPending"},
-    Role.ADMIN: _READING | WAKING | _LEADING | _ADMINISTERING | _SAYING,
+    Role.OPERATOR: _READING | WAKING | _SAYING | {_HEADS + "ListHeads"},
+    Role.CONTROLLER: _READING
+    | WAKING
+    | _LEADING
+    | {LADDER + "ListPending", _HEADS + "KeepHead", _HEADS + "ListHeads"},
+    Role.ADMIN: _READING | WAKING | _LEADING | _ADMINISTERING | _SAYING | {_HEADS + "ListHeads"},
 }
 
 

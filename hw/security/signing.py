@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import base64
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from cryptography import x509
@@ -25,6 +27,21 @@ class Signed:
     content: bytes
     certificate: bytes  # of who signed, DER
     signature: bytes
+
+    def to_line(self) -> bytes:
+        """As a line of a file."""
+        parts = {name: base64.b64encode(part).decode() for name, part in asdict(self).items()}
+        return json.dumps(parts).encode() + b"\n"
+
+    @classmethod
+    def from_line(cls, line: bytes) -> Signed:
+        """From ``to_line``. Raises ValueError."""
+        try:
+            parts = json.loads(line)
+            names = ("content", "certificate", "signature")
+            return cls(*(base64.b64decode(parts[name], validate=True) for name in names))
+        except (TypeError, KeyError, RecursionError) as error:
+            raise ValueError("no signed content") from error
 
 
 def sign(files: TlsFiles, content: bytes) -> Signed:
