@@ -121,6 +121,13 @@ def test_a_number_that_is_written_otherwise_is_found(lines: list[bytes]) -> None
         assert verify(broken).problems
 
 
+def test_bytes_that_mean_the_same_are_found(lines: list[bytes]) -> None:
+    for old, new in ((b"{", b"{ "), (b"smoke", b"sm\\u006fke"), (b"}\n", b"}\r\n")):
+        broken = [line.replace(old, new, 1) for line in lines]
+        assert broken != lines
+        assert verify(broken).problems
+
+
 def test_a_head_is_signed_by_the_certificate_of_the_controller(journal: Path, tmp_path: Path) -> None:
     lab, other = tmp_path / "lab", tmp_path / "other"
     for folder in (lab, other):
