@@ -188,11 +188,8 @@ class LiveCore:
         ruling = self.ladder.take(said, self._now_us)
         out.durable.append(ruling)
         if not isinstance(said, Approved):
-            self._hold_freed(before)
+            self.wanted.freed |= self.ladder.deepest > before
         self._sender.settle(out, self.wanted, self._now_us)
-
-    def _hold_freed(self, before: UInt8) -> None:
-        self.wanted.freed |= self.ladder.deepest > before
 
     def _plan_tick(self, out: Output) -> None:
         timing = self.timing
@@ -231,7 +228,7 @@ class LiveCore:
         timing, wanted = self.timing, self.wanted
         before = self.ladder.deepest
         self.ladder.pass_time(self._now_us)
-        self._hold_freed(before)
+        self.wanted.freed |= self.ladder.deepest > before
         self._mark_silent(out)
         self._watch()
         wanted.plan_age_ticks += 1
