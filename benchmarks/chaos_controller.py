@@ -21,6 +21,8 @@ from controller.live.batches import Leader
 from controller.live.core import LiveCore, Resumed, Timing
 from controller.live.events import Decided, Latched, Output, Record, Woken
 from controller.live.fleet import Fleet
+from controller.live.ladder import Ladder, Stage
+from controller.live.places import Places
 from controller.live.run import Pace, Runner
 from controller.replay.planning import make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
@@ -247,6 +249,13 @@ async def _closed(within_s: float) -> bool:
     return within_s > 0
 
 
+def _acting(scene: Scene) -> Ladder:
+    """All cells may act."""
+    n = len(scene.cell_id)
+    places = Places(scene.cell_id, scene.cell_id, {}, WORLD.world.level_names)
+    return Ladder(places, np.full(n, Stage.ACT, np.uint8), np.zeros(n, np.bool_), TICK_S)
+
+
 def _core(sites: Sequence[Site], scene: Scene, resumed: Resumed, epoch: int, random: Random) -> LiveCore:
     planner = Restless(random, scene.network.allowed)
     controller = make_controller(planner, scene, LOOSE, Allowance(0.001, 0.01))
@@ -262,7 +271,9 @@ def _core(sites: Sequence[Site], scene: Scene, resumed: Resumed, epoch: int, ran
         controller,
         SurgeGuard(scene.network, scene.tables, LOOSE, sample_s=SAMPLE_S),
         group_of=scene.network.group_of,
+        ladder=_acting(scene),
         leader=Leader("edge-1", epoch, LEASE_MS),
         timing=Timing(SAMPLE_S, TICK_S, GUARD_S, np.zeros(len(scene.tables.asleep), np.int64)),
         resumed=resumed,
+        constrain=lambda _text: None,
     )

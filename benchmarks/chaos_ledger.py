@@ -7,7 +7,7 @@
 3. While the stop latch is set, nothing goes deeper. A cell under local control stays at full service.
 4. A coverage cell is on air.
 5. What the journal has confirmed is there after every restart.
-6. A wake is written to an open stream within WAKE_WITHIN_S of its decision, whatever the journal does.
+6. A cell that is to wake has its wake written to an open stream within WAKE_WITHIN_S, whatever the journal does.
 """
 
 from __future__ import annotations
@@ -203,8 +203,8 @@ class Ledger:
         self.pending_wakes = {wake: since for wake, since in self.pending_wakes.items() if wake[2] != epoch}
 
     def late_wake(self, site_id: str, place: int, epoch: int, revision: int) -> None:
-        """A wake was not written in time: a fault of ours if its stream was open all the time."""
-        if self.is_steady(site_id, epoch):
+        """A wake was not written in time: a fault of ours if its stream was open all the time and the cell sleeps."""
+        if self.is_steady(site_id, epoch) and self.sites[site_id].plant.level[place] > SYMBOL:
             self.broken(f"{site_id}/{place}: the wake of revision {revision} was not written in time")
 
     def _check_lease(self, site: Site, place: int) -> None:

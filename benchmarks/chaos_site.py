@@ -226,4 +226,5 @@ def coverage_and_capacity(site_id: str, n_cells: int) -> RadioAbilities:
         ~off[None, :] | is_capacity[:, None],
         np.ones(n_cells, np.bool_),
         SYMBOL,
+        is_simulated=True,
     )

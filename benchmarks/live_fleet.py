@@ -42,6 +42,7 @@ def inventory(agent: str, n: int) -> Inventory:
         allowed,
         np.ones(n, np.bool_),
         1,
+        is_simulated=True,
     )
     return Inventory(agent, _boot(agent), abilities, 60_000, 1_800_000, 1)
 

@@ -61,6 +61,7 @@ class RadioAbilities:
     allowed: Bools  # (n, L)
     has_dead_man: Bools  # (n,)
     full_service_level: int  # levels above it need a lease
+    is_simulated: bool = False  # no radio of a real network is behind it
 
     @property
     def n_cells(self) -> int:

@@ -45,12 +45,14 @@ class Reason(IntEnum):
     GUARD_SURGE = 27
     GUARD_UNACCOUNTED = 28
     GUARD_STOPPED = 29
+    GUARD_STAGE = 30
+    GUARD_OVERRIDE = 31
     PLUGIN = 50
     PLUGIN_REFUSED = 51
     PLUGIN_FAILED = 52
 
 
-GUARD_REASONS = range(10, 30)  # a guard speaks
+GUARD_REASONS = range(10, 32)  # a guard speaks
 
 REASON_WORDS = {
     Reason.FIXED: "fixed by the policy",
@@ -83,6 +85,8 @@ REASON_WORDS = {
     Reason.GUARD_SURGE: "guard: staying at the level no longer pays (guard loop), so awake",
     Reason.GUARD_UNACCOUNTED: "guard: the site does not stand where it was commanded, so awake",
     Reason.GUARD_STOPPED: "guard: stopped, without a plan or led by another controller, so awake",
+    Reason.GUARD_STAGE: "guard: not yet allowed to act on this cell, so awake",
+    Reason.GUARD_OVERRIDE: "guard: overridden by an operator",
     Reason.PLUGIN: "chosen by a plug-in or a policy network",
     Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
     Reason.PLUGIN_FAILED: "awake: the plug-in failed",

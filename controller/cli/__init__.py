@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from controller.cli.agent_command import app as agent_app
+from controller.cli.audit_commands import app as audit_app
 from controller.cli.calibrate_command import calibrate
 from controller.cli.certs_command import app as certs_app
 from controller.cli.doctor_command import doctor
@@ -17,6 +18,7 @@ from controller.cli.forecast_command import forecast
 from controller.cli.init_command import init
 from controller.cli.journal_commands import app as journal_app
 from controller.cli.lab_command import lab
+from controller.cli.ladder_commands import approve, override, stage
 from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
 from controller.cli.run_command import run
@@ -63,12 +65,16 @@ app.command("cells")(cells)
 app.command("alarms")(alarms)
 app.command("stop")(stop)
 app.command("wake")(wake)
+app.command("approve")(approve)
+app.command("override")(override)
+app.command("stage")(stage)
 app.command("warm-up")(warm_up)
 app.command("plant")(plant)
 app.command("plant-fault")(plant_fault)
 traces_app.command("synth")(synth)
 app.add_typer(traces_app, name="traces")
 app.add_typer(journal_app, name="journal")
+app.add_typer(audit_app, name="audit")
 app.add_typer(agent_app, name="agent")
 app.add_typer(certs_app, name="certs")
 

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -82,6 +83,7 @@ def ran(
 
         link, disk = RadioPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.ran")
         limits = RadioLimits(without_dead_man=allowed)
+        door = replace(door, heads=disk.heads)
         return await serve_radio(agent_id, link, disk, clock, door, limits, Pace(speed=speed))
 
     if allowed:
@@ -121,6 +123,7 @@ def power(
 
         link, disk = PowerPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.power")
         pace, rules = Pace(speed=speed), SiteProgram()
+        door = replace(door, heads=disk.heads)
         return await serve_power(agent_id, link, disk, clock, door, PowerLimits(), pace, rules)
 
     _run(serve, agent_id, listen, sim, tls, insecure, (speed, began, shown))
@@ -159,9 +162,10 @@ def _door(agent_id: str, listen: str, tls: Path | None, insecure: bool) -> Door:
     from hw.security.credentials import choose_files, server_credentials
     from hw.security.gate import Gate, caller
     from hw.security.limits import Limits
+    from hw.security.revoked import revoked_in
 
     files = choose_files(tls, agent_id, insecure, [listen])
-    gate = Gate(Limits(), is_insecure=files is None)
+    gate = Gate(Limits(), is_insecure=files is None, revoked=revoked_in(files))
     if files is None:
         return Door(listen, interceptors=(gate,))
     return Door(listen, server_credentials(files), caller, (gate,))

@@ -78,6 +78,32 @@ def issue_command(
         _tell(certificate_path(folder, identity.name), str(identity), certificate, as_json)
 
 
+@app.command("revoke")
+def revoke(
+    folder: Folder,
+    name: Annotated[str, typer.Argument(help="Whose certificate: NAME of NAME.pem.")],
+    as_json: Json = False,
+) -> None:
+    """Let a certificate in nowhere any more: adds it to revoked.txt, which is to be copied to every server.
+
+    Servers that run see the file with the next call. Issue again to let the holder in with a new certificate.
+
+    Example: quietcell certs revoke lab anna
+    """
+    with errors_to_stderr():
+        from hw.security.revoked import FILE
+        from hw.security.revoked import revoke as add
+
+        holder = add(folder, name)
+    path = folder / FILE
+    if as_json:
+        typer.echo(
+            json.dumps({"schema": "quietcell.revoked/1", "file": str(path), "holder": holder}, indent=2)
+        )
+    else:
+        typer.echo(f"{path}: the certificate of {holder} is revoked; copy the file to every server")
+
+
 @app.command("show")
 def show(folder: Folder, as_json: Json = False) -> None:
     """List who holds a certificate and until when. Exits with 1 where something is to be done.

@@ -204,7 +204,7 @@ def _resumed(reader: JournalReader, run: int) -> Resumed:
 
     state = reader.state_before(run)
     last = state.commands()
-    return Resumed(last.cell, last.revision, last.level, run - 1, state.is_stopped)
+    return Resumed(last.cell, last.revision, last.level, run - 1, state.is_stopped, tuple(state.rulings))
 
 
 def _score_document(score: Score, policy: str) -> dict[str, Any]:

@@ -35,6 +35,20 @@ class Alarms:
         for key, alarm in keys.items():
             self.tell(out, alarm, key)
 
+    def flap(self, out: Output, n_cells: int, now_us: int) -> None:
+        """So many cells are locked awake by a plan; one that locks none clears it."""
+        if n_cells:
+            text = f"{n_cells} cells are locked awake for flapping"
+            self.tell(out, Alarm(now_us, "warning", "guards", text), "flapping")
+        else:
+            self.clear(out, "flapping", now_us)
+
+    def stick(self, out: Output, cells: Sequence[str], now_us: int) -> None:
+        """Of all cells these are long at another level than commanded."""
+        end = "stands at another level than commanded; check the site"
+        alarms = [Alarm(now_us, "major", cell, f"cell {cell} {end}") for cell in cells]
+        self.settle(out, "stuck/", alarms, now_us)
+
     def count(self, cause: str, count: int = 1) -> None:
         """Something was set aside."""
         self.set_aside[cause] = self.set_aside.get(cause, 0) + count

@@ -17,6 +17,9 @@ from controller.live.batches import Leader
 from controller.live.config import LiveConfig
 from controller.live.core import Constrain, LiveCore, Resumed, Timing
 from controller.live.fleet import Fleet
+from controller.live.ladder import Ladder
+from controller.live.ladder_config import compile_ladder
+from controller.live.places import PlacesError
 from controller.replay.planners import CAUSAL, MODELLED, POLICIES, make_planner
 from controller.replay.planning import in_time, make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
@@ -75,6 +78,7 @@ def make_core(
         controller,
         SurgeGuard(scene.network, scene.tables, profile, sample_s=clock.sample_s),
         group_of=scene.network.group_of,
+        ladder=_ladder(config, cells, world, clock, resumed),
         leader=Leader(config.controller, resumed.highest_epoch + 1, config.lease_s * 1000),
         timing=Timing(
             clock.sample_s,
@@ -107,6 +111,21 @@ def _constrain(cells: Cells, time_zone: str, scene: Scene) -> Constrain:
         return in_time(compile_constraints(made, cells, time_zone, "constraints"), scene)
 
     return constrain
+
+
+def _ladder(
+    config: LiveConfig, cells: Cells, world: EvaluatedWorld, clock: Clock, resumed: Resumed
+) -> Ladder:
+    """The ladder as configured, and as operators have changed it since. Raises ConfigError."""
+    ladder = compile_ladder(config.ladder, cells, world.world.level_names, clock.tick_s, clock.time_zone)
+    try:
+        ladder.restore(resumed.rulings)
+    except PlacesError as error:
+        raise ConfigError(
+            f"the journal keeps what an operator said of a place that the network does not have any more: {error}; "
+            "name it again, or begin a new journal"
+        ) from error
+    return ladder
 
 
 def past_ticks(

@@ -9,6 +9,8 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from controller.config import ConstraintsConfig
+from controller.live.ladder_config import LadderConfig
+from controller.live.roles import RoleConfig
 from controller.strict_yaml import load_yaml
 from hw.symbols.levers import Lever
 
@@ -45,6 +47,8 @@ class LiveConfig(BaseModel):
     policy: Text = "predictive"
     model: str | None = None
     constraints: ConstraintsConfig | None = None
+    ladder: LadderConfig = LadderConfig()
+    roles: tuple[RoleConfig, ...] = ()  # none: as certificates say, docs/ladder.md
     history: str | None = None  # a trace that the forecaster learns from before it starts
     lease_s: Annotated[int, Field(ge=1, le=3600)] = 60
     guard_every_s: Annotated[int, Field(ge=1, le=600)] = 20
@@ -71,6 +75,11 @@ class LiveConfig(BaseModel):
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(f"agents: {twice[0]!r} is there twice; keep one of them")
+        unknown = sorted(
+            {region for role in self.roles for region in role.regions} - set(self.ladder.regions)
+        )
+        if unknown:
+            raise ValueError(f"roles: ladder.regions has no {unknown[0]!r}; name it there")
         return self
 
 

@@ -27,6 +27,8 @@ from controller.live.batches import Leader, Sender
 from controller.live.events import (
     Alarm,
     Answered,
+    Approved,
+    CallRefused,
     Cleared,
     Connected,
     Constrained,
@@ -34,15 +36,22 @@ from controller.live.events import (
     Event,
     GuardTick,
     Latched,
+    Lifted,
     Output,
+    Overridden,
     PlanTick,
     Renewed,
     Reported,
+    Ruling,
+    StageChanged,
     Stopped,
     Taken,
+    Withheld,
+    Word,
 )
 from controller.live.fleet import Cells, Fleet
 from controller.live.intake import Intake
+from controller.live.ladder import Ladder
 from controller.live.leases import Leases
 from controller.live.observing import SECOND_US, Samples
 from controller.live.reconcile import Standing
@@ -80,6 +89,7 @@ class Resumed:
     level: UInt8
     highest_epoch: int = 0  # of any leader, in the journal or in an inventory
     is_stopped: bool = False
+    rulings: tuple[Ruling, ...] = ()  # words of operators that are in force
 
 
 class LiveCore:
@@ -92,30 +102,30 @@ class LiveCore:
         surge: SurgeGuard,
         *,
         group_of: NDArray[np.intp],
+        ladder: Ladder,
         leader: Leader,
         timing: Timing,
         resumed: Resumed,
-        constrain: Constrain | None = None,
+        constrain: Constrain,
     ) -> None:
-        """``group_of`` (n,) numbers the group of each cell; ``constrain`` reads constraints, without it none change."""
+        """``group_of`` (n,) numbers the group of each cell; ``constrain`` reads constraints."""
         n = len(fleet.agent_of)
         self.fleet, self.leases = fleet, Leases(n)
         self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
         self.standing = Standing(self.leases, timing.wake_ticks)
-        self.wanted = Wanted(fleet, self.standing, group_of, resumed.is_stopped)
+        self.ladder = ladder
+        self.wanted = Wanted(fleet, self.standing, group_of, ladder, resumed.is_stopped)
         self.controller, self._surge, self.timing = controller, surge, timing
-        per_tick = timing.tick_s // timing.sample_s
+        self._per_tick, self.constrain = timing.tick_s // timing.sample_s, constrain
         self.samples = Samples(
-            n, sample_s=timing.sample_s, per_tick=per_tick, guard_every_s=timing.guard_every_s
+            n, sample_s=timing.sample_s, per_tick=self._per_tick, guard_every_s=timing.guard_every_s
         )
-        self._per_tick, self.constrain = per_tick, constrain
         self.alarms = Alarms()
         self._sender = sender = Sender(fleet, self.leases, leader)
         self._intake = Intake(fleet, self.standing, self.samples, self.wanted, sender, self.alarms)
         self._now_us = 0  # of the last tick
         self._watched = -1  # number of the last sample that the guard loop has seen
         self._planned_at = -1  # begin of the last planned tick, in samples
-        self._told_stuck = np.zeros(n, np.bool_)
         surge.begin(self.wanted.planned, None, None)
 
     @property
@@ -126,6 +136,11 @@ class LiveCore:
     def has_all(self, unix_us: int) -> bool:
         """Whether every agent that speaks has reported the last sample that is complete at ``unix_us``."""
         return all(self._listening(self.samples.number_at(unix_us)))
+
+    def leaves_alone(self, agent_id: str) -> bool:
+        """Whether no cell of an agent is any of ours, so that nobody is to wake them as this controller stops."""
+        agent = self.fleet.get(agent_id)
+        return agent is None or self.wanted.leaves_alone(agent)
 
     def warm(self, ticks: Iterable[tuple[np.datetime64, NDArray[np.float32]]]) -> None:
         """Learn from past ticks, oldest first: when each ended (UTC), and what was carried (n, s). [ratio]"""
@@ -155,10 +170,10 @@ class LiveCore:
                 self._plan_tick(out)
             case Stopped() | Cleared():
                 self._latch(event, out)
-            case Constrained(constraints) if self.constrain is not None:
-                self.controller.constraints = self.constrain(constraints)
             case Constrained():
-                self.alarms.count("constraints that nobody here can read")
+                self.controller.constraints = self.constrain(event.constraints)
+            case Approved() | Overridden() | Lifted() | StageChanged() | CallRefused():
+                self._rule(event, out)
             case _:
                 assert_never(event)
         return out
@@ -171,6 +186,15 @@ class LiveCore:
             self.wanted.end_plan()
             known = np.flatnonzero(self.fleet.agent_of >= 0)
             self._wake(out, known, Reason.GUARD_STOPPED)
+
+    def _rule(self, said: Word, out: Output) -> None:
+        """Follow an operator: what is to wake does so at once, what may rest waits for the next plan."""
+        before = self.ladder.deepest
+        ruling = self.ladder.take(said, self._now_us)
+        out.durable.append(ruling)
+        if not isinstance(said, Approved):
+            self.wanted.freed |= self.ladder.deepest > before
+        self._sender.settle(out, self.wanted, self._now_us)
 
     def _plan_tick(self, out: Output) -> None:
         timing = self.timing
@@ -186,21 +210,29 @@ class LiveCore:
         if not self.samples.is_empty:
             wanted = self.wanted
             observation = self.samples.observation(
-                begin, wanted.planned, wanted.surging, self.standing.reported
+                begin, wanted.planned, wanted.surging | wanted.imagined(), self.standing.reported
             )
         now = np.datetime64(begin * timing.sample_s, "s")
         commands = self.controller.tick(observation, now)
         self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1)
+        plan_id = f"{self.epoch}-{self._now_us // SECOND_US}"
+        cells, level, reason = self.wanted.withheld(plan_id, self._now_us)
+        if len(cells):
+            out.durable.append(Withheld(self._now_us, plan_id, cells.astype(np.int32), level, reason))
         self.alarms.clear(out, "plan", self._now_us)
         for agent in self.fleet.agents:
             agent.plan_us = agent.monotonic_us
         self._surge.begin(self.wanted.planned, commands.forecast, commands.risk)
-        self._tell_flapping(out, 0 if commands.alarm is None else int(commands.alarm.sum()))
+        flapping = 0 if commands.alarm is None else int(commands.alarm.sum())
+        self.alarms.flap(out, flapping, self._now_us)
         self._watch()
         self._sender.settle(out, self.wanted, self._now_us)
 
     def _guard_tick(self, out: Output) -> None:
         timing, wanted = self.timing, self.wanted
+        before = self.ladder.deepest
+        self.ladder.pass_time(self._now_us)
+        self.wanted.freed |= self.ladder.deepest > before
         self._mark_silent(out)
         self._watch()
         wanted.plan_age_ticks += 1
@@ -209,8 +241,9 @@ class LiveCore:
             self.alarms.tell(out, Alarm(self._now_us, "critical", "controller", text), "plan")
             wanted.end_plan()
         heard = wanted.of_agents([agent.reports > 0 for agent in self.fleet.agents])
-        again = self.standing.pass_tick(heard)
-        self._tell_stuck(out)
+        again = wanted.may_wake(self.standing.pass_tick(heard))
+        stuck = wanted.may_wake(np.flatnonzero(self.standing.stuck))
+        self.alarms.stick(out, [self.fleet.name(cell) for cell in stuck.tolist()], self._now_us)
         if wanted.leads:
             self._wake(out, again, Reason.GUARD_UNACCOUNTED)
         self._sender.settle(out, self.wanted, self._now_us)
@@ -240,25 +273,6 @@ class LiveCore:
             else:
                 self.alarms.clear(out, f"silent/{agent.agent_id}", self._now_us)
         wanted.no_agent_is_silent = wanted.guard_ticks >= timing.stale_after
-
-    def _tell_flapping(self, out: Output, n_cells: int) -> None:
-        """Cells that this plan has locked awake; a plan that locks none clears it."""
-        if n_cells:
-            text = f"{n_cells} cells are locked awake for flapping"
-            self.alarms.tell(out, Alarm(self._now_us, "warning", "guards", text), "flapping")
-        else:
-            self.alarms.clear(out, "flapping", self._now_us)
-
-    def _tell_stuck(self, out: Output) -> None:
-        """Cells that have long been at another level than commanded, and those that no longer are."""
-        stuck = self.standing.stuck
-        for cell in np.flatnonzero(stuck & ~self._told_stuck).tolist():
-            text = f"cell {self.fleet.name(cell)} stands at another level than commanded; check the site"
-            alarm = Alarm(self._now_us, "major", self.fleet.name(cell), text)
-            self.alarms.tell(out, alarm, f"stuck/{cell}")
-        for cell in np.flatnonzero(self._told_stuck & ~stuck).tolist():
-            self.alarms.clear(out, f"stuck/{cell}", self._now_us)
-        self._told_stuck = stuck
 
     def _watch(self) -> None:
         """Let the guard loop see every sample that is complete, in order."""

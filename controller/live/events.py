@@ -5,6 +5,8 @@
     Connected, Reported, Answered, Renewed, Disconnected   from the agents' streams
     GuardTick, PlanTick                                    from the clock
     Stopped, Cleared, Constrained                          from an operator
+    Approved, Overridden, Lifted, StageChanged             likewise; see controller/live/ladder.py
+    CallRefused                                            from the gate of the controller's own server
         -> LiveCore.feed(event) -> Output
 
 Whoever feeds it carries out an output in this order: ``wakes`` and then ``urgent`` at once, ahead of all else and
@@ -100,6 +102,67 @@ class Constrained:
     constraints: str  # JSON of the configuration's field; empty: none
 
 
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a word of an operator is about."""
+
+    kind: str  # cell, site, region, network
+    name: str = ""  # none for the network
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Approved:
+    """Somebody lets a plan go out, where plans wait for that."""
+
+    plan_id: str
+    scope: Scope
+    author: str
+
+
+@dataclass(frozen=True, slots=True)
+class Overridden:
+    """Somebody keeps cells from what plans want of them, until a time."""
+
+    scope: Scope
+    what: str  # awake, leave alone, max level
+    level: str  # name of the deepest level, for max level
+    until_unix_us: int
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """Somebody asks for the end of an override."""
+
+    number: int
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class StageChanged:
+    """Somebody asks for another stage of sites."""
+
+    scope: Scope
+    stage: str  # shadow, advise, canary, act
+    author: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRefused:
+    """Somebody called what he may not call."""
+
+    author: str
+    method: str
+    cause: str
+
+
+Word = Approved | Overridden | Lifted | StageChanged | CallRefused
 Event = (
     Connected
     | Disconnected
@@ -111,6 +174,7 @@ Event = (
     | Stopped
     | Cleared
     | Constrained
+    | Word
 )
 
 
@@ -125,6 +189,28 @@ class Decided:
     level: UInt8
     expected_level: UInt8
     reason: UInt8
+
+
+@dataclass(frozen=True, slots=True)
+class Withheld:
+    """Levels that a plan wanted and that its stage on the ladder kept from being sent. Arrays (k,)."""
+
+    unix_us: int
+    plan_id: str
+    cell: NDArray[np.int32]
+    level: UInt8
+    reason: UInt8  # of the plan
+
+
+@dataclass(frozen=True, slots=True)
+class Ruling:
+    """What became of the word of an operator."""
+
+    unix_us: int
+    verdict: str  # in force, waits (for a second person), refused
+    asked: Word
+    number: int  # of the override that it made, 0: none
+    cause: str  # why refused; whom it waits for, or who asked for it first
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +251,7 @@ class Alarm:
     text: str
 
 
-Record = Taken | Decided | Woken | Latched | Alarm
+Record = Taken | Decided | Withheld | Woken | Latched | Ruling | Alarm
 
 
 @dataclass(slots=True)

@@ -109,7 +109,9 @@ class Intake:
 
     def _strangers(self, agent: Agent, report: Report, out: Output) -> None:
         """Wake cells of an agent that hold a lease though no cell table knows them: its digest would never match."""
-        if len(agent.strangers) and agent.inventory is not None and self._wanted.leads:
+        if not self._wanted.leads or self._wanted.leaves_alone(agent):
+            return
+        if len(agent.strangers) and agent.inventory is not None:
             places = agent.strangers
             full = agent.inventory.abilities.full_service_level
             places = places[report.commanded_level[places] > full]
@@ -117,6 +119,7 @@ class Intake:
 
     def _wake(self, out: Output, cells: Cells, now_us: int) -> None:
         if self._wanted.leads:  # what another leader has put to sleep is none of ours
+            cells = self._wanted.may_wake(cells)
             reason = np.full(len(cells), Reason.GUARD_UNACCOUNTED, np.uint8)
             self._sender.wake(out, cells, reason, now_us)
 

@@ -22,7 +22,7 @@ from pathlib import Path
 from types import TracebackType
 
 from controller.errors import JournalUnavailable
-from controller.live.events import Alarm, Latched, Record, Taken
+from controller.live.events import Alarm, Latched, Record, Ruling, Taken
 from controller.live.identity import Identity
 from controller.live.journal_batch import Batch, Entry, RunRow, entry_of, write_batch
 from controller.live.journal_codec import Encoder
@@ -125,6 +125,10 @@ class Journal(JournalReader):
     def stop_latch(self) -> StopLatch:
         """The stop latch as last recorded."""
         return StopLatch(self._state.is_stopped, self._state.stop_author, self._state.stop_reason)
+
+    def rulings(self) -> tuple[Ruling, ...]:
+        """What operators have said that is still in force, oldest first."""
+        return tuple(self._state.rulings)
 
     def prune(self, older_than_unix_us: int, *, at_most: int = 5000) -> int:
         """Delete at most so many of the oldest appends that are older than a time, and give space back to the disk.

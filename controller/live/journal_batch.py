@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.live.events import Alarm, Decided, Latched, Record, Taken, Woken
+from controller.live.events import Alarm, Decided, Latched, Record, Ruling, Taken, Withheld, Woken
+from controller.live.journal_words import ruling_of, ruling_text
 
 NO_LEVEL = -1  # stored as NULL
 N_COLUMNS = 5  # of a command: cell, revision, level, expected level, reason
@@ -32,6 +33,8 @@ class Kind(IntEnum):
     WOKEN = 2
     LATCHED = 3
     ALARM = 4
+    WITHHELD = 5
+    RULING = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +122,12 @@ def entry_of(record: Record, position: int, first_command: int) -> Entry:
             np.full(n, NO_LEVEL),
             record.reason,
         ]
+    elif isinstance(record, Withheld):
+        kind, text = Kind.WITHHELD, record.plan_id
+        n = len(record.cell)
+        columns = [record.cell, np.zeros(n), record.level, np.full(n, NO_LEVEL), record.reason]
+    elif isinstance(record, Ruling):
+        kind, text = Kind.RULING, ruling_text(record)
     elif isinstance(record, Latched):
         kind, text = Kind.LATCHED, json.dumps([record.is_set, record.author, record.reason])
     else:
@@ -142,6 +151,11 @@ def record_of(entry: Entry) -> Record:
     if entry.kind == Kind.WOKEN:
         cell, revision = columns[0].astype(np.int32), columns[1].view(np.uint64)
         return Woken(entry.unix_us, cell, revision, columns[4].astype(np.uint8))
+    if entry.kind == Kind.WITHHELD:
+        level, reason = columns[2].astype(np.uint8), columns[4].astype(np.uint8)
+        return Withheld(entry.unix_us, entry.text, columns[0].astype(np.int32), level, reason)
+    if entry.kind == Kind.RULING:
+        return ruling_of(entry.unix_us, entry.text)
     first, second, third = json.loads(entry.text)
     if entry.kind == Kind.LATCHED:
         return Latched(entry.unix_us, first, second, third)

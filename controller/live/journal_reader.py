@@ -116,6 +116,26 @@ class JournalReader:
                 state.apply(batch)
             return state
 
+    def base(self) -> tuple[int, bytes]:
+        """Number and SHA-256 of the append before the first that is kept."""
+        with self._errors():
+            state = read_base(self._db)
+            return state.batch, state.chain
+
+    def batches(self) -> Iterator[Batch]:
+        """All appends that are kept, each checked against the chain."""
+        with self._errors():
+            state = read_base(self._db)
+            yield from walk(self._db, state.batch, state.chain)
+
+    def last(self) -> tuple[int, int, bytes] | None:
+        """Run, number and SHA-256 of the last append, None before the first."""
+        with self._errors():
+            row: tuple[int, int, bytes] | None = self._db.execute(
+                "SELECT run, batch, chain FROM batch ORDER BY batch DESC LIMIT 1"
+            ).fetchone()
+            return row
+
     def _run(self, run: int, batch: int, began_unix_us: int, identity: str) -> Run:
         row = self._db.execute(
             "SELECT min(batch), max(batch), count(*), sum(lost), min(first_unix_us), max(last_unix_us) FROM batch "

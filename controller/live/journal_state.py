@@ -13,8 +13,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.live.events import UInt8, UInt64
+from controller.live.events import Ruling, UInt8, UInt64
 from controller.live.journal_batch import FIRST_CHAIN, N_COLUMNS, Batch, BrokenError, Kind
+from controller.live.journal_words import ruling_of, ruling_text, still_holds
 
 _HEAD = struct.Struct("<4sQqQB32s")
 _HEAD_MAGIC = b"QJH1"
@@ -30,7 +31,7 @@ class Commands:
 
 
 class JournalState:
-    """After a batch: its number and chain, the last command of each cell, the run, the stop latch."""
+    """After a batch: its number and chain, the last command of each cell, the run, the stop latch, operators' words."""
 
     def __init__(self) -> None:
         self.batch = 0
@@ -41,6 +42,7 @@ class JournalState:
         self.is_stopped = False
         self.stop_author = ""
         self.stop_reason = ""
+        self.rulings: list[Ruling] = []  # words of operators that are in force, oldest first
         self._revision = np.zeros(0, np.int64)  # by cell
         self._level = np.full(0, -1, np.int16)  # by cell; -1: never commanded
 
@@ -54,6 +56,8 @@ class JournalState:
                 self._command(entry.commands)
             elif entry.kind == Kind.LATCHED:
                 self.is_stopped, self.stop_author, self.stop_reason = json.loads(entry.text)
+            elif entry.kind == Kind.RULING:
+                self.rulings = still_holds(self.rulings, ruling_of(entry.unix_us, entry.text), entry.unix_us)
         self.batch, self.chain = batch.number, batch.chain
         self.last_unix_us = max(self.last_unix_us, batch.last_unix_us)
 
@@ -78,7 +82,8 @@ class JournalState:
         rest = [self.run, self.next_command, self.last_unix_us]
         stop = [self.is_stopped, self.stop_author, self.stop_reason]
         arrays = [last.cell.astype("<i4"), last.revision.astype("<u8"), last.level]
-        text = json.dumps([rest, stop, len(last.cell)]).encode()
+        words = [[ruling.unix_us, ruling_text(ruling)] for ruling in self.rulings]
+        text = json.dumps([rest, stop, len(last.cell), words]).encode()
         return zlib.compress(struct.pack("<I", len(text)) + text + b"".join(a.tobytes() for a in arrays))
 
     @classmethod
@@ -86,9 +91,10 @@ class JournalState:
         """From the bytes of ``packed``."""
         state, content = cls(), zlib.decompress(packed)
         (length,) = struct.unpack_from("<I", content)
-        rest, stop, n = json.loads(content[4 : 4 + length])
+        rest, stop, n, *more = json.loads(content[4 : 4 + length])
         state.run, state.next_command, state.last_unix_us = rest
         state.is_stopped, state.stop_author, state.stop_reason = stop
+        state.rulings = [ruling_of(*word) for word in (more[0] if more else ())]  # older journals have none
         at = 4 + length
         commands = np.zeros((n, N_COLUMNS), np.int64)
         commands[:, 0] = np.frombuffer(content, "<i4", n, at)

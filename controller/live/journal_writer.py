@@ -1,8 +1,8 @@
 """The journal for an event loop: one thread writes, and what waits goes into one append.
 
-Decisions toward less service and the stop latch are on the disk when ``append`` returns. Other records wait up to
-``LINGER_S`` for company, so that a fleet's reports make one append a second and not one each; ``append`` does not
-wait for them unless the journal fails.
+Decisions toward less service, the stop latch and words of operators are on the disk when ``append`` returns. Other
+records wait up to ``LINGER_S`` for company, so that a fleet's reports make one append a second and not one each;
+``append`` does not wait for them unless the journal fails.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from controller.errors import JournalUnavailable
-from controller.live.events import Decided, Latched, Record
+from controller.live.events import Decided, Latched, Record, Ruling
 from controller.live.journal import Journal
 
 LINGER_S = 1.0
@@ -44,7 +44,7 @@ class JournalWriter:
         if not records:
             return
         must_wait = self._is_failing or self._lingering + len(records) > MAX_LINGERING
-        if must_wait or any(isinstance(record, Decided | Latched) for record in records):
+        if must_wait or any(isinstance(record, Decided | Latched | Ruling) for record in records):
             future = asyncio.get_running_loop().create_future()
             self._queue.append((records, future))
             self._due.set()
@@ -62,6 +62,10 @@ class JournalWriter:
     async def prune(self, older_than_unix_us: int) -> int:
         """Delete some appends that are older; how many. See ``Journal.prune``."""
         return await self._in_thread(lambda: self._journal.prune(older_than_unix_us))
+
+    async def last(self) -> tuple[int, int, bytes] | None:
+        """Run, number and SHA-256 of the last append."""
+        return await self._in_thread(self._journal.last)
 
     async def close(self) -> None:
         """Write what waits and close the journal. Raises JournalUnavailable where it could not be written."""

@@ -12,19 +12,23 @@ from controller.live.building import make_core
 from controller.live.config import LiveConfig
 from controller.live.control_view import LiveView
 from controller.live.core import LiveCore, Resumed
+from controller.live.desk import Desk
 from controller.live.dialling import certificate, dial_of
 from controller.live.events import Alarm
+from controller.live.heads import heads_path, keep_heads
 from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
 from controller.live.looking import look
 from controller.live.metrics import Metrics
 from controller.live.reload import Reloader
+from controller.live.roles import Roles
 from controller.live.run import OnMessage, Pace, Runner
 from controller.live.scraping import scraped_at
 from controller.live.telling import Tell
 from controller.live.watchdog import Notifier
 from controller.live.watching import Watcher
+from hw.adapters import control_server, ladder
 from hw.adapters.dial import AgentError, Dial
 from hw.adapters.health import HealthServer
 from hw.adapters.link import AgentLink, LinkLimits
@@ -33,6 +37,9 @@ from hw.adapters.radio_stream import radio_link
 from hw.adapters.wire import Hello
 from hw.ports import HostClock
 from hw.security.credentials import choose_files, server_credentials
+from hw.security.gate import Gate
+from hw.security.limits import Limits
+from hw.security.revoked import revoked_in
 
 DAY_US = 86_400_000_000
 PRUNE_EVERY_S = 3600.0
@@ -61,6 +68,7 @@ async def serve(
     if files is None:
         choose_files(None, config.controller, insecure, [config.listen])
     dials = [dial_of(agent, files) for agent in config.agents if agent.kind == "ran"]
+    everybody = [dial_of(agent, files) for agent in config.agents]
     seen_epoch = await _highest_epoch(dials)
     journal = Journal.open(Path(config.journal), _identity(config), unix_us=clock.unix_us())
     if journal.damage is not None:
@@ -72,8 +80,8 @@ async def serve(
         raise
     watcher = _watcher(config, core, journal, clock)
     view = LiveView(config, core.fleet, watcher, clock)
-    health = HealthServer(view, None if files is None else server_credentials(files))
-    port = await health.start(config.listen)
+    gate = Gate(Limits(), is_insecure=files is None, revoked=revoked_in(files))
+    health = HealthServer([gate])
     hello = Hello(core.epoch, config.controller, 0)
     limits = LinkLimits(keep_s=config.lease_s / clock.speed)
 
@@ -83,18 +91,27 @@ async def serve(
     writer = JournalWriter(journal, watch=watcher.appended)
     pace = Pace(core.timing.tick_s, config.guard_every_s)
     set_ready, told = watcher.serving_ready(health.set_ready), watcher.telling(tell)
-    runner = Runner(core, open_links, writer, clock, pace, told, set_ready, watcher.fed)
+    runner = Runner(core, open_links, writer, clock, pace, told, set_ready)
     view.links = runner.links
+    desk = Desk(runner.inbox, core.ladder, Roles(config.roles), clock)
+    runner.on_fed += [watcher.fed, desk.answer]
+    gate.on_refused.append(desk.refused)
+    health.add(ladder.SERVICE, ladder.serves_ladder(desk, is_insecure=files is None))
+    health.add(control_server.SERVICE, control_server.serves_control(view, is_insecure=files is None))
+    port = await health.start(config.listen, None if files is None else server_credentials(files))
     scraped = scraped_at(config.metrics, watcher.metrics, runner, Path(config.journal), files)
     ports = {"health_port": port, "metrics_port": None if scraped is None else scraped.port}
     tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), **ports)
-    reloader = Reloader(config, reread or (lambda: config), _reads(core), runner.inbox.put_own, tell)
-    beside = [
+    reloader = Reloader(config, reread or (lambda: config), core.constrain, runner.inbox.put_own, tell)
+    aside = [
         asyncio.ensure_future(reloader.run(changed)),
         asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US)),
     ]
+    if files is not None:
+        heads = keep_heads(writer, heads_path(Path(config.journal)), files, clock, tell, everybody)
+        aside.append(asyncio.ensure_future(heads))
     code = await runner.run(stop)
-    for task in beside:
+    for task in aside:
         task.cancel()
     await health.stop()
     watcher.close()
@@ -106,7 +123,8 @@ async def serve(
 def _resumed(journal: Journal, seen_epoch: int) -> Resumed:
     commands, latch = journal.last_commands(), journal.stop_latch()
     before = max(journal.highest_epoch(), seen_epoch)
-    return Resumed(commands.cell, commands.revision, commands.level, before, latch.is_set)
+    last = (commands.cell, commands.revision, commands.level)
+    return Resumed(*last, before, latch.is_set, journal.rulings())
 
 
 def _watcher(config: LiveConfig, core: LiveCore, journal: Journal, clock: HostClock) -> Watcher:
@@ -117,16 +135,6 @@ def _watcher(config: LiveConfig, core: LiveCore, journal: Journal, clock: HostCl
     if journal.damage is not None:
         watcher.book.take(Alarm(clock.unix_us(), "major", "journal", str(journal.damage)))
     return watcher
-
-
-def _reads(core: LiveCore) -> Callable[[str], object]:
-    """Reads constraints as the core will; what it returns raises ConfigError."""
-
-    def constrain(text: str) -> object:
-        assert core.constrain is not None
-        return core.constrain(text)
-
-    return constrain
 
 
 async def _highest_epoch(dials: Sequence[Dial]) -> int:

@@ -10,7 +10,7 @@
 
 One task feeds, so feeds never overlap. Nothing renews but what a fed tick hands out: a core that hangs renews nothing,
 while the links go on reading until the inbox is full.
-However the loop ends, by signal or by an error of ours, every agent is asked to wake all its cells.
+However the loop ends, every agent is asked to wake all its cells, but for those that are only watched.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from controller.live.ending import end_all
 from controller.live.events import (
     Alarm,
     Answered,
@@ -48,7 +49,6 @@ from hw.ports import HostClock
 
 STOP_WITHIN_S = 5.0
 FLUSH_WITHIN_S = 2.0
-END_WITHIN_S = 1.0  # for streams to close
 LOOK_AT_CLOCK_S = 1.0  # a clock that was set is seen within this
 LATE_SAMPLES_S = 5.0  # for which a plan waits for samples that are due, on the agents' clock
 LOOK_AGAIN_S = 0.02
@@ -66,6 +66,10 @@ class Core(Protocol):
 
     def has_all(self, unix_us: int) -> bool:
         """Whether every agent that speaks has reported the last sample that is complete at ``unix_us``."""
+        ...
+
+    def leaves_alone(self, agent_id: str) -> bool:
+        """Whether no cell of an agent is any of ours."""
         ...
 
 
@@ -89,11 +93,9 @@ class Runner:
         pace: Pace,
         tell: Tell,
         set_ready: Callable[[bool], Awaitable[None]],
-        watch: Watch | None = None,
     ) -> None:
-        """``watch`` is told each event, its output and how long the core took [s], once the output is carried out."""
         self._core, self._clock, self._pace, self._tell = core, clock, pace, tell
-        self._set_ready, self._watch = set_ready, watch
+        self._set_ready = set_ready
         self.inbox = Inbox()
         links = open_links(self._received)
         self.links: Mapping[str, AgentLink] = {link.agent_id: link for link in links}
@@ -102,6 +104,9 @@ class Runner:
         self._journal_cause, self._late = "", False
         self._ready_changed = asyncio.Event()
         self.fed = 0
+        self.on_fed: list[
+            Watch
+        ] = []  # told of each event once its output is carried out, and of the time it took
         self._told: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> int:
@@ -116,11 +121,11 @@ class Runner:
             done, _ = await asyncio.wait([outbox, *work], return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.outbox.stop_sending()
-            await _end(work)
+            await end_all(work)
             await self._wake_all()
             if not await self.outbox.flush(FLUSH_WITHIN_S):
                 self._tell("journal_incomplete", remedy="the last records are not on the disk; look at it")
-            await _end([outbox])
+            await end_all([outbox])
             await self._set_ready(False)
         errors = [task.exception() for task in done if task is not stopped]
         for error in errors:
@@ -155,10 +160,10 @@ class Runner:
             took_s = time.perf_counter() - began_s
             self.fed += 1
             self._carry_out(output)
-            if self._watch is not None:
-                self._watch(event, output, took_s)
             if isinstance(event, PlanTick):
                 self._tell_plan(event, output, took_s)
+            for told in self.on_fed:
+                told(event, output, took_s)
             await asyncio.sleep(0)  # with events waiting, streams and outbox get their turn all the same
 
     async def _fed_in_time(self, worker: Worker, tick: GuardTick | PlanTick) -> Output:
@@ -270,7 +275,7 @@ class Runner:
 
     async def _wake_all(self) -> None:
         """Ask all agents to wake all cells, and tell who did not confirm it in time."""
-        links = list(self.links.values())
+        links = [link for link in self.links.values() if not self._core.leaves_alone(link.agent_id)]
         missing = await asyncio.gather(*(self._unconfirmed(link) for link in links))
         unconfirmed = [f"{link.agent_id} ({what})" for link, what in zip(links, missing, strict=True) if what]
         self._tell("stopped", confirmed=len(links) - len(unconfirmed), unconfirmed=", ".join(unconfirmed))
@@ -283,16 +288,3 @@ class Runner:
         except (AgentError, TimeoutError):
             return "all"
         return f"{len(names)} cells" if names else ""
-
-
-async def _end(tasks: Sequence[asyncio.Future[Any]]) -> None:
-    """Cancel tasks and wait for their end, but not for ever: the wakes that follow matter more.
-
-    Their errors were told or come too late to matter.
-    """
-    for task in tasks:
-        task.cancel()
-    await asyncio.wait(tasks, timeout=END_WITHIN_S)
-    for task in tasks:
-        if task.done() and not task.cancelled():
-            task.exception()

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.live.fleet import Fleet
+from controller.live.fleet import Agent, Cells, Fleet
+from controller.live.ladder import Ladder
 from controller.live.reconcile import STUCK_TICKS, Standing
 from hw.world import SYMBOL
 from policies.policy import Reason
@@ -20,12 +21,21 @@ class Wanted:
     """Plan, and everything that keeps a cell awake in spite of it. n cells."""
 
     def __init__(
-        self, fleet: Fleet, standing: Standing, group_of: NDArray[np.intp], is_stopped: bool
+        self,
+        fleet: Fleet,
+        standing: Standing,
+        group_of: NDArray[np.intp],
+        ladder: Ladder,
+        is_stopped: bool,
     ) -> None:
         n = len(group_of)
+        self._ladder = ladder
         self._fleet, self._standing, self._group_of = fleet, standing, group_of
         self.planned = standing.leases.level.copy()  # (n,)
         self._reason = np.full(n, Reason.FIXED, np.uint8)
+        self.freed = np.zeros(
+            n, np.bool_
+        )  # (n,) may rest since the last plan, and so no deeper before the next
         self.surging = np.zeros(n, np.bool_)  # (n,) awake by the guard loop
         self.silent = np.zeros(len(fleet.agents), np.bool_)  # by agent
         self.no_agent_is_silent = False  # whether cells without an agent count as silent by now
@@ -40,7 +50,7 @@ class Wanted:
         level = np.maximum(level, SYMBOL)
         self.planned = np.where(whole, level, np.minimum(level, standing.leases.level)).astype(np.uint8)
         self._reason = np.where(whole, reason, Reason.GUARD_UNHEARD).astype(np.uint8)
-        standing.held[:] = False
+        standing.held[:] = self.freed[:] = False
         self.plan_age_ticks = 0
 
     def end_plan(self) -> None:
@@ -52,6 +62,7 @@ class Wanted:
         """Level and reason of each cell. (n,) each"""
         fleet, standing = self._fleet, self._standing
         level, reason = self.planned.copy(), self._reason.copy()
+        self._limit(level, reason)
         cells = np.arange(len(level))
         silent = self.of_agents(self.silent.tolist())
         silent[fleet.agent_of < 0] = self.no_agent_is_silent
@@ -66,6 +77,49 @@ class Wanted:
             awake = stays & (level > SYMBOL)
             level[awake], reason[awake] = SYMBOL, why
         return level, reason
+
+    def _limit(self, level: UInt8, reason: UInt8) -> None:
+        """Let no cell go deeper than the ladder says, in place."""
+        deepest, why = self._ladder.deepest.copy(), self._ladder.why.copy()
+        real = self.real()
+        deepest[real], why[real] = SYMBOL, Reason.GUARD_STAGE
+        later = self.freed & (level > self._standing.leases.level)
+        deepest[later] = np.minimum(deepest, self._standing.leases.level)[later]
+        why[later] = Reason.GUARD_STAGE
+        lower = level > deepest
+        level[lower], reason[lower] = deepest[lower], why[lower]
+
+    def withheld(self, plan_id: str, unix_us: int) -> tuple[Cells, UInt8, UInt8]:
+        """Show the plan to the ladder. Returns the cells that may not follow it, their planned levels and reasons."""
+        real = self.real()
+        kept = self._ladder.plan(plan_id, np.where(real, SYMBOL, self.planned).astype(np.uint8), unix_us)
+        cells = np.flatnonzero(kept | (real & (self.planned > SYMBOL)))
+        return cells, self.planned[cells], self._reason[cells]
+
+    def real(self) -> Mask:
+        """Cells of plants that do not say that they are simulated. (n,)"""
+        return self.of_agents(
+            [
+                agent.inventory is not None and not agent.inventory.abilities.is_simulated
+                for agent in self._fleet.agents
+            ]
+        )
+
+    def imagined(self) -> Mask:
+        """Cells that do not follow plans and are planned on as if they did. (n,)"""
+        return self._ladder.shadows | self.real()
+
+    def may_wake(self, cells: Cells) -> Cells:
+        """Of cells (k,) those that are not left alone: nothing is sent to those but the end of a lease of ours."""
+        leases = self._standing.leases
+        ours = (leases.level[cells] > SYMBOL) | ~leases.confirmed[cells]
+        alone = self._ladder.alone[cells] | self.real()[cells]
+        return np.asarray(cells[ours | ~alone])
+
+    def leaves_alone(self, agent: Agent) -> bool:
+        """Whether no cell of an agent is any of ours; before its inventory, whether no cell at all is."""
+        cells = np.arange(len(self.planned)) if agent.inventory is None else agent.cells
+        return not len(self.may_wake(cells))
 
     def ready(self) -> Mask:
         """Cells that may be commanded toward less service: their agents are reconciled and have just reported. (n,)"""

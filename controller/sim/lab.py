@@ -143,6 +143,7 @@ agents:
 trace: {folder / "history"}      # which cells there are
 history: {folder / "history"}    # what the forecaster learns from before it starts
 policy: {lab.plan.policy}
+ladder: {{stage: act}}           # the lab's cells are simulated
 lease_s: 60
 guard_every_s: 20
 journal: {folder / "journal.db"}

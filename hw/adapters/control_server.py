@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import grpc
@@ -93,3 +93,9 @@ class ControlServer(control_pb2_grpc.ControlServiceServicer):
 
 def _page_size(asked: int) -> int:
     return asked if 0 < asked < MAX_PAGE else MAX_PAGE
+
+
+def serves_control(view: ControlView, *, is_insecure: bool) -> Callable[[grpc.aio.Server], None]:
+    """Puts the service over a view into a server."""
+    servicer = ControlServer(view, is_insecure=is_insecure)
+    return lambda server: control_pb2_grpc.add_ControlServiceServicer_to_server(servicer, server)

@@ -1,46 +1,42 @@
-"""The controller's own port: health (service '' lives, service 'ready' may command), status, alarms and reflection."""
+"""Health of a process over gRPC: whether it lives (service ''), and whether it is ready (service 'ready')."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import grpc
 import grpc.aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
-from quietcell.control.v1 import control_pb2_grpc
-
-from hw.adapters.control import ControlView
-from hw.adapters.control_server import SERVICE, ControlServer
-from hw.security.gate import Gate
-from hw.security.limits import Limits
 
 ALIVE, READY = "", "ready"
 
 
 class HealthServer:
-    """Serves health, status and alarms, with reflection. Not ready until told."""
+    """Serves health, reflection and what is added before the start. Not ready until told."""
 
-    def __init__(self, view: ControlView, credentials: grpc.ServerCredentials | None) -> None:
-        """Without credentials there is no TLS, and everybody may ask everything."""
-        self._credentials, is_insecure = credentials, credentials is None
-        limits = Limits()
+    def __init__(self, interceptors: Sequence[grpc.aio.ServerInterceptor] = ()) -> None:
         self._server = grpc.aio.server(
-            interceptors=[Gate(limits, is_insecure=is_insecure)],
-            options=[*limits.server_options(), ("grpc.so_reuseport", 0)],  # no second process on the port
+            interceptors=list(interceptors),
+            options=[("grpc.so_reuseport", 0)],  # no second process on the port
         )
+        self._names = [health.SERVICE_NAME, reflection.SERVICE_NAME]
         self._health = health.aio.HealthServicer()
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        control = ControlServer(view, is_insecure=is_insecure)
-        control_pb2_grpc.add_ControlServiceServicer_to_server(control, self._server)
-        names = (SERVICE, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, self._server)
 
-    async def start(self, listen: str) -> int:
-        """Listen. Returns the port. Raises OSError."""
+    def add(self, service: str, add_to: Callable[[grpc.aio.Server], None]) -> None:
+        """Serve one more service, which ``add_to`` puts into a server."""
+        self._names.append(service)
+        add_to(self._server)
+
+    async def start(self, listen: str, credentials: grpc.ServerCredentials | None) -> int:
+        """Listen, without TLS where there are no credentials. Returns the port. Raises OSError."""
+        reflection.enable_server_reflection(self._names, self._server)
         try:
-            if self._credentials is None:
+            if credentials is None:
                 port = self._server.add_insecure_port(listen)
             else:
-                port = self._server.add_secure_port(listen, self._credentials)
+                port = self._server.add_secure_port(listen, credentials)
         except RuntimeError as error:
             raise OSError(
                 f"listen: {listen!r} cannot be listened on; is another controller there?"

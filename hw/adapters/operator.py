@@ -12,6 +12,7 @@ from typing import Self, TypeVar
 
 import grpc
 import grpc.aio
+from quietcell.audit.v1 import audit_pb2, audit_pb2_grpc
 from quietcell.lease.v1 import lease_pb2
 from quietcell.power.v1 import power_pb2, power_pb2_grpc
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
@@ -22,6 +23,7 @@ from hw.adapters.power_report_codec import inventory_from as power_inventory_fro
 from hw.adapters.radio import Inventory, Report
 from hw.adapters.radio_codec import inventory_from, report_from
 from hw.adapters.wire import ContractError
+from hw.security.signing import Signed
 
 A = TypeVar("A")
 
@@ -154,6 +156,29 @@ class PowerOperator(_Caller):
             return power_inventory_from(answer)
         except ContractError as error:
             raise self._dial.broken(error) from error
+
+
+class HeadKeeper(_Caller):
+    """Calls to an agent that keeps heads of a journal."""
+
+    def __init__(self, dial: Dial, deadline_s: float = DEADLINE_S) -> None:
+        super().__init__(dial, deadline_s)
+        self._keeper = audit_pb2_grpc.HeadServiceStub(self._channel)
+
+    async def keep(self, signed: Signed) -> None:
+        """Have one more head kept."""
+        head = audit_pb2.SignedHead(
+            content=signed.content, certificate=signed.certificate, signature=signed.signature
+        )
+        request = audit_pb2.KeepHeadRequest(head=head)
+        await self._ask(self._keeper.KeepHead(request, timeout=self._deadline_s))
+
+    async def heads(self) -> list[Signed]:
+        """All that are kept, the oldest first."""
+        answer = await self._ask(
+            self._keeper.ListHeads(audit_pb2.ListHeadsRequest(), timeout=self._deadline_s)
+        )
+        return [Signed(head.content, head.certificate, head.signature) for head in answer.heads]
 
 
 def _latch(found: lease_pb2.StopLatch) -> Latch:

@@ -184,6 +184,7 @@ def inventory_to(inventory: Inventory) -> ran_pb2.GetInventoryResponse:
         longest_term_ms=inventory.longest_term_ms,
         longest_plan_ms=inventory.longest_plan_ms,
         highest_epoch=inventory.highest_epoch,
+        is_simulated=has.is_simulated,
     )
 
 
@@ -212,6 +213,7 @@ def inventory_from(message: ran_pb2.GetInventoryResponse) -> Inventory:
         allowed,
         np.array([c.has_dead_man for c in message.cells], np.bool_),
         message.full_service_level,
+        message.is_simulated,
     )
     return Inventory(
         wire.checked_text(message.agent_id, "inventory.agent_id"),

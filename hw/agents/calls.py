@@ -46,7 +46,7 @@ class Calls(Generic[V, Down, Up]):
     async def wake(self, places: list[int], who: str, reason: str) -> list[str]:
         """Bring slots to rest; returns the names of those that the plant confirmed."""
         runner = self._runner
-        log.info("%s brings %d to rest: %.200s", who, len(places), reason)
+        log.info("%s brings %d to rest: %.200r", who, len(places), reason)
         rows: list[Row] = []
         step = runner.core.wake_places(places, runner.clock.monotonic_us())
         await asyncio.shield(runner.spawn(runner.carry(step, lambda done: rows.extend(done.rows))))
@@ -55,7 +55,7 @@ class Calls(Generic[V, Down, Up]):
     async def stop(self, author: str, reason: str, who: str, context: Any) -> None:
         """Set the latch and bring all to rest. Never refused for its form: long texts are cut."""
         runner = self._runner
-        log.warning("%s sets the stop latch: %.200s", who, reason)
+        log.warning("%s sets the stop latch: %.200r", who, reason)
         now_us, unix_us = runner.clock.monotonic_us(), runner.clock.unix_us()
         step = runner.core.stop(author[:MAX_TEXT], reason[:MAX_TEXT], unix_us, now_us)
         await asyncio.shield(runner.spawn(runner.carry(step)))
@@ -67,7 +67,7 @@ class Calls(Generic[V, Down, Up]):
         """Clear the latch."""
         if not reason.strip():
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "reason: must say why the latch is cleared")
-        log.warning("%s clears the stop latch: %.200s", who, reason)
+        log.warning("%s clears the stop latch: %.200r", who, reason)
         if not await self._runner.clear_stop(author[:MAX_TEXT], reason[:MAX_TEXT]):
             await context.abort(grpc.StatusCode.INTERNAL, "the state is not on disk, so the latch stays set")
         self._runner.tell()

@@ -46,6 +46,11 @@ class AgentDisk:
                 f"{self.path}: in use by a running agent; stop it or name another --state folder"
             ) from error
 
+    @property
+    def heads(self) -> Path:
+        """File for heads of the controller's journal."""
+        return self.path.with_suffix(".heads")
+
     def close(self) -> None:
         """Give up the lock."""
         os.close(self._lock)

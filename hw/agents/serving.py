@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -13,8 +13,11 @@ from grpc import aio
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
-from hw.adapters.wire import MAX_MESSAGE_BYTES
+from hw.agents.heads_server import SERVICE as HEAD_SERVICE
+from hw.agents.heads_server import keep_heads_in
 from hw.agents.running import AgentRunner, log
+from hw.security.credentials import check_insecure
+from hw.security.limits import Limits
 
 Authorize = Callable[[Any, str], Awaitable[str]]
 FINISH_S = 5.0  # for the plant to wake all as the agent ends
@@ -22,12 +25,10 @@ GRACE_S = 0.5
 CANCEL_AGAIN_S = 1.0
 AGAIN_S = 1.0  # between attempts to reach the plant at the start
 OPTIONS: tuple[tuple[str, int], ...] = (
-    ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
-    ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    *Limits().server_options(),
     ("grpc.so_reuseport", 0),  # a second agent on the port is an error, not a share
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.http2.min_ping_interval_without_data_ms", 5_000),
 )
 
 
@@ -39,17 +40,7 @@ class Door:
     credentials: grpc.ServerCredentials | None = None  # None: no TLS, on loopback only
     authorize: Authorize | None = None  # identity of a caller; aborts the call of one who may not
     interceptors: Sequence[Any] = ()
-
-
-def is_loopback(address: str) -> bool:
-    """Whether nothing but this host can reach an address such as 127.0.0.1:50051, [::1]:0 or unix:/run/a."""
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    heads: Path | None = None  # file in which it keeps heads of the controller's journal; None: it keeps none
 
 
 class Patience:
@@ -105,17 +96,19 @@ async def open_server(
     door: Door, runner: AgentRunner[Any, Any, Any], add: Callable[[aio.Server], None], service: str
 ) -> AgentServer:
     """Serve ``service``, which ``add`` puts into a server, with health and reflection."""
-    if door.credentials is None and not is_loopback(door.listen):
-        raise ValueError(
-            f"listen: {door.listen} can be reached from outside and needs TLS; use 127.0.0.1 or certificates"
-        )
+    if door.credentials is None:
+        check_insecure(door.listen)
     server = aio.server(interceptors=list(door.interceptors), options=OPTIONS)
     add(server)
+    served = [service]
+    if door.heads is not None:
+        keep_heads_in(door.heads, server)
+        served.append(HEAD_SERVICE)
     healthy = health.aio.HealthServicer()
     health_pb2_grpc.add_HealthServicer_to_server(healthy, server)
-    for name in ("", service):
+    for name in ("", *served):
         await healthy.set(name, health_pb2.HealthCheckResponse.SERVING)
-    names = (service, health.SERVICE_NAME, reflection.SERVICE_NAME)
+    names = (*served, health.SERVICE_NAME, reflection.SERVICE_NAME)
     reflection.enable_server_reflection(names, server)
     try:
         if door.credentials is None:

@@ -6,8 +6,9 @@
                |                |                  |
         UNAUTHENTICATED  PERMISSION_DENIED  RESOURCE_EXHAUSTED
 
-A stream also ends with the certificate that opened it, and when it speaks for another controller than that of its
-certificate. Waking, safe charging and stop, as calls and on a stream, count toward no limit.
+A stream also ends with the certificate that opened it, with its first message after that was revoked, and when it
+speaks for another controller than that of its certificate. Waking, safe charging and stop, as calls and on a stream,
+count toward no limit.
 """
 
 from __future__ import annotations
@@ -54,10 +55,16 @@ class Gate(grpc.aio.ServerInterceptor):
         limits: Limits,
         *,
         is_insecure: bool = False,
+        revoked: Callable[[], frozenset[int]] = frozenset,
         monotonic_s: Callable[[], float] = time.monotonic,
         unix_s: Callable[[], float] = time.time,
     ) -> None:
-        """``is_insecure``: for a server on loopback without TLS; then nobody proves who he is."""
+        """``is_insecure``: for a server on loopback without TLS; then nobody proves who he is.
+
+        ``revoked`` gives the serial numbers of certificates that are not let in any more.
+        """
+        self.on_refused: list[Callable[[str, str, str], None]] = []  # told who, method and cause
+        self._revoked = revoked
         self._peers = PeerLimits(limits)
         self._is_insecure = is_insecure
         self._monotonic_s, self._unix_s = monotonic_s, unix_s
@@ -108,6 +115,8 @@ class Gate(grpc.aio.ServerInterceptor):
             return await call(peer)
         except RefusedError as error:
             self._log(f"refused {method} from {context.peer()} ({who}): {error.cause}")
+            for told in self.on_refused:
+                told(who, method, error.cause)
             await context.abort(error.code, error.cause)
 
     def _peer(self, context: Context) -> Peer:
@@ -122,7 +131,13 @@ class Gate(grpc.aio.ServerInterceptor):
             raise RefusedError(
                 grpc.StatusCode.UNAUTHENTICATED, f"the certificate of {peer.identity} has expired"
             )
+        self._check_revoked(peer)
         return peer
+
+    def _check_revoked(self, peer: Peer) -> None:
+        if peer.serial in self._revoked():
+            cause = f"the certificate of {peer.identity} is revoked"
+            raise RefusedError(grpc.StatusCode.UNAUTHENTICATED, cause)
 
     def _count(self, peer: Peer) -> None:
         if not self._peers.message(peer.identity, self._monotonic_s()):
@@ -184,6 +199,7 @@ class Gate(grpc.aio.ServerInterceptor):
         kind = message.WhichOneof("message") if "message" in message.DESCRIPTOR.oneofs_by_name else None
         if kind in _WAKING_MESSAGES:
             return
+        self._check_revoked(peer)
         self._count(peer)
         if kind is None or self._is_insecure:
             return

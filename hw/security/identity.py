@@ -31,6 +31,7 @@ NAME = re.compile(
 )  # one DNS label, so that an agent's id can be a host name
 
 RAN = "/quietcell.ran.v1.RanAgentService/"
+LADDER = "/quietcell.control.v1.LadderService/"
 POWER = "/quietcell.power.v1.PowerAgentService/"
 CONTROL = "/quietcell.control.v1.ControlService/"
 FOR_ALL = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
@@ -52,13 +53,28 @@ _ACKNOWLEDGING = frozenset({CONTROL + "AcknowledgeAlarm"})
 # Toward more service or more stored charge: no limit of rate may hold these up.
 WAKING = frozenset({RAN + "WakeUp", POWER + "ChargeSafely", RAN + "Stop", POWER + "Stop"})
 _LEADING = frozenset({RAN + "Control", POWER + "Control"})
+# Who among these may say what about which site is for the controller to decide: controller/live/roles.py.
+_HEADS = "/quietcell.audit.v1.HeadService/"
+_SAYING = frozenset(
+    LADDER + method for method in ("ListPending", "Approve", "Override", "LiftOverride", "ChangeStage")
+)
 _ADMINISTERING = frozenset({RAN + "ClearStop", POWER + "ClearStop"})
 
 ALLOWED: Mapping[Role, frozenset[str]] = {
     Role.AGENT: frozenset(),
-    Role.OPERATOR: _READING | _ACKNOWLEDGING | WAKING,
-    Role.CONTROLLER: _READING | _ACKNOWLEDGING | WAKING | _LEADING,
-    Role.ADMIN: _READING | _ACKNOWLEDGING | WAKING | _LEADING | _ADMINISTERING,
+    Role.OPERATOR: _READING | _ACKNOWLEDGING | WAKING | _SAYING | {_HEADS + "ListHeads"},
+    Role.CONTROLLER: _READING
+    | _ACKNOWLEDGING
+    | WAKING
+    | _LEADING
+    | {LADDER + "ListPending", _HEADS + "KeepHead", _HEADS + "ListHeads"},
+    Role.ADMIN: _READING
+    | _ACKNOWLEDGING
+    | WAKING
+    | _LEADING
+    | _ADMINISTERING
+    | _SAYING
+    | {_HEADS + "ListHeads"},
 }
 
 
@@ -103,6 +119,7 @@ class Peer:
 
     identity: Identity
     until_unix_s: float  # end of its certificate
+    serial: int = 0  # of its certificate
 
 
 def identity_in(certificate: x509.Certificate) -> Identity:
@@ -127,7 +144,8 @@ def identity_in(certificate: x509.Certificate) -> Identity:
 @lru_cache(maxsize=4096)
 def _peer_in_pem(pem: bytes) -> Peer:
     certificate = x509.load_pem_x509_certificate(pem)
-    return Peer(identity_in(certificate), certificate.not_valid_after_utc.timestamp())
+    until_unix_s = certificate.not_valid_after_utc.timestamp()
+    return Peer(identity_in(certificate), until_unix_s, certificate.serial_number)
 
 
 def peer_of(auth_context: Mapping[str, Iterable[bytes]]) -> Peer:

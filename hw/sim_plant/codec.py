@@ -73,6 +73,7 @@ def abilities_of_message(told: pb.DescribeRadioResponse) -> RadioAbilities:
         allowed=allowed,
         has_dead_man=np.array([cell.has_dead_man for cell in told.cells], np.bool_),
         full_service_level=told.full_service_level,
+        is_simulated=True,
     )
 
 

@@ -106,6 +106,7 @@ class PlantSim:
             allowed=truth.allowed[cells],
             has_dead_man=truth.has_dead_man[cells],
             full_service_level=FULL_SERVICE,
+            is_simulated=True,
         )
 
     def apply_radio(self, agent: str, setting: RadioSetting, number: int, now_us: int) -> Bools:

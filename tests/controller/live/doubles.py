@@ -72,6 +72,7 @@ class AgentDouble:
     sequence: int = 0
     is_stopped: bool = False
     is_down: bool = False
+    is_simulated: bool = True
 
     @property
     def boot_id(self) -> bytes:
@@ -91,6 +92,7 @@ class AgentDouble:
             allowed=allowed,
             has_dead_man=np.ones(n, np.bool_),
             full_service_level=FULL,
+            is_simulated=self.is_simulated,
         )
         return Inventory(self.agent_id, self.boot_id, abilities, 60_000, 1_800_000, self.epoch)
 
@@ -321,6 +323,7 @@ def live_config(folder: object, **change: object) -> LiveConfig:
         "cells": f"{folder}/cells.csv",
         "policy": "threshold",
         "journal": "journal.db",
+        "ladder": {"stage": "act"},
     }
     return LiveConfig.model_validate(fields | change)
 

@@ -11,21 +11,30 @@ import numpy as np
 from benchmarks.live_fleet import BEGAN_US, MadeAgent, fleet_seconds, inventory
 from controller.live.events import (
     Alarm,
+    Approved,
+    CallRefused,
     Cleared,
     Connected,
     Disconnected,
     Event,
     GuardTick,
     Latched,
+    Lifted,
+    Overridden,
     PlanTick,
     Record,
+    Ruling,
+    Scope,
+    StageChanged,
     Stopped,
     Taken,
+    Withheld,
 )
 from controller.live.identity import Identity
 
 __all__ = ["BEGAN_US", "WHO", "MadeAgent", "fleet_seconds", "inventory", "one_of_each", "same"]
 
+WORDS = (Approved, Overridden, Lifted, StageChanged, CallRefused)
 WHO = Identity("{}", {}, 0, "0", "code", "numpy", "numba", "cpu")
 
 
@@ -48,15 +57,23 @@ def one_of_each() -> list[Record]:
         Stopped("ann", "smoke"),
         Cleared("ann", "out"),
         Disconnected("agent-000"),
+        Approved("1-5", Scope("site", "s0"), "operator/ann"),
+        Overridden(Scope("network"), "max level", "symbol", BEGAN_US, "operator/ann", "fair"),
+        Lifted(3, "admin/bob", "over"),
+        StageChanged(Scope("region", "north"), "act", "admin/bob", "sure"),
+        CallRefused("operator/eve", "/quietcell.control.v1.LadderService/ChangeStage", "may not"),
     ]
+    words = [event for event in events if isinstance(event, WORDS)]
     others: list[Record] = [
+        *(Ruling(BEGAN_US, "waits", word, 7, "why") for word in words),
+        Withheld(BEGAN_US, "1-5", woken.cell, woken.reason, woken.reason),
         decided,
         woken,
         Latched(BEGAN_US, True, "ann", "smoke"),
         Alarm(BEGAN_US, "major", "x", "y"),
     ]
     taken: list[Record] = [Taken(BEGAN_US + i, event) for i, event in enumerate(events)]
-    return [*taken[:3], *others[:2], *taken[3:7], *others[2:], *taken[7:]]
+    return [*taken[:3], *others[:8], *taken[3:7], *others[8:], *taken[7:]]
 
 
 def same(a: Any, b: Any) -> bool:

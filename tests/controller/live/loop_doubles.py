@@ -30,10 +30,15 @@ class CoreDouble:
         self.hung = threading.Event()
         self.hangs_at: type[Any] | None = None
         self.overlaps = 0
+        self.alone: set[str] = set()  # agents that are only watched
+        self.ladder: Any = None  # nobody says a word to it
         self._feeding = False
 
     def has_all(self, unix_us: int) -> bool:
         return unix_us >= 0
+
+    def leaves_alone(self, agent_id: str) -> bool:
+        return agent_id in self.alone
 
     def feed(self, event: Event) -> Output:
         self.overlaps += self._feeding
@@ -160,8 +165,8 @@ class Scene:
             Pace(plan_interval_s, 20),
             self.told,
             self._set_ready,
-            watch,
         )
+        self.runner.on_fed += [watch] if watch else []
 
     async def _set_ready(self, is_ready: bool) -> None:
         self.ready.append(is_ready)

@@ -33,7 +33,7 @@ def test_show_tells_what_is_there(path: Path) -> None:
     code, text = call("show", path)
     assert code == 0
     assert "run 1: 2025-03-03 11:06:40Z" in text
-    assert "30 events" in text
+    assert "45 events" in text
     code, text = call("show", path, "--json")
     document = json.loads(text)
     assert document["size_bytes"] == path.stat().st_size

@@ -39,6 +39,7 @@ class Cores:
     def __call__(self, config: LiveConfig, resumed: Resumed) -> Any:
         core: Any = CoreDouble()
         core.epoch, core.timing = resumed.highest_epoch + 1, SimpleNamespace(tick_s=900)
+        core.constrain = lambda text: None
         core.fleet = SimpleNamespace(names=("a", "b"), level_names=LEVELS)
         core.answers[Connected] = lambda _: Output(wakes=[("site-001", wakes(3))])
         self.made.append(core)

@@ -25,11 +25,14 @@ from controller.live.watchdog import Notifier
 from controller.live.watching import Watcher
 from hw.adapters.control import CellQuery
 from hw.adapters.control_client import ControlClient
+from hw.adapters.control_server import SERVICE, serves_control
 from hw.adapters.health import HealthServer
 from hw.ports import HostClock
 from hw.security.certs import init_ca, issue
 from hw.security.credentials import TlsFiles, server_credentials
+from hw.security.gate import Gate
 from hw.security.identity import Role, make_identity
+from hw.security.limits import Limits
 from tests.controller.live.doubles import LEVELS, live_config
 from tests.controller.live.test_metrics import state
 from tests.hw.adapters.agent_double import run
@@ -97,6 +100,12 @@ def test_cells_come_in_pages_and_by_what_is_asked() -> None:
     assert view.cells(CellQuery(agent_id="nobody")) == ([], 0)
 
 
+def _server(view: LiveView, *, is_insecure: bool) -> HealthServer:
+    server = HealthServer([Gate(Limits(), is_insecure=is_insecure)])
+    server.add(SERVICE, serves_control(view, is_insecure=is_insecure))
+    return server
+
+
 @contextmanager
 def _serving(
     view: LiveView, credentials: grpc.ServerCredentials | None
@@ -106,8 +115,8 @@ def _serving(
     found: dict[str, Any] = {}
 
     async def serve() -> None:
-        server = HealthServer(view, credentials)
-        found["server"], found["port"] = server, await server.start("127.0.0.1:0")
+        server = _server(view, is_insecure=credentials is None)
+        found["server"], found["port"] = server, await server.start("127.0.0.1:0", credentials)
         await server.set_ready(True)
         end = asyncio.Event()
         ends.append((asyncio.get_running_loop(), end))
@@ -171,8 +180,8 @@ def test_pages_go_over_the_wire_and_a_status_follows_each_tick() -> None:
     watcher, view = _watched(N_CELLS)
 
     async def test() -> None:
-        server = HealthServer(view, None)
-        port = await server.start("127.0.0.1:0")
+        server = _server(view, is_insecure=True)
+        port = await server.start("127.0.0.1:0", None)
         async with ControlClient(f"0.0.0.0:{port}", None) as client:
             names = [cell.cell_id async for cell in client.cells(CellQuery())]
             assert names == [f"c{i}" for i in range(N_CELLS)]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import grpc
 import grpc.aio
 import pytest
@@ -89,9 +87,8 @@ def test_certificates_that_cannot_be_read_make_an_agent_unreachable() -> None:
 
 def test_health_says_alive_at_once_and_ready_when_told() -> None:
     async def test() -> None:
-        view: Any = None  # nobody asks for the status
-        server = HealthServer(view, None)
-        port = await server.start("127.0.0.1:0")
+        server = HealthServer()
+        port = await server.start("127.0.0.1:0", None)
         states = health_pb2.HealthCheckResponse
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
             check = health_pb2_grpc.HealthStub(channel).Check
@@ -103,7 +100,7 @@ def test_health_says_alive_at_once_and_ready_when_told() -> None:
             await server.set_ready(True)
             assert await status("ready") == states.SERVING
         with pytest.raises(OSError, match="cannot be listened on"):
-            await HealthServer(view, None).start(f"127.0.0.1:{port}")
+            await HealthServer().start(f"127.0.0.1:{port}", None)
         await server.stop()
 
     run(test())

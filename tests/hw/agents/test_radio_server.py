@@ -19,7 +19,6 @@ from hw.adapters.radio import Inventory, Outcome, RejectCause, RenewalAnswer
 from hw.adapters.wire import Hello
 from hw.agents.disk import AgentDisk
 from hw.agents.radio_server import SERVICE
-from hw.agents.serving import is_loopback
 from hw.ports import HostClock
 from tests.hw.agents.peer import SOON_S, Peer, full, radio_agent, wakes
 from tests.hw.agents.plants import FULL, MemoryRadio
@@ -266,11 +265,6 @@ def test_the_end_of_an_agent_wakes_all(tmp_path: Path) -> None:
         assert (plant.level == FULL).all()
 
     run(work())
-
-
-def test_without_tls_only_this_host_gets_in() -> None:
-    assert [is_loopback(a) for a in ("127.0.0.1:1", "[::1]:0", "localhost:5", "unix:/x")] == [True] * 4
-    assert [is_loopback(a) for a in ("0.0.0.0:1", "[::]:0", "10.0.0.1:5", "host:1", "")] == [False] * 5
 
 
 def test_hello_once(tmp_path: Path) -> None:

@@ -125,6 +125,7 @@ class GetInventoryResponse(_message.Message):
     LONGEST_TERM_MS_FIELD_NUMBER: _builtins.int
     LONGEST_PLAN_MS_FIELD_NUMBER: _builtins.int
     HIGHEST_EPOCH_FIELD_NUMBER: _builtins.int
+    IS_SIMULATED_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """Identity of the agent."""
     agent_boot_id: _builtins.bytes
@@ -137,6 +138,8 @@ class GetInventoryResponse(_message.Message):
     """Longest time at a leased level without a new plan, counted from the report that the command was decided on. [ms]"""
     highest_epoch: _builtins.int
     """Highest leader epoch seen."""
+    is_simulated: _builtins.bool
+    """Whether no radio of a real network is behind the agent. Nothing else is put to rest as yet."""
     @_builtins.property
     def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___Level]:
         """Levels from full service to the deepest. A command names a level by its place here."""
@@ -156,10 +159,11 @@ class GetInventoryResponse(_message.Message):
         longest_term_ms: _builtins.int = ...,
         longest_plan_ms: _builtins.int = ...,
         highest_epoch: _builtins.int = ...,
+        is_simulated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_boot_id", b"agent_boot_id", "agent_id", b"agent_id", "cells", b"cells", "full_service_level", b"full_service_level", "highest_epoch", b"highest_epoch", "levels", b"levels", "longest_plan_ms", b"longest_plan_ms", "longest_term_ms", b"longest_term_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_boot_id", b"agent_boot_id", "agent_id", b"agent_id", "cells", b"cells", "full_service_level", b"full_service_level", "highest_epoch", b"highest_epoch", "is_simulated", b"is_simulated", "levels", b"levels", "longest_plan_ms", b"longest_plan_ms", "longest_term_ms", b"longest_term_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
