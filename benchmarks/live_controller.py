@@ -24,43 +24,9 @@ from controller.live.config import LiveConfig, load_live
 from controller.live.core import LiveCore, Resumed
 from controller.live.events import Answered, Event, GuardTick, Output, PlanTick, Reported
 from hw.adapters.radio import CommandBatch, Outcome, WakeBatch
-from policies.plugin import PolicyContext
-from policies.policy import Decision, Reason, View
-from policies.predictive import PredictivePlanner
 
 TICK_US = TICK_S * 1_000_000
 PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 2**20
-SETUP: list[Setup] = []  # of this process
-
-
-class AlternatingPlanner:
-    """Plans as ``predictive`` does, for the time that this takes, and then sends all cells to the next level in turn."""
-
-    needs_forecast = True
-
-    def __init__(self, context: PolicyContext, setup: Setup) -> None:
-        self._planner = PredictivePlanner(
-            context.network,
-            context.tables,
-            context.profile.predictive,
-            samples_per_tick=context.samples_per_tick,
-            watched=context.watched,
-        )
-        self._setup, self._ticks = setup, 0
-
-    def plan(self, view: View) -> Decision:
-        """The same level for all cells."""
-        self._planner.plan(view)
-        levels = self._setup.levels
-        level = levels[self._ticks // self._setup.change_every % len(levels)]
-        self._ticks += 1
-        n = len(view.level)
-        return Decision(np.full(n, level, np.uint8), np.full(n, Reason.PLUGIN, np.uint8))
-
-
-def make_planner(context: PolicyContext) -> AlternatingPlanner:
-    """The factory that the entry point names."""
-    return AlternatingPlanner(context, SETUP[0])
 
 
 class Sent:
@@ -217,7 +183,6 @@ def _rss_mb() -> float:
 def main() -> None:
     """Run the controller to the end of the measured ticks."""
     setup, config = read_setup(Path(sys.argv[1])), load_live(Path(sys.argv[2]))
-    SETUP.append(setup)
     sys.path.append(str(Path(setup.folder) / "plug-in"))
     made: list[WatchedCore] = []
 

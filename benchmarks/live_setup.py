@@ -148,5 +148,5 @@ def _write_plug_in(folder: Path) -> None:
     info.mkdir(parents=True)
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: quietcell-live-benchmark\nVersion: 1.0\n")
     (info / "entry_points.txt").write_text(
-        f"[quietcell.policies]\n{POLICY} = benchmarks.live_controller:make_planner\n"
+        f"[quietcell.policies]\n{POLICY} = benchmarks.live_policy:make_planner\n"
     )
