@@ -19,7 +19,7 @@ from hw.agents.radio_core import RadioLimits
 from hw.agents.radio_server import serve_radio
 from hw.agents.running import Pace
 from hw.agents.serving import Door
-from hw.ports import Bools, Clock, Int64, RadioAbilities, RadioReading, UInt8
+from hw.ports import Bools, Clock, RadioAbilities, RadioReading, RadioSetting
 from hw.security.credentials import TlsFiles, server_credentials
 from hw.security.gate import Gate, caller
 from hw.security.limits import Limits
@@ -58,11 +58,13 @@ class MadeRadios:
         """What there is."""
         return self._has
 
-    async def apply(self, cell: Int64, level: UInt8, until_us: Int64) -> Bools:
-        """Set levels and timers."""
+    async def apply(self, setting: RadioSetting, number: int) -> Bools:
+        """Set levels and timers. Orders reach these radios in their order."""
         self._fire()
-        self._level[cell], self._until_us[cell] = level, until_us
-        return np.ones(len(cell), np.bool_)
+        done = ~setting.extends | (self._level[setting.cell] == setting.level)
+        cell = setting.cell[done]
+        self._level[cell], self._until_us[cell] = setting.level[done], setting.until_us[done]
+        return done
 
     async def read(self, after_sample: int) -> RadioReading:
         """Levels, and the samples that are complete by now; the last one where the reader is new."""
