@@ -26,7 +26,7 @@ from hw.security.limits import Limits
 
 LOAD, NOISE, JUMP = 0.02, 0.2, 0.9  # [ratio]
 JUMPING_SHARE = 0.05  # of the cells, where cells jump
-LONGEST_TERM_MS = 3_600_000
+LONGEST_MS = 36_000_000
 
 
 class MadeRadios:
@@ -34,7 +34,7 @@ class MadeRadios:
 
     def __init__(self, number: int, setup: Setup, clock: Clock) -> None:
         n = setup.cells_per_agent
-        self._clock, self._sample_us, self._jumps = clock, setup.sample_s * 1_000_000, setup.jumps
+        self._clock, self._sample_us, self._jumps = clock, setup.sample_s * 1_000_000, setup.is_flood
         self._rng = np.random.default_rng((1, number))
         self._jumping = self._rng.random(n) < JUMPING_SHARE
         self._level, self._until_us = np.full(n, SYMBOL_LEVEL, np.uint8), np.zeros(n, np.int64)
@@ -101,7 +101,7 @@ async def serve(setup: Setup, numbers: range) -> None:
         credentials = server_credentials(TlsFiles(folder / "tls", name))
         door = Door("127.0.0.1:0", credentials, caller, (Gate(Limits()),))
         disk = AgentDisk(folder / "agents", name)
-        limits = RadioLimits(longest_term_ms=LONGEST_TERM_MS)
+        limits = RadioLimits(LONGEST_MS, LONGEST_MS)
         radios = MadeRadios(number, setup, clock)
         servers.append(await serve_radio(name, radios, disk, clock, door, limits, pace))
     print(json.dumps([server.port for server in servers]), flush=True)

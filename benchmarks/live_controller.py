@@ -74,7 +74,7 @@ class WatchedCore:
         self.decision_ms, self.rss_mb = Kept(setup.ticks), Kept(setup.ticks)
         self.sending_ms = Kept(setup.ticks)  # from a decision to the last answer
         self.counts = dict.fromkeys(
-            ("plan", "guard", "reports", "commanded", "woken", "late", "unasked", "refused"), 0
+            ("plan", "guard", "reports", "commanded", "woken", "late", "unplanned", "refused"), 0
         )
         self.began_s = self.ended_s = 0.0
         self._all_plans, self._decided_ns, self._answered_ns = 0, 0, 0
@@ -108,12 +108,12 @@ class WatchedCore:
             self._planned(event, output, began_ns, now_ns)
         elif isinstance(event, GuardTick):
             self.counts["guard"] += self._is_measured
-            self.counts["unasked"] += sum(len(b.cell) for _, b in (*output.urgent, *output.commands))
+            self.counts["unplanned"] += sum(len(b.cell) for _, b in (*output.urgent, *output.commands))
         elif isinstance(event, Answered):
             self._answered(event, now_ns)
         self.counts["reports"] += self._is_measured and isinstance(event, Reported)
         for agent_id, wakes in output.wakes:
-            if not isinstance(event, PlanTick):
+            if self._setup.is_flood or not isinstance(event, PlanTick):
                 self._expect(agent_id, wakes, began_ns, WOKEN)
                 self.counts["woken"] += self._is_measured and len(wakes.cell)
         return output
@@ -137,8 +137,8 @@ class WatchedCore:
         elif self.counts["plan"] >= self._setup.ticks and not self.ended_s:
             self.ended_s = time.monotonic()
             os.kill(os.getpid(), signal.SIGTERM)
-        batches: list[tuple[str, CommandBatch | WakeBatch]]
-        batches = [*output.wakes, *output.urgent, *output.commands]
+        batches: list[tuple[str, CommandBatch | WakeBatch]] = [*output.urgent, *output.commands]
+        batches += [] if self._setup.is_flood else output.wakes
         for agent_id, batch in batches:
             sent = self._sent[agent_id]
             is_late = sent.observed_tick != event.unix_us // TICK_US

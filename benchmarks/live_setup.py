@@ -37,7 +37,7 @@ class Setup:
     began_unix_us: int
     sample_s: int
     report_every_ms: int  # where no sample is due
-    jumps: bool  # whether traffic jumps in some cells in every tick
+    is_flood: bool  # whether traffic jumps in some cells in every tick, so that they are woken between plans
 
     def clock(self) -> HostClock:
         """The clock of agents and controller."""

@@ -181,16 +181,16 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         """Read the plant again and again, soon after each order, and as soon as a sample is complete, for ever."""
         while True:
             self._changed.clear()
-            due_us = self.clock.monotonic_us() + self.pace.read_every_ms * 1000
+            began_us, began_unix_us = self.clock.monotonic_us(), self.clock.unix_us()
             await self.look()
+            due_us = began_us + min(self.pace.read_every_ms * 1000, self._until_sample_us(began_unix_us))
             await asyncio.sleep(SHORTEST_READ_S)
-            left_us = min(due_us - self.clock.monotonic_us(), self._until_sample_us())
-            await _within(self._changed, max(left_us, 0) / 1e6 / self.pace.speed)
+            await _within(self._changed, max(due_us - self.clock.monotonic_us(), 0) / 1e6 / self.pace.speed)
 
-    def _until_sample_us(self) -> int:
-        """Until the next sample has ended, for which a plan may wait; one that is late is left to the usual pace. [us]"""
+    def _until_sample_us(self, unix_us: int) -> int:
+        """From then until the next sample has ended, for which a plan may wait; a late one has the usual pace. [us]"""
         samples = self.samples
-        left_us = samples.last_end_us + samples.interval_ms * 1000 - self.clock.unix_us()
+        left_us = samples.last_end_us + samples.interval_ms * 1000 - unix_us
         return left_us + round(AFTER_SAMPLE_S * 1e6 * self.pace.speed) if left_us > 0 else NEVER_US
 
     async def look(self) -> None:
