@@ -108,7 +108,8 @@ class WatchedCore:
             self._planned(event, output, began_ns, now_ns)
         elif isinstance(event, GuardTick):
             self.counts["guard"] += self._is_measured
-            self.counts["unplanned"] += sum(len(b.cell) for _, b in (*output.urgent, *output.commands))
+            batches = (*output.urgent, *output.commands)
+            self.counts["unplanned"] += self._is_measured and sum(len(batch.cell) for _, batch in batches)
         elif isinstance(event, Answered):
             self._answered(event, now_ns)
         self.counts["reports"] += self._is_measured and isinstance(event, Reported)
@@ -150,7 +151,9 @@ class WatchedCore:
 
     def _expect(self, agent_id: str, batch: CommandBatch | WakeBatch, since_ns: int, kind: int) -> None:
         sent = self._sent[agent_id]
-        sent.revision[batch.cell], sent.since_ns[batch.cell] = batch.revision, since_ns
+        is_again = (sent.kind[batch.cell] == WOKEN) & (kind == WOKEN)  # the first wake of a cell counts
+        sent.since_ns[batch.cell] = np.where(is_again, sent.since_ns[batch.cell], since_ns)
+        sent.revision[batch.cell] = batch.revision
         sent.kind[batch.cell] = kind if self._is_measured else 0
 
     def _answered(self, event: Answered, now_ns: int) -> None:

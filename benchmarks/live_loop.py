@@ -43,7 +43,7 @@ from benchmarks.rows import print_row
 HOSTS, AGENTS, CELLS_PER_AGENT = 2, 200, 50
 SPEED, SAMPLE_S, REPORT_EVERY_MS = 225.0, 180, 60_000
 WARM_TICKS = 5
-FLOOD_FACTOR, FLOOD_TICKS = 10, 40
+FLOOD_FACTOR, FLOOD_SPEED, FLOOD_TICKS = 10, 60.0, 40
 START_S, END_S, LOOK_AGAIN_S = 240.0, 20.0, 0.2
 
 
@@ -57,7 +57,7 @@ def make_setup(folder: str, ticks: int, *, is_flood: bool) -> Setup:
         warm_ticks=WARM_TICKS,
         change_every=1 if is_flood else 5,
         levels=(1, 2) if is_flood else (1, 2, 3, 4),
-        speed=SPEED,
+        speed=FLOOD_SPEED if is_flood else SPEED,
         began_unix_us=time.time_ns() // 1000,
         sample_s=SAMPLE_S,
         report_every_ms=REPORT_EVERY_MS // (FLOOD_FACTOR if is_flood else 1),
