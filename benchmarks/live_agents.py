@@ -26,7 +26,7 @@ from hw.security.limits import Limits
 
 LOAD, NOISE, JUMP = 0.02, 0.2, 0.9  # [ratio]
 JUMPING_SHARE = 0.05  # of the cells, where cells jump
-LONGEST_MS = 36_000_000
+LONGEST_TERM_MS = 3_600_000
 
 
 class MadeRadios:
@@ -38,6 +38,7 @@ class MadeRadios:
         self._rng = np.random.default_rng((1, number))
         self._jumping = self._rng.random(n) < JUMPING_SHARE
         self._level, self._until_us = np.full(n, SYMBOL_LEVEL, np.uint8), np.zeros(n, np.int64)
+        self._number = 0  # of the last order
         allowed = np.zeros((n, len(LEVELS)), np.bool_)
         allowed[:, SYMBOL_LEVEL : SYMBOL_LEVEL + 4] = True
         site = agent_name(number)
@@ -59,8 +60,10 @@ class MadeRadios:
         return self._has
 
     async def apply(self, setting: RadioSetting, number: int) -> Bools:
-        """Set levels and timers. Orders reach these radios in their order."""
+        """Set levels and timers."""
         self._fire()
+        assert number > self._number, "orders reach radios in memory in their order"
+        self._number = number
         done = ~setting.extends | (self._level[setting.cell] == setting.level)
         cell = setting.cell[done]
         self._level[cell], self._until_us[cell] = setting.level[done], setting.until_us[done]
@@ -101,7 +104,7 @@ async def serve(setup: Setup, numbers: range) -> None:
         credentials = server_credentials(TlsFiles(folder / "tls", name))
         door = Door("127.0.0.1:0", credentials, caller, (Gate(Limits()),))
         disk = AgentDisk(folder / "agents", name)
-        limits = RadioLimits(LONGEST_MS, LONGEST_MS)
+        limits = RadioLimits(longest_term_ms=LONGEST_TERM_MS)
         radios = MadeRadios(number, setup, clock)
         servers.append(await serve_radio(name, radios, disk, clock, door, limits, pace))
     print(json.dumps([server.port for server in servers]), flush=True)

@@ -58,7 +58,10 @@ class Kept:
         return self._values[: self._count]
 
 
-PLANNED, WOKEN = 1, 2  # kinds of commands: of a plan, measured from the observation; wakes, from their decision
+PLANNED, WOKEN = (
+    1,
+    2,
+)  # kinds of commands: of a plan, measured from the observation; wakes, from their decision
 
 
 class WatchedCore:
@@ -66,9 +69,7 @@ class WatchedCore:
 
     def __init__(self, core: LiveCore, setup: Setup) -> None:
         self.core, self._setup = core, setup
-        self._sent = {
-            agent.agent_id: Sent(setup.cells_per_agent) for agent in core.fleet.agents
-        }
+        self._sent = {agent.agent_id: Sent(setup.cells_per_agent) for agent in core.fleet.agents}
         room = setup.n_cells * (setup.ticks // setup.change_every + 1)
         self.observed_ms, self.woken_ms = Kept(room), Kept(2 * room)
         self.decision_ms, self.rss_mb = Kept(setup.ticks), Kept(setup.ticks)

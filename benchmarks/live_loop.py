@@ -191,7 +191,9 @@ def main() -> None:
     """Print all rows."""
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--ticks", type=int, help="plan ticks that are measured")
-    arguments.add_argument("--flood", action="store_true", help="measure wakes under a flood of reports instead")
+    arguments.add_argument(
+        "--flood", action="store_true", help="measure wakes under a flood of reports instead"
+    )
     given = arguments.parse_args()
     ticks = given.ticks or (FLOOD_TICKS if given.flood else 500)
     with tempfile.TemporaryDirectory(prefix="live-loop-") as folder:

@@ -50,7 +50,9 @@ async def unary_calls_s(setup: Setup, ports: Sequence[int]) -> float:
         await asyncio.gather(*(operator.inventory() for operator in opened))
         names = [cell_names(number, setup.cells_per_agent) for number in range(setup.agents)]
         began_s = time.perf_counter()
-        calls = [wake(opened[a], names[a][c]) for c in range(setup.cells_per_agent) for a in range(setup.agents)]
+        calls = [
+            wake(opened[a], names[a][c]) for c in range(setup.cells_per_agent) for a in range(setup.agents)
+        ]
         await asyncio.gather(*calls)
         return time.perf_counter() - began_s
 

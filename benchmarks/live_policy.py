@@ -14,7 +14,7 @@ from policies.predictive import PredictivePlanner
 
 
 class AlternatingPlanner:
-    """Plans as ``predictive`` does, for the time that this takes, and then sends all cells to the next level in turn."""
+    """Plans as ``predictive`` does, for the time that it takes, and then sends all cells to the next level in turn."""
 
     needs_forecast = True
 

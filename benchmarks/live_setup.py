@@ -94,9 +94,7 @@ def write_controller_files(setup: Setup, ports: Sequence[int]) -> Path:
     _write_world(folder / "world.yaml", setup.sample_s)
     _write_profile(folder / "profile.yaml")
     _write_plug_in(folder / "plug-in")
-    agents = [
-        {"id": agent_name(number), "address": f"127.0.0.1:{port}"} for number, port in enumerate(ports)
-    ]
+    agents = [{"id": agent_name(number), "address": f"127.0.0.1:{port}"} for number, port in enumerate(ports)]
     told = {
         "schema": "quietcell.live/1",
         "controller": CONTROLLER,

@@ -177,7 +177,9 @@ class LeasedCore(ABC, Generic[V]):
         step.wake = self.book.take_due(now_us, False, asked)
         step.sleep = self.book.take_due(now_us, True, asked, renewal)
         step.persist = self.book.durable if self.book.is_dirty else None
-        step.is_changed |= any(order is not None and not all(order.extends) for order in (step.wake, step.sleep))
+        step.is_changed |= any(
+            order is not None and not all(order.extends) for order in (step.wake, step.sleep)
+        )
         return step
 
 
