@@ -50,7 +50,7 @@ from hw.ports import HostClock
 STOP_WITHIN_S = 5.0
 FLUSH_WITHIN_S = 2.0
 LOOK_AT_CLOCK_S = 1.0  # a clock that was set is seen within this
-LATE_SAMPLES_S = 5.0  # for which a plan waits for samples that are due, on the agents' clock
+LATE_SAMPLES_S = 5.0  # for which a plan waits for samples that are due; never longer than a guard interval
 LOOK_AGAIN_S = 0.02
 LOOK_AT_AGENTS_S = 2.0
 
@@ -224,8 +224,8 @@ class Runner:
 
     async def _samples_due(self, unix_us: int) -> None:
         """Wait for the samples that end at ``unix_us``, but not for long."""
-        until_us = self._clock.monotonic_us() + round(LATE_SAMPLES_S * 1e6)
-        while not self._core.has_all(unix_us) and self._clock.monotonic_us() < until_us:
+        until_s = time.monotonic() + min(LATE_SAMPLES_S, self._pace.guard_every_s / self._clock.speed)
+        while not self._core.has_all(unix_us) and time.monotonic() < until_s:
             await asyncio.sleep(LOOK_AGAIN_S)
 
     def _put_tick(self, tick: GuardTick | PlanTick, missed: int) -> None:

@@ -79,10 +79,10 @@ def places(values: Sequence[int], field: str, n: int | None) -> Int64:
 def bytes_of(values: Sequence[int], field: str, length: int) -> UInt8:
     """Small numbers such as levels and reasons, as (length,)."""
     checked_length(values, field, length)
-    array = np.array(values, np.int64)
-    if (array > np.iinfo(np.uint8).max).any():
-        raise ContractError(f"{field}: {int(array.max())} is above 255")
-    return array.astype(np.uint8)
+    try:
+        return np.frombuffer(bytearray(values), np.uint8)
+    except ValueError as error:
+        raise ContractError(f"{field}: {max(values)} is above 255") from error
 
 
 def revisions(values: Sequence[int], field: str, length: int) -> UInt64:

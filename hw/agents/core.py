@@ -160,7 +160,7 @@ class LeasedCore(ABC, Generic[V]):
         """What the plant made of an order: one entry a slot of it."""
         verdicts = self.book.confirm(order, done, now_us)
         versions = dict(zip(order.place, order.version, strict=True))
-        step: Step[V] = Step(is_changed=True)
+        step: Step[V] = Step(is_changed=not all(order.extends) or set(verdicts.values()) != {APPLIED})
         for asked in order.asked:
             is_last = versions[asked.place] == asked.version
             verdict = verdicts[asked.place] if is_last else Verdict(Outcome.SUPERSEDED)
@@ -177,7 +177,9 @@ class LeasedCore(ABC, Generic[V]):
         step.wake = self.book.take_due(now_us, False, asked)
         step.sleep = self.book.take_due(now_us, True, asked, renewal)
         step.persist = self.book.durable if self.book.is_dirty else None
-        step.is_changed |= step.wake is not None or step.sleep is not None
+        step.is_changed |= any(
+            order is not None and not all(order.extends) for order in (step.wake, step.sleep)
+        )
         return step
 
 

@@ -14,7 +14,7 @@ from quietcell.lease.v1 import lease_pb2
 from hw.agents.core import LeasedCore, Step
 from hw.agents.durable import Disk, Durable
 from hw.agents.samples import SampleBuffer
-from hw.agents.slot import Order, V
+from hw.agents.slot import NEVER_US, Order, V
 from hw.agents.stream import Outgoing
 from hw.ports import Clock
 
@@ -27,6 +27,7 @@ log = logging.getLogger("quietcell.agent")
 PLANT_TIMEOUT_S = 5.0  # of the host; a plant that is slower has not done it
 LONGEST_NAP_S = 0.25
 SHORTEST_NAP_S = 0.001
+AFTER_SAMPLE_S = 0.001  # a reading at the very end of a sample could miss it
 SHORTEST_READ_S = 0.05  # between readings of the plant, however fast the clock is
 
 
@@ -142,8 +143,10 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         await self._confirm(order, done, reply)
 
     async def _confirm(self, order: Order[V], done: list[bool], reply: Reply[V] | None) -> None:
-        self._changed.set()
-        await self.carry(self.core.confirm(order, done, self.clock.monotonic_us()), reply)
+        step = self.core.confirm(order, done, self.clock.monotonic_us())
+        if step.is_changed:
+            self._changed.set()
+        await self.carry(step, reply)
 
     def tell(self) -> None:
         """The state has changed: report it at once."""
@@ -175,13 +178,20 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         await _within(self._due, min(max(left_s, SHORTEST_NAP_S), LONGEST_NAP_S))
 
     async def keep_reading(self) -> None:
-        """Read the plant again and again, and soon after each order, for ever."""
-        every_s = self.pace.read_every_ms / 1000 / self.pace.speed
+        """Read the plant again and again, soon after each order, and as soon as a sample is complete, for ever."""
         while True:
             self._changed.clear()
+            began_us, began_unix_us = self.clock.monotonic_us(), self.clock.unix_us()
             await self.look()
+            due_us = began_us + min(self.pace.read_every_ms * 1000, self._until_sample_us(began_unix_us))
             await asyncio.sleep(SHORTEST_READ_S)
-            await _within(self._changed, every_s - SHORTEST_READ_S)
+            await _within(self._changed, max(due_us - self.clock.monotonic_us(), 0) / 1e6 / self.pace.speed)
+
+    def _until_sample_us(self, unix_us: int) -> int:
+        """From then until the next sample has ended, for which a plan may wait; a late one has the usual pace. [us]"""
+        samples = self.samples
+        left_us = samples.last_end_us + samples.interval_ms * 1000 - unix_us
+        return left_us + round(AFTER_SAMPLE_S * 1e6 * self.pace.speed) if left_us > 0 else NEVER_US
 
     async def look(self) -> None:
         """Read the plant once; where that fails, say so by missing samples."""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
+import numpy as np
 import pytest
 
-from controller.live.events import Disconnected, GuardTick, PlanTick
+from controller.live.events import Disconnected, GuardTick, PlanTick, Reported
 from controller.live.inbox import Inbox
 from controller.live.telling import line_teller
 from controller.live.ticks import GuardTimes, PlanTimes
 from controller.live.worker import Worker
+from hw.adapters.radio import Report
 from tests.hw.adapters.agent_double import run
 
 
@@ -63,6 +65,32 @@ def test_agents_wait_for_a_place_and_ticks_do_not() -> None:
         assert names == ["a", "b", "GuardTick", "PlanTick", "own", "c", "d"]
         assert inbox.missed == 1
         assert inbox.put_tick(GuardTick(4))
+
+    run(test())
+
+
+def test_a_report_replaces_one_of_its_agent_that_waits_unless_that_has_samples_or_something_lies_between() -> (
+    None
+):
+    def reported(agent: str, sequence: int, samples: int = 0) -> Reported:
+        nothing = np.zeros(1, np.int64)
+        report = Report(
+            agent, b"", 0, sequence, 0, 0, np.zeros((1, samples), np.float32), nothing.astype(np.uint8),
+            nothing.astype(np.uint8), nothing.astype(np.uint64), nothing, nothing > 0, b"", False, 0,
+        )  # fmt: skip
+        return Reported(report)
+
+    async def test() -> None:
+        inbox = Inbox(max_waiting=5)
+        for event in (
+            reported("a", 1), reported("b", 1), reported("a", 2), reported("a", 3, samples=1), reported("a", 4),
+            reported("a", 5), Disconnected("a"), reported("a", 6), reported("b", 2),
+        ):  # fmt: skip
+            await asyncio.wait_for(inbox.put(event), 1)
+        got = [await inbox.get() for _ in range(5)]
+        names = [(e.report.agent_id, e.report.sequence) for e in got if isinstance(e, Reported)]
+        assert names == [("a", 3), ("b", 2), ("a", 5), ("a", 6)]
+        assert isinstance(got[3], Disconnected)
 
     run(test())
 

@@ -122,13 +122,13 @@ class Peer:
 
 @asynccontextmanager
 async def radio_agent(
-    folder: Path, plant: MemoryRadio | None = None, n: int = 4, **limits: Any
+    folder: Path, plant: MemoryRadio | None = None, n: int = 4, *, read_every_ms: int = 50, **limits: Any
 ) -> AsyncIterator[tuple[AgentServer, MemoryRadio, Any]]:
     """A serving agent over a plant in memory: server, plant, stub."""
     clock = HostClock()
     plant = plant or MemoryRadio(n, clock)
     disk = AgentDisk(folder, "a1")
-    pace = Pace(report_every_ms=1_000, read_every_ms=50)
+    pace = Pace(report_every_ms=1_000, read_every_ms=read_every_ms)
     server = await serve_radio("a1", plant, disk, clock, Door("127.0.0.1:0"), RadioLimits(**limits), pace)
     try:
         async with aio.insecure_channel(f"127.0.0.1:{server.port}") as channel:

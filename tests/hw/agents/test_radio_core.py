@@ -362,6 +362,18 @@ def test_a_renewal_that_names_a_later_plan_lasts_as_long_after_that() -> None:
     assert slot.plan_end_us == planned_us + LONGEST_PLAN_US  # no plan is later than the report
 
 
+def test_a_mere_extension_is_not_worth_a_report() -> None:
+    bench = Bench()
+    bench.run(("command", NOW, 60_000, [(1, 1, 3, FULL)]))
+    bench.settle()
+    bench.run(("time", 1_000_000))
+    step = bench.core.renew(Renewal(bench.origin(*NOW), bench.core.digest(), 60_000), bench.now_us)
+    assert step.sleep is not None
+    assert not step.is_changed
+    assert not bench.core.confirm(step.sleep, [True], bench.now_us).is_changed
+    assert bench.core.confirm(step.sleep, [False], bench.now_us).is_changed
+
+
 def test_a_cell_without_a_timer_sleeps_only_where_that_is_allowed_by_name() -> None:
     bench = Bench()
     bench.run(("command", NOW, 60_000, [(2, 1, 3, FULL)]))

@@ -188,6 +188,23 @@ def test_a_silent_plant_is_told_by_nan_and_by_refusals_and_is_tried_again(tmp_pa
     run(work())
 
 
+def test_a_sample_is_read_when_it_ends_however_seldom_the_plant_is_read(tmp_path: Path) -> None:
+    async def work() -> None:
+        clock = HostClock()
+        plant = MemoryRadio(4, clock)
+        began_us = clock.unix_us()
+        plant.ends = [began_us - 400_000]  # the next one ends in 0.6 s
+        asyncio.get_running_loop().call_later(0.599, plant.ends.append, began_us + 600_000)
+        async with radio_agent(tmp_path, plant, read_every_ms=60_000) as (_, _, stub):
+            peer = Peer(stub, 1)
+            await peer.open()
+            report = await peer.see(lambda r: r.measured_unix_us == began_us + 600_000)
+            assert report.carried.shape[1] == 1
+            assert clock.unix_us() < began_us + 1_500_000
+
+    run(work())
+
+
 def test_an_unlawful_message_ends_the_stream_and_wakes_whom_it_can(tmp_path: Path) -> None:
     async def work() -> None:
         async with radio_agent(tmp_path) as (_, plant, stub):
