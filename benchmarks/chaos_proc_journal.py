@@ -40,4 +40,7 @@ class JournalCheck:
         """Leases that are in no journal."""
         known = self.decided() | self.lost
         missing = sorted({lease for site in sites for lease in held(site)} - known)
-        return [f"{cell}: level {level} by revision {revision} is in no journal" for cell, revision, level in missing]
+        return [
+            f"{cell}: level {level} by revision {revision} is in no journal"
+            for cell, revision, level in missing
+        ]

@@ -20,7 +20,13 @@ from pathlib import Path
 
 from benchmarks.chaos_proc_scene import AGENTS, PORT
 
-TOOLS = {"ip": "iproute2", "tc": "iproute2", "nft": "nftables", "unshare": "util-linux", "nsenter": "util-linux"}
+TOOLS = {
+    "ip": "iproute2",
+    "tc": "iproute2",
+    "nft": "nftables",
+    "unshare": "util-linux",
+    "nsenter": "util-linux",
+}
 PROXY_PORT = 50061
 NAMESPACES = Path("/run/netns")
 BURST, QUEUE_MS = "4kb", "400ms"  # of a rate limit
@@ -107,7 +113,7 @@ class Network:
 
     def lose(self, agent: str, percent: int) -> None:
         """Lose so many of the packets between controller and agent, both ways; 0: none."""
-        rule = f'numgen random mod 100 < {percent} drop' if percent else "accept"
+        rule = f"numgen random mod 100 < {percent} drop" if percent else "accept"
         name = self._link(agent)
         table = (
             "table inet chaos {}\nflush table inet chaos\ntable inet chaos {\n"

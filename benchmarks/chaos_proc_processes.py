@@ -20,7 +20,12 @@ class Child:
     """A process that may be started again and again."""
 
     def __init__(
-        self, name: str, arguments: Sequence[str], inside: Sequence[str], environment: dict[str, str], logs: Path
+        self,
+        name: str,
+        arguments: Sequence[str],
+        inside: Sequence[str],
+        environment: dict[str, str],
+        logs: Path,
     ) -> None:
         """``arguments`` of Python; ``inside``: the command that enters a namespace."""
         self.name, self.arguments, self._inside = name, list(arguments), list(inside)
@@ -82,7 +87,9 @@ class Child:
         if self._listening is not None:
             await asyncio.wait_for(asyncio.shield(self._listening), within_s)
 
-    async def until(self, found: Callable[[str], bool], *, since: int = 0, within_s: float = START_WITHIN_S) -> str:
+    async def until(
+        self, found: Callable[[str], bool], *, since: int = 0, within_s: float = START_WITHIN_S
+    ) -> str:
         """The first line from line ``since`` on for which ``found``. Raises RuntimeError if it ends without it."""
         async with asyncio.timeout(within_s):
             while True:
@@ -90,7 +97,9 @@ class Child:
                     if found(line):
                         return line
                 if not self.is_running:
-                    raise RuntimeError(f"{self.name} ended with {self.code} before it was ready: {self.errors()}")
+                    raise RuntimeError(
+                        f"{self.name} ended with {self.code} before it was ready: {self.errors()}"
+                    )
                 self._spoke.clear()
                 await self._spoke.wait()
 
@@ -113,7 +122,9 @@ class Child:
         fresh.rename(self.clock_file)
 
 
-async def run_once(arguments: Sequence[str], inside: Sequence[str], environment: dict[str, str]) -> tuple[int, str]:
+async def run_once(
+    arguments: Sequence[str], inside: Sequence[str], environment: dict[str, str]
+) -> tuple[int, str]:
     """Run a command of Python to its end: exit code, and what it printed."""
     process = await asyncio.create_subprocess_exec(
         *inside, sys.executable, *arguments, stdout=PIPE, stderr=PIPE, env=environment

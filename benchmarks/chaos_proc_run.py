@@ -74,7 +74,8 @@ class Run:
         self.check = JournalCheck(self.journal, scene)
         self.log: list[str] = []
         self.began_s = time.monotonic()
-        self.allowed_ends = False  # of the controller, as it cannot start without a journal
+        self.links = {agent: asyncio.Lock() for agent in AGENTS}
+        self.stopping = asyncio.Lock()
 
     def _child(self, name: str, arguments: tuple[str, ...], space: str | None) -> Child:
         inside = [] if space is None else self.net.inside(space)
@@ -121,6 +122,12 @@ class Run:
             await child.until(lambda line: " serves on " in line)
         await self.controlled()
 
+    async def start_controller(self) -> None:
+        """Start the controller and wait until it leads."""
+        said = len(self.controller.lines)
+        await self.controller.start()
+        await self.controller.until(lambda line: '"started"' in line, since=said)
+
     async def controlled(self) -> None:
         """Wait until a cell of each agent was seen to go deeper, from now on."""
         waiting, since_s = set(AGENTS), time.monotonic()
@@ -130,7 +137,9 @@ class Run:
                 if self.watch.sites[agent].deeper_s > since_s:
                     waiting.discard(agent)
             if time.monotonic() > since_s + DEEP_WITHIN_S:
-                self.watch.broken(f"no cell of {', '.join(sorted(waiting))} goes deeper within {DEEP_WITHIN_S:g} s")
+                self.watch.broken(
+                    f"no cell of {', '.join(sorted(waiting))} goes deeper within {DEEP_WITHIN_S:g} s"
+                )
                 return
 
     async def finish(self) -> Result:
@@ -140,7 +149,9 @@ class Run:
                 self.watch.broken(f"{child.name} has ended by itself with {child.code}: {child.errors(600)}")
         await self.controller.kill()
         self.watch.lost("the end of the run")
-        longest_s = max((30 + site.wake_s(len(site.has.wake_ms) - 1)) for site in self.watch.sites.values()) / SPEED
+        longest_s = (
+            max((30 + site.wake_s(len(site.has.wake_ms) - 1)) for site in self.watch.sites.values()) / SPEED
+        )
         await asyncio.sleep(longest_s + AFTER_END_S)
         for site in self.watch.sites.values():
             for cell in site.deep():
@@ -173,9 +184,20 @@ async def simulate(scene: Scene, folder: Path, seed: int) -> Result:
     return await run.finish()
 
 
-def isolated_run(scene: Scene, folder: Path, seed: int, *, module: str = "benchmarks.chaos_proc_run") -> Result:
+def isolated_run(
+    scene: Scene, folder: Path, seed: int, *, module: str = "benchmarks.chaos_proc_run"
+) -> Result:
     """A run in namespaces of its own."""
-    command = [*isolated(), sys.executable, "-m", module, "--inside", str(seed), str(folder), str(scene.folder)]
+    command = [
+        *isolated(),
+        sys.executable,
+        "-m",
+        module,
+        "--inside",
+        str(seed),
+        str(folder),
+        str(scene.folder),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         return Result(seed, [f"the run failed: {done.stderr[-3000:]}"], 0)
@@ -192,7 +214,13 @@ def main() -> None:
         for name in ("scene", "run"):
             (top / name).mkdir(parents=True)
         result = isolated_run(make_scene(top / "scene"), top / "run", int(sys.argv[1]))
-        print(*result.faults, *result.violations, f"{result.deeper} times deeper", f"{result.took_s:.1f} s", sep="\n")
+        print(
+            *result.faults,
+            *result.violations,
+            f"{result.deeper} times deeper",
+            f"{result.took_s:.1f} s",
+            sep="\n",
+        )
 
 
 if __name__ == "__main__":

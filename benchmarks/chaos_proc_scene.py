@@ -91,7 +91,14 @@ def make_scene(folder: Path) -> Scene:
     """Write the files of a scene into an empty folder."""
     scene = Scene(folder)
     spec = SynthSpec(
-        n_sites=len(AGENTS), sectors=1, layers=3, days=1, step_s=300, seed=7, median_load=0.05, start=SHOWS[:10],
+        n_sites=len(AGENTS),
+        sectors=1,
+        layers=3,
+        days=1,
+        step_s=300,
+        seed=7,
+        median_load=0.05,
+        start=SHOWS[:10],
         time_zone="UTC",
     )
     write_tidy(generate(spec), scene.trace)
@@ -124,6 +131,9 @@ def _write_world(path: Path) -> None:
 def _write_profile(path: Path) -> None:
     profile = load_profile("balanced").model_dump(mode="json", by_alias=True)
     profile["guards"] |= {
-        "dwell_s": 0, "least_awake_s": 0, "max_changes_per_cell_day": 1_000_000, "max_reversals": 1_000_000,
+        "dwell_s": 0,
+        "least_awake_s": 0,
+        "max_changes_per_cell_day": 1_000_000,
+        "max_reversals": 1_000_000,
     }
     path.write_text(json.dumps(profile | {"name": "chaos"}))

@@ -66,6 +66,7 @@ class Site:
     slow: int = 1  # by how much longer waking may take
     last: Seen | None = None
     deeper_s: float = 0.0  # when a cell was last seen to go deeper
+    lies: bool = False  # what it says counts for nothing
     late: set[int] = field(default_factory=set)  # cells of which it was said
 
     def deep(self) -> list[int]:
@@ -95,7 +96,10 @@ class Watch:
         for agent, link in self._links.items():
             self.sites[agent] = Site(agent, await link.abilities())
         for site in self.sites.values():
-            self._tasks += [asyncio.ensure_future(self._look(site)), asyncio.ensure_future(self._listen(site))]
+            self._tasks += [
+                asyncio.ensure_future(self._look(site)),
+                asyncio.ensure_future(self._listen(site)),
+            ]
 
     async def end(self) -> None:
         """Stop looking. Raises what went wrong in doing so."""
@@ -125,6 +129,15 @@ class Watch:
             site.away.discard(cause)
             if not site.away:
                 site.late.clear()
+
+    def stopped(self, agent: str) -> None:
+        """The stop latch of an agent is set."""
+        self.sites[agent].stopped_since_s = time.monotonic()
+
+    def cleared(self, agent: str) -> None:
+        """The stop latch may be cleared from now on."""
+        self.sites[agent].stopped_since_s = None
+        self.sites[agent].late.clear()
 
     def _of(self, agent: str | None) -> list[Site]:
         return [self.sites[agent]] if agent is not None else list(self.sites.values())
@@ -186,6 +199,8 @@ class Watch:
             await asyncio.sleep(LISTEN_AGAIN_S)
 
     def _hear(self, site: Site, report: Report) -> None:
+        if site.lies:
+            return
         made_s = report.monotonic_us / 1e6 / self.speed
         now = report.boot_id, tuple(report.revision.tolist()), tuple(report.commanded_level.tolist())
         last = site.heard[-1] if site.heard else None
