@@ -1,4 +1,4 @@
-"""Whether the journal of a chaos run has what it must: all that agents were heard to hold, but for damage it told of."""
+"""Whether the journal of a chaos run has all that agents were heard to hold, but for damage that was told of."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ class Network:
         rule = f"numgen random mod 100 < {percent} drop" if percent else "accept"
         name = self._link(agent)
         table = (
-            "table inet chaos {}\nflush table inet chaos\ntable inet chaos {\n"
+            "add table inet chaos\nflush table inet chaos\ntable inet chaos {\n"
             f'  chain in {{ type filter hook input priority 0; iifname "{name}" {rule}; }}\n'
             f'  chain out {{ type filter hook output priority 0; oifname "{name}" {rule}; }}\n}}\n'
         )

@@ -1,8 +1,8 @@
 """A policy that real controller processes run as a plug-in: it wants cells deep, and hangs when it is told to.
 
 It is installed by a metadata folder on the module path (benchmarks/chaos_proc_scene.py), and told by environment:
-``CHAOS_SEED`` sets its chance; ``CHAOS_FOLDER`` is where a file ``hang`` makes it hang for as long as it is there, which
-it says with a file ``hung``; a file ``deepest`` makes it want all cells as deep as they may be.
+``CHAOS_SEED`` sets its chance; ``CHAOS_FOLDER`` is where a file ``hang`` makes it hang for as long as it is there,
+which it says with a file ``hung``; a file ``deepest`` makes it want all cells as deep as they may be.
 """
 
 from __future__ import annotations

@@ -186,8 +186,8 @@ class Watch:
             if over_s > SLACK_S:
                 site.late.add(cell)
                 self.broken(
-                    f"{site.has.cell_id[cell]}: at level {level} {over_s * self.speed:.1f} s after lease and wake time, "
-                    f"since {', '.join(sorted(site.away))}"
+                    f"{site.has.cell_id[cell]}: at level {level} {over_s * self.speed:.1f} s after lease and wake "
+                    f"time, since {', '.join(sorted(site.away))}"
                 )
 
     async def _listen(self, site: Site) -> None:
