@@ -24,6 +24,7 @@ TOOLS = {
     "ip": "iproute2",
     "tc": "iproute2",
     "nft": "nftables",
+    "setpriv": "util-linux",
     "unshare": "util-linux",
     "nsenter": "util-linux",
 }
@@ -48,7 +49,8 @@ def missing() -> str:
 def isolated() -> list[str]:
     """Command that runs another one, and all that it starts, in namespaces that end with it."""
     spaces = ("--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc")
-    return ["unshare", *spaces, "--propagation", "private"]
+    dies_with_us = ("setpriv", "--pdeathsig", "KILL")
+    return [*dies_with_us, "unshare", *spaces, "--propagation", "private"]
 
 
 def _do(*command: str, told: str | None = None) -> None:

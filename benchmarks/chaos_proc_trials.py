@@ -87,7 +87,9 @@ async def asleep(run: Run) -> None:
         for agent, site in run.watch.sites.items()
     }
     async with asyncio.timeout(ASLEEP_WITHIN_S):
-        while any((last := site.last) is None or last.level != deepest[a] for a, site in run.watch.sites.items()):
+        while any(
+            (last := site.last) is None or last.level != deepest[a] for a, site in run.watch.sites.items()
+        ):
             await asyncio.sleep(LOOK_S)
 
 
@@ -114,9 +116,13 @@ async def trials(scene: Scene, folder: Path, count: int) -> None:
     run = Run(scene, folder, 0)
     (folder / "deepest").touch()
     await run.start()
-    wake_s = max(float(site.has.wake_ms[site.has.allowed.any(0)].max()) / 1000 for site in run.watch.sites.values())
+    wake_s = max(
+        float(site.has.wake_ms[site.has.allowed.any(0)].max()) / 1000 for site in run.watch.sites.values()
+    )
     term_s = LEASE_S + wake_s
-    shared = f"{len(AGENTS)} agents, lease {LEASE_S} s, longest wake time {wake_s:g} s, {SPEED:g} times real time"
+    shared = (
+        f"{len(AGENTS)} agents, lease {LEASE_S} s, longest wake time {wake_s:g} s, {SPEED:g} times real time"
+    )
     for name, harm in KINDS.items():
         longest_s = 0.0
         for trial in range(count):
@@ -147,13 +153,19 @@ async def _graceful(run: Run, count: int, shared: str) -> None:
         longest_s = max(longest_s, stopped["at_s"] - began_s)
         unconfirmed += bool(stopped["unconfirmed"])
         await run.controller.ended()
-    conditions = f"{count} trials; {shared}; in real time; {unconfirmed} trials with an agent that did not confirm"
+    conditions = (
+        f"{count} trials; {shared}; in real time; {unconfirmed} trials with an agent that did not confirm"
+    )
     print_row("graceful_stop_ack_s_max", round(longest_s, 3), "s", conditions, bar=("<=", ACK_S))
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=100, help="trials of each kind; default 100, some half hour")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--trials", type=int, default=100, help="trials of each kind; default 100, some half hour"
+    )
     parser.add_argument("--inside", type=Path, help=argparse.SUPPRESS)
     asked = parser.parse_args()
     if asked.inside is not None:

@@ -23,7 +23,7 @@ AT_A_TIME = 2
 
 def results(seeds: range, at_a_time: int = AT_A_TIME) -> Iterator[Result]:
     """Runs of some seeds as they end. Empty, with the reason on standard error, where none can be made."""
-    why = missing()
+    why = missing() if len(seeds) else "none was asked for"
     if why:
         print(f"no runs of real processes: {why}", file=sys.stderr)
         return
