@@ -1,8 +1,8 @@
 """An agent that lies: ``python -m benchmarks.chaos_proc_liar ARGUMENTS`` of the ``quietcell`` command.
 
 Levels, revisions, digests, numbers of messages and traffic in what it says are wrong at random, now and then by far.
-What it does at its radios is right. That another controller leads is no lie of its: who is told so only wakes from then on,
-as it must. ``CHAOS_SEED`` sets its chance.
+What it does at its radios is right. It never claims that another controller leads: who is told so only wakes from then
+on, as it must. ``CHAOS_SEED`` sets its chance.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from benchmarks.chaos_proc_net import isolated, missing
 from benchmarks.chaos_proc_run import Run
-from benchmarks.chaos_proc_scene import AGENTS, GUARD_S, LEASE_S, PLAN_S, SPEED, Scene, make_scene
+from benchmarks.chaos_proc_scene import AGENTS, LEASE_S, PLAN_S, SPEED, Scene, make_scene
 from benchmarks.rows import print_row
 
 ASLEEP_WITHIN_S = 120.0  # of the host, with the start of a controller

@@ -19,6 +19,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from benchmarks.chaos_proc_processes import START_WITHIN_S
 from benchmarks.chaos_proc_scene import LEASE_S
 from hw.adapters.dial import AgentError, Dial
 from hw.adapters.operator import RadioOperator
@@ -94,12 +95,23 @@ class Watch:
     async def start(self) -> None:
         """Begin to look."""
         for agent, link in self._links.items():
-            self.sites[agent] = Site(agent, await link.abilities())
+            self.sites[agent] = Site(agent, await self._abilities(link))
         for site in self.sites.values():
             self._tasks += [
                 asyncio.ensure_future(self._look(site)),
                 asyncio.ensure_future(self._listen(site)),
             ]
+
+    @staticmethod
+    async def _abilities(link: RadioPlantLink) -> RadioAbilities:
+        """Of a plant that says it is there, but may yet be too busy for an answer."""
+        last_s = time.monotonic() + START_WITHIN_S
+        while True:
+            try:
+                return await link.abilities()
+            except OSError:
+                if time.monotonic() > last_s:
+                    raise
 
     async def end(self) -> None:
         """Stop looking. Raises what went wrong in doing so."""
