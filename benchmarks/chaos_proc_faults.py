@@ -217,6 +217,9 @@ async def stop(run: Run, agent: str) -> None:
     async with run.stopping:
         config, began_s = ("--config", str(run.config)), asyncio.get_running_loop().time()
         _, printed = await run.command("stop", *config, "--reason", "chaos", "--json")
+        if not printed.startswith("{"):
+            run.watch.broken(f"stop has failed: {printed}")
+            return
         answers = json.loads(printed)
         confirmed = answers["confirmed"]
         run.note(f"stopped {', '.join(confirmed)} in {asyncio.get_running_loop().time() - began_s:.1f} s")

@@ -115,7 +115,8 @@ class Network:
 
     def lose(self, agent: str, percent: int) -> None:
         """Lose so many of the packets between controller and agent, both ways; 0: none."""
-        rule = f"numgen random mod 100 < {percent} drop" if percent else "accept"
+        some = f"numgen random mod 100 < {percent} drop"
+        rule = {0: "accept", 100: "drop"}.get(percent, some)
         name = self._link(agent)
         table = (
             "add table inet chaos\nflush table inet chaos\ntable inet chaos {\n"

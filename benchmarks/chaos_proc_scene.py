@@ -66,6 +66,7 @@ class Scene:
             "PYTHONUNBUFFERED": "1",
             "CHAOS_SEED": str(seed),
             "CHAOS_FOLDER": str(run_folder),
+            "CHAOS_CLOCK": str(run_folder / "operator.clock"),
         }
 
     def write_config(self, path: Path, addresses: dict[str, str], journal: Path) -> None:
