@@ -1,11 +1,14 @@
 """Whether anything that breaks can make a cell serve less than it was commanded to, or for longer than its lease.
 
-    .venv/bin/python -m benchmarks.chaos [--virtual N] [--mutant-seeds N] [--first SEED]
+    .venv/bin/python -m benchmarks.chaos [--virtual N] [--processes N] [--mutant-seeds N] [--first SEED]
 
 Each virtual run is a thousand seconds of the real controller core, run loop, links, agent servers and cores in one
 process, with virtual clocks, network and disks (benchmarks/chaos_run.py). What must hold: benchmarks/chaos_ledger.py.
+A process run is a plant, three agents and a controller as processes over mutual TLS, for some seconds, with kill -9,
+lost packets, full disks and the like (benchmarks/chaos_proc_run.py); it needs root, and is left out elsewhere.
 Then one safeguard at a time is taken out of our code (benchmarks/chaos_mutants.py), and the same seeds must notice.
-A violation is printed with its seed; ``python -m benchmarks.chaos_run SEED`` runs it again.
+A violation is printed with its seed; ``python -m benchmarks.chaos_run SEED`` runs it again, or
+``python -m benchmarks.chaos_proc_run SEED``, whose faults follow from the seed while their effects vary.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterable
 
+from benchmarks import chaos_processes
 from benchmarks.chaos_mutants import MUTANTS
 from benchmarks.chaos_run import Result, simulate
 from benchmarks.rows import print_row
@@ -52,18 +56,24 @@ def main() -> None:
     parser.add_argument(
         "--virtual", type=int, default=10_000, help="virtual runs; default 10000, less than an hour"
     )
+    parser.add_argument("--processes", type=int, default=100, help="process runs; default 100, half an hour")
     parser.add_argument(
         "--mutant-seeds", type=int, default=200, help="seeds that may be needed to notice a mutant"
     )
     parser.add_argument("--first", type=int, default=0, help="first seed")
     asked = parser.parse_args()
     seeds = range(asked.first, asked.first + asked.virtual)
+    process_seeds = range(asked.first, asked.first + asked.processes)
+    made, broken, went_deeper = chaos_processes.watched(process_seeds)
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         results = pool.imap_unordered(one, ((seed, None) for seed in seeds), chunksize=4)
         runs, violations, deeper = watched(results, len(seeds))
         conditions = f"seeds {seeds.start} to {seeds.stop - 1}, 1000 virtual s each; {deeper} times deeper"
         print_row("virtual_runs", runs, "runs", conditions, bar=(">=", 10_000))
-        print_row("violations", violations, "violations", conditions, bar=("<=", 0))
+        about = f"seeds {process_seeds.start} to {process_seeds.stop - 1}, real processes; {went_deeper} times deeper"
+        print_row("process_runs", made, "runs", about, bar=(">=", 100))
+        both = f"{violations} in virtual runs, {broken} in process runs"
+        print_row("violations", violations + broken, "violations", both, bar=("<=", 0))
         survived = []
         for mutant in MUTANTS:
             needed = _noticed(pool, mutant, range(asked.mutant_seeds))
