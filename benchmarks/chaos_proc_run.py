@@ -112,13 +112,13 @@ class Run:
         """Start everything and wait until each agent has a sleeping cell."""
         await self.plant.start()
         await self.proxy.start()
-        await self.controller.start()
-        await self.plant.until(lambda line: line.startswith("plant:"))
         for agent in self.agents.values():
             await agent.start()
+        await self.plant.until(lambda line: line.startswith("plant:"))
         await self.watch.start()
-        for child in self.agents.values():
-            await child.until(lambda line: " serves on " in line)
+        for agent in self.agents.values():
+            await agent.until(lambda line: " serves on " in line)
+        await self.controller.start()  # last, as it dials ever less often who is not there
         await self.controlled()
 
     async def start_controller(self) -> None:

@@ -79,6 +79,7 @@ class Scene:
             "world": str(self.world_file),
             "profile": str(self.profile_file),
             "policy": "chaos-restless",
+            "ladder": {"stage": "act"},
             "lease_s": LEASE_S,
             "guard_every_s": GUARD_S,
             "journal": str(journal),

@@ -18,7 +18,7 @@ from benchmarks.chaos_proc_run import Result, isolated_run
 from benchmarks.chaos_proc_scene import make_scene
 from benchmarks.rows import print_row
 
-AT_A_TIME = 2
+AT_A_TIME = 4
 
 
 def results(seeds: range, at_a_time: int = AT_A_TIME) -> Iterator[Result]:
