@@ -1,4 +1,4 @@
-"""One run of real processes: a plant, three agents, a controller, and what goes wrong among them, from one seed.
+"""One run of real processes: a plant, two agents, a controller, and what goes wrong among them, from one seed.
 
     .venv/bin/python -m benchmarks.chaos_proc_run SEED [FOLDER]      # prints what happened, keeps it in FOLDER
 
