@@ -191,9 +191,10 @@ async def lying_agent(run: Run, agent: str) -> None:
         await child.until(lambda line: " serves on " in line, since=said)
         await _for_s(run, 1.0, 3.0)
         await child.kill()
-        run.watch.sites[agent].lies = False
-        child.arguments = honest
+        child.arguments, said = honest, len(child.lines)
         await child.start()
+        await child.until(lambda line: " serves on " in line, since=said)  # the last lie was heard long ago
+        run.watch.sites[agent].lies = False
 
 
 async def plant_fault(run: Run, agent: str) -> None:
