@@ -4,7 +4,7 @@
 
 Each virtual run is a thousand seconds of the real controller core, run loop, links, agent servers and cores in one
 process, with virtual clocks, network and disks (benchmarks/chaos_run.py). What must hold: benchmarks/chaos_ledger.py.
-A process run is a plant, three agents and a controller as processes over mutual TLS, for some seconds, with kill -9,
+A process run is a plant, two agents and a controller as processes over mutual TLS, for some seconds, with kill -9,
 lost packets, full disks and the like (benchmarks/chaos_proc_run.py); it needs root, and is left out elsewhere.
 Then one safeguard at a time is taken out of our code (benchmarks/chaos_mutants.py), and the same seeds must notice.
 A violation is printed with its seed; ``python -m benchmarks.chaos_run SEED`` runs it again, or

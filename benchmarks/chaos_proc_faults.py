@@ -12,7 +12,8 @@ from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
 from benchmarks.chaos_proc_damage import damage
-from benchmarks.chaos_proc_scene import AGENTS
+from benchmarks.chaos_proc_processes import START_WITHIN_S
+from benchmarks.chaos_proc_scene import AGENTS, PLAN_S, SPEED
 from hw.sim_plant.faults import SLOW_WAKE, Fault
 from hw.sim_plant.link import PlantLink
 
@@ -190,9 +191,10 @@ async def lying_agent(run: Run, agent: str) -> None:
         await child.until(lambda line: " serves on " in line, since=said)
         await _for_s(run, 1.0, 3.0)
         await child.kill()
-        run.watch.sites[agent].lies = False
-        child.arguments = honest
+        child.arguments, said = honest, len(child.lines)
         await child.start()
+        await child.until(lambda line: " serves on " in line, since=said)  # the last lie was heard long ago
+        run.watch.sites[agent].lies = False
 
 
 async def plant_fault(run: Run, agent: str) -> None:
@@ -225,8 +227,12 @@ async def stop(run: Run, agent: str) -> None:
         run.note(f"stopped {', '.join(confirmed)} in {asyncio.get_running_loop().time() - began_s:.1f} s")
         for one in confirmed:
             run.watch.stopped(one)
+        said = len(run.controller.lines)
         await kill_both(run, agent)
-        await _for_s(run, 0.5, 2.0)
+        async with asyncio.timeout(START_WITHIN_S):  # something else may kill it before it has started
+            while not run.controller.told("started", since=said):
+                await asyncio.sleep(0.05)
+        await asyncio.sleep(3 * PLAN_S / SPEED)  # in which it would let cells sleep
         for one in confirmed:
             run.watch.cleared(one)
         clear = ("stop", *config, "--clear", "--reason", "over", "--as", "chief", "--json")

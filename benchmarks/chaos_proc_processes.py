@@ -51,9 +51,11 @@ class Child:
 
     async def _listen(self, process: Process) -> None:
         assert process.stdout is not None
-        while line := await process.stdout.readline():
-            self.lines.append((time.monotonic(), line.decode(errors="replace").rstrip()))
-            self._spoke.set()
+        with (self._logs / f"{self.name}.out").open("ab", buffering=0) as out:
+            while line := await process.stdout.readline():
+                out.write(line)
+                self.lines.append((time.monotonic(), line.decode(errors="replace").rstrip()))
+                self._spoke.set()
         await process.wait()
         self._spoke.set()
 

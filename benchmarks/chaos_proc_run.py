@@ -1,4 +1,4 @@
-"""One run of real processes: a plant, three agents, a controller, and what goes wrong among them, from one seed.
+"""One run of real processes: a plant, two agents, a controller, and what goes wrong among them, from one seed.
 
     .venv/bin/python -m benchmarks.chaos_proc_run SEED [FOLDER]      # prints what happened, keeps it in FOLDER
 
@@ -112,13 +112,13 @@ class Run:
         """Start everything and wait until each agent has a sleeping cell."""
         await self.plant.start()
         await self.proxy.start()
-        await self.controller.start()
-        await self.plant.until(lambda line: line.startswith("plant:"))
         for agent in self.agents.values():
             await agent.start()
+        await self.plant.until(lambda line: line.startswith("plant:"))
         await self.watch.start()
-        for child in self.agents.values():
-            await child.until(lambda line: " serves on " in line)
+        for agent in self.agents.values():
+            await agent.until(lambda line: " serves on " in line)
+        await self.controller.start()  # last, as it dials ever less often who is not there
         await self.controlled()
 
     async def start_controller(self) -> None:

@@ -20,7 +20,7 @@ from traces.synthesis import SynthSpec, generate
 from traces.writers.tidy import write_tidy
 
 SPEED = 30.0
-AGENTS = ("site-001", "site-002", "site-003")
+AGENTS = ("site-001", "site-002")
 CONTROLLER = "edge-1"
 LEASE_S, GUARD_S, PLAN_S, SAMPLE_S = 30, 10, 60, 10
 PORT = 50051
@@ -79,6 +79,7 @@ class Scene:
             "world": str(self.world_file),
             "profile": str(self.profile_file),
             "policy": "chaos-restless",
+            "ladder": {"stage": "act"},
             "lease_s": LEASE_S,
             "guard_every_s": GUARD_S,
             "journal": str(journal),

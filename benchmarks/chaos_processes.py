@@ -1,6 +1,6 @@
 """Chaos runs of real processes, some at a time: ``python -m benchmarks.chaos_processes [--runs N] [--first SEED]``.
 
-A run is one of benchmarks/chaos_proc_run.py: a plant, three agents and a controller over mutual TLS, in namespaces of
+A run is one of benchmarks/chaos_proc_run.py: a plant, two agents and a controller over mutual TLS, in namespaces of
 its own. Prints the rows ``process_runs`` and ``process_violations``; benchmarks/chaos.py adds the runs to its own rows.
 """
 
@@ -18,7 +18,7 @@ from benchmarks.chaos_proc_run import Result, isolated_run
 from benchmarks.chaos_proc_scene import make_scene
 from benchmarks.rows import print_row
 
-AT_A_TIME = 2
+AT_A_TIME = 4
 
 
 def results(seeds: range, at_a_time: int = AT_A_TIME) -> Iterator[Result]:
