@@ -88,6 +88,8 @@ def main() -> None:
         noticed + "".join(f"; {s}" for s in survived),
         bar=("<=", 0),
     )
+    if violations or broken or survived:
+        raise SystemExit(1)
 
 
 def _noticed(pool: multiprocessing.pool.Pool, mutant: str, seeds: range) -> int | None:
