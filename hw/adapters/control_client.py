@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import grpc
 import grpc.aio
 from quietcell.control.v1 import control_pb2, control_pb2_grpc
 
+from hw.adapters.caller import Caller
 from hw.adapters.control import AlarmStatus, CellQuery, CellStatus, Status
 from hw.adapters.control_codec import alarm_from, cell_from, status_from
 from hw.adapters.wire import MAX_MESSAGE_BYTES
@@ -19,7 +19,7 @@ DEADLINE_S = 5.0
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
 
 
-class ControlClient:
+class ControlClient(Caller):
     """A channel to one controller. All calls raise ConnectionError that says why there is no answer."""
 
     def __init__(self, listen: str, credentials: Callable[[], grpc.ChannelCredentials] | None) -> None:
@@ -28,18 +28,11 @@ class ControlClient:
         self._address = listen if listen.startswith("unix:") else _ANYWHERE.get(host, host) + colon + port
         options = [("grpc.max_receive_message_length", MAX_MESSAGE_BYTES), ("grpc.enable_retries", 0)]
         if credentials is None:
-            self._channel = grpc.aio.insecure_channel(self._address, options=options)
+            channel = grpc.aio.insecure_channel(self._address, options=options)
         else:
-            self._channel = grpc.aio.secure_channel(self._address, credentials(), options=options)
+            channel = grpc.aio.secure_channel(self._address, credentials(), options=options)
+        super().__init__(channel)
         self._stub = control_pb2_grpc.ControlServiceStub(self._channel)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._channel.close()
 
     async def status(self) -> Status:
         """How it stands."""

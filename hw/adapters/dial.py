@@ -17,7 +17,7 @@ import grpc
 import grpc.aio
 
 from hw.adapters.wire import MAX_MESSAGE_BYTES, ContractError
-from hw.security.identity import server_is
+from hw.security.credentials import agent_channel_options
 
 KEEPALIVE_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 5_000
@@ -76,7 +76,7 @@ class Dial:
         ]
         if self.credentials is None:
             return grpc.aio.insecure_channel(self.address, options=options)
-        options.append(("grpc.ssl_target_name_override", server_is(self.agent_id)))
+        options += agent_channel_options(self.agent_id)
         try:
             credentials = self.credentials()
         except (

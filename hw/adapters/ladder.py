@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import grpc
 import grpc.aio
 from quietcell.control.v1 import ladder_pb2 as pb
 from quietcell.control.v1 import ladder_pb2_grpc as pb_grpc
 
+from hw.adapters.caller import Caller
 from hw.errors import SecurityError
 from hw.security.gate import ANYBODY
 from hw.security.identity import identity_of
@@ -140,26 +140,18 @@ def serves_ladder(desk: Desk, *, is_insecure: bool) -> Callable[[grpc.aio.Server
     return lambda server: pb_grpc.add_LadderServiceServicer_to_server(servicer, server)
 
 
-class LadderClient:
+class LadderClient(Caller):
     """Asks one controller."""
 
     def __init__(self, address: str, credentials: grpc.ChannelCredentials | None) -> None:
         """Without credentials: no TLS, on loopback only."""
         self._address = address
-        self._channel = (
+        super().__init__(
             grpc.aio.insecure_channel(address)
             if credentials is None
             else grpc.aio.secure_channel(address, credentials)
         )
         self._stub = pb_grpc.LadderServiceStub(self._channel)
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._channel.close()
 
     async def approve(self, plan_id: str, scope: tuple[str, str]) -> Said:
         """Let a plan go out."""

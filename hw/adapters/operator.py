@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self, TypeVar
+from typing import TypeVar
 
 import grpc
 import grpc.aio
@@ -17,6 +16,7 @@ from quietcell.lease.v1 import lease_pb2
 from quietcell.power.v1 import power_pb2, power_pb2_grpc
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 
+from hw.adapters.caller import Caller
 from hw.adapters.dial import Dial
 from hw.adapters.power import PowerInventory
 from hw.adapters.power_report_codec import inventory_from as power_inventory_from
@@ -56,20 +56,12 @@ class WakeAnswer:
     wake_ms: int
 
 
-class _Caller:
+class _AgentCaller(Caller):
     """A channel of its own to one agent."""
 
     def __init__(self, dial: Dial, deadline_s: float = DEADLINE_S) -> None:
+        super().__init__(dial.open())
         self._dial, self._deadline_s = dial, deadline_s
-        self._channel = dial.open()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self._channel.close()
 
     async def _ask(self, call: Awaitable[A]) -> A:
         try:
@@ -78,7 +70,7 @@ class _Caller:
             raise self._dial.error(error) from error
 
 
-class RadioOperator(_Caller):
+class RadioOperator(_AgentCaller):
     """Calls to a radio agent."""
 
     def __init__(self, dial: Dial, deadline_s: float = DEADLINE_S) -> None:
@@ -123,7 +115,7 @@ class RadioOperator(_Caller):
             raise self._dial.broken(error) from error
 
 
-class PowerOperator(_Caller):
+class PowerOperator(_AgentCaller):
     """Calls to a power agent."""
 
     def __init__(self, dial: Dial, deadline_s: float = DEADLINE_S) -> None:
@@ -158,7 +150,7 @@ class PowerOperator(_Caller):
             raise self._dial.broken(error) from error
 
 
-class HeadKeeper(_Caller):
+class HeadKeeper(_AgentCaller):
     """Calls to an agent that keeps heads of a journal."""
 
     def __init__(self, dial: Dial, deadline_s: float = DEADLINE_S) -> None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence, Sized
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,7 +17,6 @@ from hw.adapters.radio import Origin, Outcome, RejectCause, Renewal, RenewalAnsw
 from hw.ports import Floats, Int64, UInt8
 
 UInt64 = NDArray[np.uint64]
-Number = TypeVar("Number", np.float32, np.float64)
 
 MAX_ITEMS = 65_536  # commands, cells or sites in a message
 MAX_SAMPLES = 240  # intervals in a report
