@@ -3,6 +3,7 @@
 
 VENV := .venv
 RUN := $(VENV)/bin/python -m
+TWO_AT_A_TIME := --numprocesses 2 --dist loadfile  # tests of a file share what they set up
 PIP := $(RUN) pip --quiet --disable-pip-version-check
 IS_NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
 
@@ -25,8 +26,8 @@ demo: $(VENV)/.runtime  ## install, replay the bundled sample, write report/repo
 	@$(VENV)/bin/quietcell replay --out report
 
 test: $(VENV)/.dev  ## install, run all tests, then the kernel tests without the JIT
-	$(RUN) pytest
-	NUMBA_DISABLE_JIT=1 $(RUN) pytest -m kernel
+	$(RUN) pytest $(TWO_AT_A_TIME)
+	NUMBA_DISABLE_JIT=1 $(RUN) pytest -m kernel $(TWO_AT_A_TIME)
 
 check:  ## everything that CI checks
 	@.ci/run

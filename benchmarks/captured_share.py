@@ -2,9 +2,10 @@
 
     .venv/bin/python -m benchmarks.captured_share [--quick]
 
-Needs QUIETCELL_DATA. The peer is the oracle, which knows all traffic and may wake cells on air in any minute, in the
-same run and under the same limits. The first rows are of the ITU network in world 3gpp-cat1-set1 at the default
-sigma and seed 0. ``*_low_sigma`` has half of the noise inside the steps. Then the shortfall in parts
+Needs QUIETCELL_DATA. The peer is the oracle, which knows all traffic and may wake cells on air to full in any
+minute, in the same run and under the same limits; for ``*_any_wakes`` to any level, as the policy
+(docs/decisions/0013). The first rows are of the ITU network in world 3gpp-cat1-set1 at the default sigma and seed 0.
+``*_low_sigma`` has half of the noise inside the steps. Then the shortfall in parts
 (benchmarks/shortfall.py), the profiles with intervals, and whether the profile holds its limits on other networks, at
 other sigmas and with gentle and steep loss of rate; conditions name what of the limits was spent.
 ``--quick``: every eighth cell of ITU alone, without other networks.
@@ -41,6 +42,7 @@ BARS = {
     "limits_held": ("==", 1.0),
     "level_changes_per_cell_day": ("<=", 12.0),
 }
+ANY_WAKES = ("captured_share_any_wakes", "captured_share_beyond_symbol_any_wakes")
 LOW_SIGMA_BAR = (">=", 0.95)
 SPENT = ("unserved_share", "below_target_share", "level_changes_per_cell_day", "emergency_wakes_per_cell_day")
 DRAWS = 1000  # of the bootstrap
@@ -53,13 +55,21 @@ def spent(found: dict[str, Any]) -> str:
 
 def print_itu(itu: Trace, which: str) -> None:
     """The rows with bars."""
-    found = figures_of(itu, WORLD, 0, None, ceiling=True, guard=True)
+    found = figures_of(itu, WORLD, 0, None, ceiling=True, guard=True, any_wakes=True)
     for name, bar in BARS.items():
         unit = "changes" if name.startswith("level") else "ratio"
         print_row(name, float(found[name]), unit, f"{which}, {WORLD}, guard on; {spent(found)}", bar=bar)
-    low = figures_of(itu, WORLD, 0, SIGMAS["low"], ceiling=True, guard=True)
+    low = figures_of(itu, WORLD, 0, SIGMAS["low"], ceiling=True, guard=True, any_wakes=True)
     about = f"{which}, {WORLD}, guard on, sigma 0.15; {spent(low)}"
     print_row("captured_share_low_sigma", low["captured_share"], "ratio", about, bar=LOW_SIGMA_BAR)
+    for suffix, of in (("", found), ("_low_sigma", low)):
+        for name in ANY_WAKES:
+            print_row(
+                name + suffix,
+                of[name],
+                "ratio",
+                f"{which}, {WORLD}, guard on; oracle that may wake to any level",
+            )
     beyond = low["captured_share_beyond_symbol"]
     print_row("captured_share_beyond_symbol_low_sigma", beyond, "ratio", about)
 

@@ -6,7 +6,8 @@ A planner that asks for anything at all stands in for the policies: what must ho
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -18,9 +19,11 @@ from benchmarks.chaos_site import HostTime, Site
 from benchmarks.chaos_wire import Channel
 from controller.config import load_profile
 from controller.live.batches import Leader
+from controller.live.building import facts_of
 from controller.live.core import LiveCore, Resumed, Timing
+from controller.live.cores import Cores
 from controller.live.events import Decided, Latched, Output, Record, Woken
-from controller.live.fleet import Fleet
+from controller.live.fleet import EnergyUnit, Fleet
 from controller.live.ladder import Ladder, Stage
 from controller.live.places import Places
 from controller.live.run import Pace, Runner
@@ -97,6 +100,8 @@ def make_scene(sites: Sequence[Site]) -> Scene:
 class VirtualJournal:
     """Records that survive the controller. It may stall, fail, and lose nothing that it has confirmed."""
 
+    keeps: tuple[type, ...] = (Decided, Woken, Latched)
+
     def __init__(self, ledger: Ledger, random: Random) -> None:
         self.records: list[tuple[int, Record]] = []
         self.highest_epoch = 0
@@ -109,7 +114,7 @@ class VirtualJournal:
         await asyncio.sleep(self.stall_s + self._random.expovariate(1 / 0.01))
         if self.is_full:
             raise OSError(28, "no space left")
-        kept = [record for record in records if isinstance(record, Decided | Woken | Latched)]
+        kept = [record for record in records if isinstance(record, self.keeps)]
         self.records.extend((epoch, record) for record in kept)
         self._ledger.written(epoch, kept)
 
@@ -168,22 +173,41 @@ class VirtualDial(Dial):
         return Channel(self._site.network, self._site.handlers)  # type: ignore[attr-defined,return-value]
 
 
+@dataclass(slots=True)
+class Role:
+    """As what a controller runs; by default alone."""
+
+    controller_id: str = "edge-1"
+    epoch: int | None = None  # that was granted; None: the next of its journal
+    leads: Callable[[], bool] = lambda: True
+    wait_ticks: int = 0  # guard ticks before which nothing new rests
+    dial: Callable[[Site], Dial] = VirtualDial
+    host: HostTime = field(default_factory=lambda: HostTime(wall_us=EPOCH_S * 1_000_000))
+
+
 class Process:
     """One run of the controller, from start to kill."""
 
     def __init__(
-        self, sites: Sequence[Site], scene: Scene, journal: VirtualJournal, ledger: Ledger, seed: int
+        self,
+        sites: Sequence[Site],
+        scene: Scene,
+        journal: VirtualJournal,
+        ledger: Ledger,
+        seed: int,
+        role: Role | None = None,
     ) -> None:
         self.random = Random(seed)
-        self.journal, self._ledger = journal, ledger
-        self.host = HostTime(wall_us=EPOCH_S * 1_000_000)
+        self.role = role or Role()
+        self.journal, self._ledger, self.host = journal, ledger, self.role.host
         resumed = journal.resumed()
         ledger.check_resumed(resumed.cell, resumed.revision, journal.confirmed())
-        self.epoch = journal.highest_epoch = resumed.highest_epoch + 1
-        self.core = _core(sites, scene, resumed, self.epoch, self.random)
+        self.epoch = journal.highest_epoch = self.role.epoch or resumed.highest_epoch + 1
+        self._sites = sites
+        self.radio = _core(sites, scene, resumed, self.epoch, self.random, self.role)
+        self.core = self._whole(resumed.is_stopped)
         self._feed = self.core.feed
         self.core.feed = self._fed  # type: ignore[method-assign]
-        self._sites = sites
         self.runner = Runner(
             self.core,
             self._open_links,
@@ -192,6 +216,7 @@ class Process:
             Pace(TICK_S, GUARD_S),
             lambda _what, **_about: None,
             self._set_ready,
+            self.role.leads,
         )
         self._task: asyncio.Future[Any] | None = None
 
@@ -220,9 +245,13 @@ class Process:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
+    def _whole(self, _is_stopped: bool) -> LiveCore | Cores:
+        """What the run loop feeds."""
+        return self.radio
+
     def _fed(self, event: Any) -> Output:
         output = self._feed(event)
-        self._ledger.fed(self.core, output)
+        self._ledger.fed(self.radio, output)
         return output
 
     async def _set_ready(self, ready: bool) -> None:
@@ -230,11 +259,15 @@ class Process:
 
     def _open_links(self, on_message: Any) -> list[AgentLink]:
         limits = LinkLimits(silent_s=45.0)
-        hello = Hello(self.epoch, "edge-1", PACE_MS)
+        role = self.role
+        hello = Hello(self.epoch, role.controller_id, PACE_MS, leads_by_grants=role.epoch is not None)
         return [
-            radio_link(VirtualDial(site), hello, on_message, Random(self.random.random()), limits=limits)
+            radio_link(role.dial(site), hello, on_message, self._chance(), limits=limits, leads=role.leads)
             for site in self._sites
         ]
+
+    def _chance(self) -> Random:
+        return Random(self.random.random())
 
 
 PACE_MS = 10_000
@@ -256,7 +289,9 @@ def _acting(scene: Scene) -> Ladder:
     return Ladder(places, np.full(n, Stage.ACT, np.uint8), np.zeros(n, np.bool_), TICK_S)
 
 
-def _core(sites: Sequence[Site], scene: Scene, resumed: Resumed, epoch: int, random: Random) -> LiveCore:
+def _core(
+    sites: Sequence[Site], scene: Scene, resumed: Resumed, epoch: int, random: Random, role: Role
+) -> LiveCore:
     planner = Restless(random, scene.network.allowed)
     controller = make_controller(planner, scene, LOOSE, Allowance(0.001, 0.01))
     return LiveCore(
@@ -267,13 +302,16 @@ def _core(sites: Sequence[Site], scene: Scene, resumed: Resumed, epoch: int, ran
             scene.network.allowed,
             scene.tables.asleep,
             WORLD.world.level_names,
+            EnergyUnit(WORLD.world.energy_unit, WORLD.world.watt_per_unit),
         ),
         controller,
         SurgeGuard(scene.network, scene.tables, LOOSE, sample_s=SAMPLE_S),
-        group_of=scene.network.group_of,
         ladder=_acting(scene),
-        leader=Leader("edge-1", epoch, LEASE_MS),
-        timing=Timing(SAMPLE_S, TICK_S, GUARD_S, np.zeros(len(scene.tables.asleep), np.int64)),
+        leader=Leader(role.controller_id, epoch, LEASE_MS),
+        timing=Timing(
+            SAMPLE_S, TICK_S, GUARD_S, np.zeros(len(scene.tables.asleep), np.int64), role.wait_ticks
+        ),
         resumed=resumed,
         constrain=lambda _text: None,
+        facts=facts_of(scene, scene.cell_id, 0),
     )

@@ -26,6 +26,7 @@ from hw.world import SYMBOL
 
 WAKE_WITHIN_S = 1.0
 SLACK_US = 2000  # of timers that fire after their time, never before
+AT_PLANT_US = 200_000  # for which an order may be at a plant, which takes 5 ms on average
 
 
 @dataclass(slots=True)
@@ -37,6 +38,7 @@ class Command:
     level: int
     echo_us: int
     end_us: int
+    controller_id: str
 
 
 @dataclass(slots=True)
@@ -69,7 +71,7 @@ class Ledger:
         default_factory=dict
     )  # by site and digest
     pending_wakes: dict[tuple[str, int, int, int], float] = field(default_factory=dict)
-    heard_epoch: dict[str, int] = field(default_factory=dict)
+    heard_epochs: dict[str, list[tuple[float, int]]] = field(default_factory=dict)  # when [s] each first was
     deeper: int = 0
     is_steady: Callable[[str, int], bool] = lambda _site, _epoch: (
         False
@@ -88,7 +90,9 @@ class Ledger:
             for place, revision in zip(wakes.cell.tolist(), wakes.revision.tolist(), strict=True):
                 self.pending_wakes[site_id, place, wakes.origin.leader_epoch, revision] = now_s
         for site_id, renewal in output.renewals:
-            agent = next(a for a in core.fleet.agents if a.agent_id == site_id)
+            agent = core.fleet.get(site_id)
+            if agent is None:  # of site power, which others watch
+                continue
             leased = core.leases.level[agent.cells] > SYMBOL
             cells = zip(
                 agent.places[leased].tolist(), core.leases.revision[agent.cells[leased]].tolist(), strict=True
@@ -128,7 +132,12 @@ class Ledger:
                 )
             end_us = origin.agent_monotonic_us + min(batch.term_ms, LIMITS.longest_term_ms) * 1000
             command = Command(
-                origin.leader_epoch, origin.agent_boot_id, level, origin.agent_monotonic_us, end_us
+                origin.leader_epoch,
+                origin.agent_boot_id,
+                level,
+                origin.agent_monotonic_us,
+                end_us,
+                origin.controller_id,
             )
             self.sent.setdefault((site_id, place, revision), []).append(command)
 
@@ -148,7 +157,9 @@ class Ledger:
         if kind in ("commands", "renewal", "hello"):
             message = getattr(request, kind)
             epoch = message.leader_epoch if kind == "hello" else message.origin.leader_epoch
-            self.heard_epoch[site_id] = max(self.heard_epoch.get(site_id, 0), epoch)
+            heard = self.heard_epochs.setdefault(site_id, [])
+            if epoch > max((known for _, known in heard), default=0):
+                heard.append((asyncio.get_running_loop().time(), epoch))
 
     def changed(self, site_id: str, place: int, before: int, after: int) -> None:
         """A plant has switched a cell."""
@@ -171,7 +182,13 @@ class Ledger:
             self.broken(f"{where}: went deeper while the stop latch is set")
         if site.plant.local[place]:
             self.broken(f"{where}: went deeper under local control")
-        revision, boot_id = book.slots[place].revision, book.boot_id
+        slot, boot_id = book.slots[place], book.boot_id
+        revision = slot.revision
+        is_waking = site.host.monotonic_us() - slot.woken_us < AT_PLANT_US
+        if is_waking and (site.site_id, place, revision) not in self.sent:
+            # a wake that has overtaken what is at the plant already: the command before it comes first
+            sent = (r for s, p, r in self.sent if (s, p) == (site.site_id, place) and r < revision)
+            revision = max(sent, default=0)
         fitting = [c for c in self.sent.get((site.site_id, place, revision), []) if c.level == level]
         if not fitting:
             self.broken(f"{where}: level {level} by revision {revision}, which nobody sent")
@@ -179,12 +196,19 @@ class Ledger:
         command = max(fitting, key=lambda c: c.epoch)
         if command.boot_id != boot_id:
             self.broken(f"{where}: revision {revision} was decided for another boot")
-        if command.epoch < self.heard_epoch.get(site.site_id, 0):
+        if command.epoch < self._followed(site.site_id):
             self.broken(f"{where}: revision {revision} is of epoch {command.epoch}, a former leader's")
         effect = (site.site_id, place, boot_id, command.epoch, revision, level)
         if effect in self.done:
             self.broken(f"{where}: revision {revision} took effect twice")
         self.done.add(effect)
+
+    def _followed(self, site_id: str) -> int:
+        """The highest epoch that an agent heard before anything that may still be at its plant was ordered."""
+        before_s = asyncio.get_running_loop().time() - AT_PLANT_US / 1e6
+        return max(
+            (epoch for at_s, epoch in self.heard_epochs.get(site_id, []) if at_s < before_s), default=0
+        )
 
     def check(self) -> None:
         """Look at everything, as after any event."""

@@ -37,7 +37,7 @@ def no_lease_timer() -> Iterator[None]:
 @contextmanager
 def no_epoch_check() -> Iterator[None]:
     """Agents remember no epoch, and obey former leaders."""
-    with patch.object(LeaseBook, "adopt_epoch", lambda _self, _epoch: None):
+    with patch.object(LeaseBook, "adopt_epoch", lambda _self, *_: None):
         yield
 
 
@@ -73,7 +73,8 @@ def wakes_wait() -> Iterator[None]:
 
     def carrying(self, output):  # type: ignore[no-untyped-def]
         self.outbox.links = self.links
-        carry_out(self, replace(output, wakes=[], durable=[*output.durable, *output.wakes]))
+        late = [*output.durable, *output.wakes, *output.safes]
+        carry_out(self, replace(output, wakes=[], safes=[], durable=late))
 
     def sending(self, output, *, is_sent):  # type: ignore[no-untyped-def]
         send(self, output, is_sent=is_sent)

@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 from unittest.mock import patch
 
 import grpc
@@ -31,7 +32,7 @@ from benchmarks.chaos_controller import (
     make_scene,
 )
 from benchmarks.chaos_ledger import WAKE_WITHIN_S, Ledger, Violation
-from benchmarks.chaos_mutants import MUTANTS
+from benchmarks.chaos_mutants import MUTANTS, Mutant
 from benchmarks.chaos_site import Site, coverage_and_capacity
 from benchmarks.chaos_wire import Channel, Network
 from benchmarks.virtual_time import run_virtual
@@ -41,6 +42,7 @@ CONTROL = "/quietcell.ran.v1.RanAgentService/Control"
 CHECK_EVERY_S = 2.5
 HELLO, COMMANDS = b"\x0a", b"\x1a"  # first byte of a ControlRequest: its field
 FAULTS_EVERY_S = 40.0
+Fault = Callable[[Any, Any], Awaitable[None]]  # of a simulation and one of its sites
 
 
 @dataclass(slots=True)
@@ -92,8 +94,7 @@ class Simulation:
 
     async def run(self) -> Result:
         """All of it."""
-        for site in self.sites:
-            await site.start()
+        await self._start_agents()
         self._begin_process()
         tasks = [
             asyncio.ensure_future(work) for work in (self._measure(), self._check(), self._break_things())
@@ -106,13 +107,17 @@ class Simulation:
         for process in self.processes:
             await process.kill()
         await asyncio.sleep(200)  # all leases run out
-        self.ledger.check()
+        self._check_all()
         for site in self.sites:
             for place in np.flatnonzero(site.plant.level > site.plant.has.full_service_level):
                 self.ledger.broken(
                     f"{site.site_id}/{place}: below full service long after the controller's end"
                 )
         return Result(0, self.ledger.violations, self.ledger.deeper, self.log)
+
+    async def _start_agents(self) -> None:
+        for site in self.sites:
+            await site.start()
 
     def _begin_process(self) -> None:
         process = Process(self.sites, self.scene, self.journal, self.ledger, self.random.randrange(2**32))
@@ -164,19 +169,25 @@ class Simulation:
     async def _check(self) -> None:
         while True:
             await asyncio.sleep(CHECK_EVERY_S)
-            self.ledger.check()
+            self._check_all()
+
+    def _check_all(self) -> None:
+        self.ledger.check()
 
     async def _break_things(self) -> None:
         await asyncio.sleep(self.random.uniform(60, 300))
         while True:
             await asyncio.sleep(self.random.expovariate(1 / FAULTS_EVERY_S))
-            fault = self.random.choice(FAULTS)
-            site = self.random.choice(self.sites)
+            fault, site = self._next_fault()
             self.log.append(f"{asyncio.get_running_loop().time():8.1f} {fault.__name__} {site.site_id}")
             self.faults.append(asyncio.ensure_future(fault(self, site)))
 
+    def _next_fault(self) -> tuple[Fault, Any]:
+        return self.random.choice(FAULTS), self.random.choice(self.sites)
 
-def _for_s(sim: Simulation, least_s: float, most_s: float) -> Awaitable[None]:
+
+def for_s(sim: Simulation, least_s: float, most_s: float) -> Awaitable[None]:
+    """Wait for some time at random."""
     return asyncio.sleep(sim.random.uniform(least_s, most_s))
 
 
@@ -184,14 +195,14 @@ async def kill_agent(sim: Simulation, site: Site) -> None:
     """The agent dies and comes back."""
     if site.runner is not None:
         site.kill()
-        await _for_s(sim, 0.1, 60)
+        await for_s(sim, 0.1, 60)
         await site.start()
 
 
 async def kill_controller(sim: Simulation, _site: Site) -> None:
     """The controller dies and comes back."""
     await sim.processes[-1].kill()
-    await _for_s(sim, 0.1, 40)
+    await for_s(sim, 0.1, 40)
     sim._begin_process()
 
 
@@ -199,7 +210,7 @@ async def second_controller(sim: Simulation, _site: Site) -> None:
     """Another controller takes over while the first one lives on for a while."""
     former = sim.processes[-1]
     sim._begin_process()
-    await _for_s(sim, 20, 200)
+    await for_s(sim, 20, 200)
     await former.kill()
 
 
@@ -212,7 +223,7 @@ async def cut(_sim: Simulation, site: Site) -> None:
 async def no_network(sim: Simulation, site: Site) -> None:
     """Nothing goes through; streams seem open."""
     site.network.is_up = False
-    await _for_s(sim, 5, 150)
+    await for_s(sim, 5, 150)
     site.network.is_up = True
 
 
@@ -222,7 +233,7 @@ async def bad_network(sim: Simulation, site: Site) -> None:
     network.held_share, network.held_s = 0.2, sim.random.uniform(1, 60)
     network.double_share = network.reorder_share = 0.3
     network.lost_share = sim.random.choice((0.0, 0.2))
-    await _for_s(sim, 20, 200)
+    await for_s(sim, 20, 200)
     network.held_share = network.double_share = network.reorder_share = network.lost_share = 0.0
 
 
@@ -236,7 +247,7 @@ async def old_messages(sim: Simulation, site: Site) -> None:
 def _inject(site: Site, message: bytes) -> None:
     """Have a message arrive on the stream of now."""
     for stream in site.network.streams:
-        if stream.path == CONTROL and stream.error is None and message[:1] != HELLO:
+        if stream.path.endswith("/Control") and stream.error is None and message[:1] != HELLO:
             stream.inject(message)
 
 
@@ -247,7 +258,7 @@ async def agent_restarts_into_old_messages(sim: Simulation, site: Site) -> None:
     if site.runner is not None:
         site.kill()
         await site.start()
-        await _for_s(sim, 1, 20)
+        await for_s(sim, 1, 20)
         for message in list(sim.heard[site.site_id])[-8:]:
             _inject(site, message)
 
@@ -258,11 +269,11 @@ async def leader_dies_with_commands_on_their_way(sim: Simulation, site: Site) ->
     await asyncio.sleep(TICK_S - loop.time() % TICK_S - 0.5)
     before = set(sim.heard[site.site_id])
     site.network.is_up = False
-    await _for_s(sim, 2, 4)
+    await for_s(sim, 2, 4)
     await sim.processes[-1].kill()
     site.network.is_up = True
     sim._begin_process()
-    await _for_s(sim, 3, 12)
+    await for_s(sim, 3, 12)
     for message in [m for m in sim.heard[site.site_id] if m not in before and m[:1] == COMMANDS]:
         _inject(site, message)
 
@@ -271,7 +282,7 @@ async def plant_faults(sim: Simulation, site: Site) -> None:
     """The plant does not answer, does half, or nothing."""
     which = sim.random.choice(("is_silent", "is_partial", "is_stuck"))
     setattr(site.plant, which, True)
-    await _for_s(sim, 5, 120)
+    await for_s(sim, 5, 120)
     setattr(site.plant, which, False)
 
 
@@ -285,28 +296,28 @@ async def by_hand(sim: Simulation, site: Site) -> None:
     """Somebody takes a cell."""
     place = sim.random.randrange(site.plant.has.n_cells)
     site.plant.switch_by_hand(place, True)
-    await _for_s(sim, 10, 200)
+    await for_s(sim, 10, 200)
     site.plant.switch_by_hand(place, False)
 
 
 async def agent_disk_full(sim: Simulation, site: Site) -> None:
     """The agent cannot save."""
     site.disk.is_full = True
-    await _for_s(sim, 10, 100)
+    await for_s(sim, 10, 100)
     site.disk.is_full = False
 
 
 async def journal_full(sim: Simulation, _site: Site) -> None:
     """The journal cannot be written."""
     sim.journal.is_full = True
-    await _for_s(sim, 10, 150)
+    await for_s(sim, 10, 150)
     sim.journal.is_full = False
 
 
 async def journal_stalls(sim: Simulation, _site: Site) -> None:
     """Each write takes long."""
     sim.journal.stall_s = sim.random.choice((0.5, 3.0, 20.0))
-    await _for_s(sim, 30, 200)
+    await for_s(sim, 30, 200)
     sim.journal.stall_s = 0.0
 
 
@@ -315,7 +326,7 @@ async def clock_steps(sim: Simulation, site: Site) -> None:
     step_us = sim.random.choice((-3600, -30, 7, 30, 3600)) * 1_000_000
     host = sim.random.choice((site.host, sim.processes[-1].host))
     host.wall_us += step_us
-    await _for_s(sim, 60, 300)
+    await for_s(sim, 60, 300)
     host.wall_us -= step_us
 
 
@@ -328,12 +339,12 @@ async def stop(sim: Simulation, site: Site) -> None:
         return
     if not site.disk.kept.latch.is_set:
         sim.ledger.broken(f"{site.site_id}: a stop was confirmed and is not on disk")
-    await _for_s(sim, 30, 200)
+    await for_s(sim, 30, 200)
     with suppress(grpc.aio.AioRpcError):
         await stub.ClearStop(ran_pb2.ClearStopRequest(author="administrator", reason="chaos"))
 
 
-FAULTS: tuple[Callable[[Simulation, Site], Awaitable[None]], ...] = (
+FAULTS: tuple[Fault, ...] = (
     kill_agent,
     kill_controller,
     second_controller,
@@ -356,22 +367,27 @@ FAULTS: tuple[Callable[[Simulation, Site], Awaitable[None]], ...] = (
 )
 
 
-def simulate(seed: int, mutant: str | None = None) -> Result:
-    """One run; ``mutant`` takes one safeguard out of our code."""
+def in_virtual_time(make: Callable[[], Simulation], mutant: Mutant | None) -> Result:
+    """A simulation from begin to end; ``mutant`` takes one safeguard out of our code."""
     for name in ("quietcell", "asyncio"):  # what they say of faults that were injected
         logging.getLogger(name).setLevel(logging.CRITICAL + 1)
     with ExitStack() as stack:
         stack.enter_context(patch.object(controller.live.run, "Worker", InlineWorker))
         stack.enter_context(patch.object(hw.agents.running, "LONGEST_NAP_S", 5.0))
         if mutant is not None:
-            stack.enter_context(MUTANTS[mutant]())
+            stack.enter_context(mutant())
 
         async def main() -> Result:
-            return await Simulation(seed).run()
+            return await make().run()
 
-        result = run_virtual(main())
-        result.seed = seed
-        return result
+        return run_virtual(main())
+
+
+def simulate(seed: int, mutant: str | None = None) -> Result:
+    """One run; ``mutant`` takes one safeguard out of our code."""
+    result = in_virtual_time(lambda: Simulation(seed), None if mutant is None else MUTANTS[mutant])
+    result.seed = seed
+    return result
 
 
 if __name__ == "__main__":

@@ -6,17 +6,20 @@ The agent is the real one (hw/agents), its servicer included; only the socket is
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
 import numpy as np
+from quietcell.leader.v1 import leader_pb2_grpc
 from quietcell.ran.v1 import ran_pb2_grpc
 
 from benchmarks.chaos_wire import Handler, Network
 from hw.agents import radio_server
 from hw.agents.durable import Durable
+from hw.agents.leader_server import LeaderServicer
 from hw.agents.radio_core import RadioAgentCore, RadioLimits
 from hw.agents.radio_runner import RadioRunner
 from hw.agents.radio_server import RadioServicer
@@ -143,15 +146,16 @@ class VirtualDisk:
         self.kept = durable
 
 
-class Site:
-    """One host with its plant and, while it lives, its agent."""
+class AgentHost(ABC):
+    """One host and, while it lives, the agent on it. Subclasses start theirs."""
 
-    def __init__(self, site_id: str, has: RadioAbilities, network: Network, random: Random) -> None:
+    runner: Any  # None while the agent is dead
+
+    def __init__(self, site_id: str, network: Network, random: Random) -> None:
         self.site_id, self.network, self._random = site_id, network, random
         self.host = HostTime(random.uniform(-2e-4, 2e-4), random.randrange(10**12))
-        self.plant = VirtualPlant(site_id, has, self.host, random)
         self.disk = VirtualDisk()
-        self.runner: RadioRunner | None = None
+        self.runner = None
         self._handlers: dict[str, Handler] | None = None
         self._tasks: list[asyncio.Future[Any]] = []
 
@@ -159,15 +163,17 @@ class Site:
         """Methods of the agent by path; None while it is dead."""
         return self._handlers
 
+    @abstractmethod
     async def start(self) -> None:
-        """Start the agent as serve_radio does, without its socket."""
-        abilities, reading = await radio_server._to_full_service(self.plant, self.host)
-        boot_id = self._random.randbytes(16)
-        core = RadioAgentCore(self.site_id, boot_id, abilities, LIMITS, self.disk.kept, reading)
-        runner = RadioRunner(core, self.plant, self.disk, self.host, PACE)  # type: ignore[arg-type]
-        runner.take_samples(reading)
+        """Start the agent."""
+
+    def _serve(self, runner: Any, add: Callable[[Any, Any], None], servicer: Any, door: Door) -> None:
+        """Let a runner run and be reached."""
         self.runner = runner
-        self._handlers = handlers_of(RadioServicer(runner, Door("unix:virtual")))
+        leader = LeaderServicer(runner, door.identity)
+        self._handlers = handlers_of(
+            (add, servicer), (leader_pb2_grpc.add_LeaderServiceServicer_to_server, leader)
+        )
         self._tasks = [
             asyncio.ensure_future(runner.keep_time()),
             asyncio.ensure_future(runner.keep_reading()),
@@ -183,8 +189,29 @@ class Site:
         self.network.cut()
 
 
-def handlers_of(servicer: RadioServicer) -> dict[str, Handler]:
-    """Methods of a servicer by path, as the generated code registers them."""
+class Site(AgentHost):
+    """One host with its radios and, while it lives, their agent."""
+
+    runner: RadioRunner | None
+
+    def __init__(self, site_id: str, has: RadioAbilities, network: Network, random: Random) -> None:
+        super().__init__(site_id, network, random)
+        self.plant = VirtualPlant(site_id, has, self.host, random)
+
+    async def start(self) -> None:
+        """Start the agent as serve_radio does, without its socket."""
+        abilities, reading = await radio_server._to_full_service(self.plant, self.host)
+        boot_id = self._random.randbytes(16)
+        core = RadioAgentCore(self.site_id, boot_id, abilities, LIMITS, self.disk.kept, reading)
+        runner = RadioRunner(core, self.plant, self.disk, self.host, PACE)  # type: ignore[arg-type]
+        runner.take_samples(reading)
+        door = Door("unix:virtual")
+        add = ran_pb2_grpc.add_RanAgentServiceServicer_to_server
+        self._serve(runner, add, RadioServicer(runner, door), door)
+
+
+def handlers_of(*services: tuple[Callable[[Any, Any], None], Any]) -> dict[str, Handler]:
+    """Methods of an agent by path, as the generated code registers them. ``services``: how to add, and what."""
     found: dict[str, Handler] = {}
 
     class Server:
@@ -198,7 +225,8 @@ def handlers_of(servicer: RadioServicer) -> dict[str, Handler]:
             """Keep them."""
             found.update({f"/{service}/{name}": handler for name, handler in methods.items()})
 
-    ran_pb2_grpc.add_RanAgentServiceServicer_to_server(servicer, Server())  # type: ignore[no-untyped-call]
+    for add, servicer in services:
+        add(servicer, Server())
     return found
 
 

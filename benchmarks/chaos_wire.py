@@ -77,6 +77,11 @@ class Pipe:
             self.is_closed = True
             self._arrived.put_nowait(None)
 
+    def end_in_order(self) -> None:
+        """Nothing comes any more after what is on its way."""
+        loop = asyncio.get_running_loop()
+        loop.call_at(max(self._last_s, loop.time()), self.end)
+
     async def receive(self) -> bytes | None:
         """The next message; None at the end."""
         return await self._arrived.get()
@@ -308,4 +313,4 @@ async def _serve(handler: Handler, stream: Stream, network: Network) -> None:
         network.failed(error)
     finally:
         context.finish()
-        stream.up.end()
+        stream.up.end_in_order()

@@ -79,16 +79,15 @@ class Loop:
         took = time.perf_counter() - began
         offered = self._offered()
         self.guard.begin(commands.level, commands.forecast, commands.risk)
-        awake, minutes = np.zeros(offered.shape, np.bool_), []
-        capacity = self.tables.capacity[self.network.groups.model, commands.level]
+        served, minutes = np.zeros(offered.shape, np.uint8), []
         last = offered[:, 0]
         for t in range(PER_TICK):
             began = time.perf_counter()
-            awake[:, t] = self.guard.watch(last)
+            served[:, t] = self.guard.watch(last)
             minutes.append(time.perf_counter() - began)
-            last = np.where(awake[:, t], offered[:, t], np.minimum(offered[:, t], capacity))
+            last = np.minimum(offered[:, t], self.tables.capacity[self.network.groups.model, served[:, t]])
             offered[:, t] = last
-        self._observation = Observation(offered, commands.level, awake)
+        self._observation = Observation(offered, commands.level, served)
         self._at += 1
         return took, minutes
 

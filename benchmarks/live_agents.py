@@ -53,6 +53,7 @@ class MadeRadios:
             allowed=allowed,
             has_dead_man=np.ones(n, np.bool_),
             full_service_level=SYMBOL_LEVEL,
+            is_simulated=True,
         )
 
     async def abilities(self) -> RadioAbilities:

@@ -23,6 +23,7 @@ from controller.live.building import make_core
 from controller.live.config import LiveConfig, load_live
 from controller.live.core import LiveCore, Resumed
 from controller.live.events import Answered, Event, GuardTick, Output, PlanTick, Reported
+from controller.live.power import building
 from hw.adapters.radio import CommandBatch, Outcome, WakeBatch
 
 TICK_US = TICK_S * 1_000_000
@@ -80,19 +81,9 @@ class WatchedCore:
         self.began_s = self.ended_s = 0.0
         self._all_plans, self._decided_ns, self._answered_ns = 0, 0, 0
 
-    @property
-    def epoch(self) -> int:
-        """Term of the leader."""
-        return self.core.epoch
-
-    @property
-    def timing(self) -> Any:
-        """Lengths of what repeats."""
-        return self.core.timing
-
-    def has_all(self, unix_us: int) -> bool:
-        """Whether all samples are in."""
-        return self.core.has_all(unix_us)
+    def __getattr__(self, name: str) -> Any:
+        """All else is the core's own."""
+        return getattr(self.core, name)
 
     @property
     def _is_measured(self) -> bool:
@@ -190,14 +181,14 @@ def main() -> None:
     sys.path.append(str(Path(setup.folder) / "plug-in"))
     made: list[WatchedCore] = []
 
-    def make(config: LiveConfig, resumed: Resumed) -> Any:
-        made.append(WatchedCore(make_core(config, resumed), setup))
+    def make(config: LiveConfig, resumed: Resumed, **known: Any) -> Any:
+        made.append(WatchedCore(make_core(config, resumed, **known), setup))
         return made[-1]
 
     def tell(what: str, /, **about: Any) -> None:
         print(json.dumps({"event": what, **about}), file=sys.stderr, flush=True)
 
-    process.make_core = make
+    building.make_core = make
     code, is_closed = asyncio.run(process.serve(config, setup.clock(), tell, insecure=False))
     made[0].save(Path(setup.folder) / "results.npz")
     raise SystemExit(0 if code == 0 and is_closed else 1)

@@ -137,6 +137,10 @@ def _quantiles(values: Any) -> str:
 def print_loop(setup: Setup, results: Any, unary_s: float) -> None:
     """Rows of the loop."""
     told = json.loads(str(results["about"]))
+    if not told["commanded"]:
+        raise SystemExit(
+            "the controller has commanded nothing: look at its ladder, and whether the radios are simulated"
+        )
     observed, decided, rss = results["observed_ms"], results["decision_ms"], results["rss_mb"]
     about = (
         f"{setup.n_cells} cells, {setup.agents} agents, {told['plan']} plan and {told['guard']} guard ticks, "

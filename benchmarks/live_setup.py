@@ -109,6 +109,7 @@ def write_controller_files(setup: Setup, ports: Sequence[int]) -> Path:
         "journal": str(folder / "journal.db"),
         "tls": str(folder / "tls"),
         "listen": "127.0.0.1:0",
+        "ladder": {"stage": "act"},
     }
     path = folder / "live.yaml"
     path.write_text(yaml.safe_dump(told))

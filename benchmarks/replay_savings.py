@@ -12,9 +12,10 @@ from pathlib import Path
 
 from benchmarks.rows import data_folder, print_row
 from controller.config import load_profile
+from controller.replay.ceiling import find_ceiling
 from controller.replay.figures import captured, gain, service_figures
 from controller.replay.run import run_policy
-from controller.replay.stage import Stage, Task
+from controller.replay.stage import Stage, Task, quiet
 from controller.worlds import EvaluatedWorld, default_evaluation, load_spec, world_for
 from hw.compiling import compile_world
 from hw.symbols.levers import Lever
@@ -40,10 +41,14 @@ def figures_of(
     *,
     ceiling: bool,
     guard: bool = False,
+    any_wakes: bool = False,
     levers: tuple[Lever, ...] = (),
     loss_db: float | None = None,
 ) -> dict[str, float]:
-    """Figures of ``predictive`` with the shipped profile; ``loss_db`` of SINR a halving of the TxRU costs, if given."""
+    """Figures of ``predictive`` with the shipped profile; ``loss_db`` of SINR a halving of the TxRU costs, if given.
+
+    ``any_wakes``: also against an oracle that may wake to any level (docs/decisions/0013).
+    """
     found_world = world_for(world, trace, levers) if loss_db is None else world_with_loss(world, loss_db)
     task = Task(trace, found_world, load_profile(None), seed, guard=guard)
     stage = Stage(task, sigma=sigma)
@@ -54,6 +59,11 @@ def figures_of(
     found["ee_gain_vs_none"] = gain(ours, none) or 0.0
     if ceiling:
         bound = run_policy("oracle", stage).bound or 0.0
+        if any_wakes:
+            free = find_ceiling(stage, quiet, any_wakes=True).bound
+            found["captured_share_any_wakes"] = captured(ours.energy, none.energy, free) or 0.0
+            beyond = captured(ours.energy, symbol.energy, free)
+            found["captured_share_beyond_symbol_any_wakes"] = beyond or 0.0
         found["captured_share"] = captured(ours.energy, none.energy, bound) or 0.0
         found["captured_share_beyond_symbol"] = captured(ours.energy, symbol.energy, bound) or 0.0
     return found

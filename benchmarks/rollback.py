@@ -1,7 +1,8 @@
 """Rollback by KPIs against controls, and the interval of the saving, on simulated cities. One JSON object a line.
 
 No real network is needed; benchmarks/rollback_network.py says what is simulated and what is assumed. Thresholds come
-from each city's own history of 28 days, the seeds of this file served for nothing else.
+from each city's own history of 28 days, the seeds of this file served for nothing else. Last come the rows of
+benchmarks/split_brain.py.
 """
 
 from __future__ import annotations
@@ -21,12 +22,14 @@ from benchmarks.rollback_kpi import (
     watch_of,
 )
 from benchmarks.rows import print_row
+from benchmarks.split_brain import print_totals, totals
 from policies.trust.savings import Saving
 
 SEEDS, FIRST_SEED = 200, 500_000
 AA_FIRST_SEED, AA_DAYS = 600_000, 30
 SAVING_SEEDS, SAVING_FIRST_SEED = 400, 800_000
 WITHIN_TICKS, TRIAL_DAYS = 3, 2
+SPLIT_BRAIN_RUNS = 1000
 ONE_SITE_DROPS = (0.1, 0.2, 0.3)
 
 
@@ -131,6 +134,7 @@ def main() -> None:
     detection()
     false_rollbacks()
     savings()
+    print_totals(totals(SPLIT_BRAIN_RUNS, 0), 0)
 
 
 if __name__ == "__main__":

@@ -72,7 +72,8 @@ def start(n_cells: int) -> None:
     )
     surge = SurgeGuard(network, scene.tables, profile, sample_s=sample_s)
     level = controller.tick(None, clock.tick_time(0)).level
-    observation = Observation(carried, level, np.zeros(carried.shape, np.bool_))
+    served = np.repeat(level[:, None], per_tick, axis=1)
+    observation = Observation(carried, level, served)
     commands = controller.tick(observation, clock.tick_time(1))
     surge.begin(commands.level, commands.forecast, commands.risk)
     surge.watch(carried[:, -1])

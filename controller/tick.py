@@ -43,7 +43,7 @@ class Observation:
 
     carried: NDArray[np.float32]  # (n, s) traffic carried, NaN unknown [ratio of full rate]
     level: NDArray[np.uint8]  # (n,) reported level
-    awake: NDArray[np.bool_] | None = None  # (n, s) samples in which the guard loop had it at full instead
+    served: NDArray[np.uint8] | None = None  # (n, s) level with the guard loop, never deeper than ``level``
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +88,7 @@ class Controller:
         self._level = np.full(network.n_cells, SYMBOL, np.uint8)
         self._held_s = np.zeros(network.n_cells, np.int64)
         self._wake_left = np.zeros(network.n_cells, np.int64)  # samples until a woken cell is on air
+        self.last: tuple[np.datetime64, Commands] | None = None  # tick that was decided last, and what was
 
     def tick(self, observation: Observation | None, now: np.datetime64) -> Commands:
         """Decide the levels of the tick that begins ``now`` (UTC).
@@ -105,9 +106,11 @@ class Controller:
         weighed = None
         if self.counterfactuals is not None:
             weighed = self.counterfactuals.of(wanted.level, decision, forecast, self._tick_s)
-        return Commands(
+        commands = Commands(
             decision.level, decision.reason, forecast, decision.risk, decision.alarm, weighed, before
         )
+        self.last = now, commands
+        return commands
 
     def learn(self, carried: NDArray[np.float32], now: np.datetime64) -> None:
         """Take in a past tick that ended at ``now`` (UTC): forecaster and planner learn, nothing is decided.
@@ -137,7 +140,7 @@ class Controller:
             level=self._level,
             held_s=self._held_s,
             offered=offered,
-            awake=None if observation is None else observation.awake,
+            served=None if observation is None else observation.served,
             forecast=forecast,
             allowance=self._allowance,
         )
@@ -187,8 +190,8 @@ class Controller:
             self._forecaster.observe(offered, local.second_of_day // self._tick_s - 1)
         capacity = self._tables.capacity[self._network.groups.model, observation.level]
         at_limit = (observation.carried >= LIMIT_SHARE * capacity[:, None]) & (capacity > 0)[:, None]
-        if observation.awake is not None:
-            at_limit &= ~observation.awake
+        if observation.served is not None:
+            at_limit &= observation.served >= observation.level[:, None]
         fresh = np.asarray(np.isfinite(offered).any(1))
         return offered, fresh, np.asarray(at_limit.mean(1) >= OVERLOADED_SHARE)
 
@@ -200,7 +203,7 @@ class Controller:
         n, samples = offered.shape
         asleep = self._tables.asleep[observation.level]
         off = np.arange(samples) < np.where(asleep, samples, self._wake_left)[:, None]
-        if observation.awake is not None:
+        if observation.served is not None:
             off[asleep] &= ~self._on_air(observation)[asleep]
         if off.any():
             weight = np.ones(n) if self._forecaster is None else self._forecaster.weight()
@@ -210,12 +213,12 @@ class Controller:
 
     def _on_air(self, observation: Observation) -> NDArray[np.bool_]:
         """Samples in which cells that the guard loop woke are through with waking. (n, samples)"""
-        assert observation.awake is not None
+        assert observation.served is not None
         needs = self._tables.wake_samples[observation.level]
         for_samples = np.zeros(len(needs), np.int64)
-        on_air = np.empty_like(observation.awake)
+        on_air = np.empty_like(observation.served, np.bool_)
         for t in range(on_air.shape[1]):
-            for_samples = np.where(observation.awake[:, t], for_samples + 1, 0)
+            for_samples = np.where(observation.served[:, t] < observation.level, for_samples + 1, 0)
             on_air[:, t] = for_samples > needs
         return on_air
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from hw.sharing import Groups, local_candidates, share_out
 from hw.tables import LATENCY_BINS, Tables, draw, limit_throughput, slowdown, user_throughput
 from hw.waking import after_sample, before_sample, service_begin
-from hw.world import SYMBOL
+from hw.world import DEEPEST, SYMBOL
 
 # columns of the figures per cell and day; behind them L columns of samples and L of energy by level
 OFFERED, UNSERVED, BELOW, LOST, CHANGES, WAKES, N_COLUMNS = 0, 1, 2, 3, 4, 5, 6
@@ -95,22 +95,23 @@ def execute(
 
 
 @njit(cache=True)
-def count_changes(path, plan, awake, samples_per_tick, samples_per_day, table):  # type: ignore[no-untyped-def]
-    """Write the changes of ``plan`` (n, ticks) and the wakes by ``awake`` (n, samples) into a plant's ``table``.
+def count_changes(path, plan, served, samples_per_tick, samples_per_day, table):  # type: ignore[no-untyped-def]
+    """Write the changes of ``plan`` (n, ticks) and the wakes of ``served`` (n, samples) into a plant's ``table``.
 
-    As in the plant, a change counts in the first recorded sample at a level other than that of the last one.
+    Going up from the level of the plan is a wake, and so is each step further up. As in the plant, a change
+    counts in the first recorded sample at a level other than that of the last one.
     """
     for i in range(len(path)):
         table[i, :, CHANGES] = 0
-        last, woken = SYMBOL, False
+        last, before = SYMBOL, DEEPEST
         for t in range(path.shape[1]):
             if np.isnan(path[i, t]):
                 continue
             level, row = plan[i, t // samples_per_tick], table[i, t // samples_per_day]
             row[CHANGES] += (level != last) & (max(level, last) > SYMBOL)
-            by_guard = awake[i, t] and level > SYMBOL
-            row[WAKES] += by_guard and not woken
-            last, woken = level, by_guard
+            woken = served[i, t] if served[i, t] < level else DEEPEST
+            row[WAKES] += woken < before
+            last, before = level, woken
 
 
 @njit(inline="always")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -13,6 +13,7 @@ Bools = NDArray[np.bool_]
 UInt8 = NDArray[np.uint8]
 Int64 = NDArray[np.int64]
 Floats = NDArray[np.float64]
+Float32 = NDArray[np.float32]
 
 
 class Clock(Protocol):
@@ -69,6 +70,11 @@ class RadioAbilities:
         return len(self.cell_id)
 
 
+def not_measured() -> Float32:
+    """What stands for a quantity that is not measured at all. (0, 0)"""
+    return np.zeros((0, 0), np.float32)
+
+
 @dataclass(frozen=True, slots=True)
 class RadioReading:
     """State of n cells, and s samples measured since the last reading, oldest first."""
@@ -78,7 +84,9 @@ class RadioReading:
     last_sample: int  # number of the last sample
     end_unix_us: Int64  # (s,)
     interval_ms: int
-    carried: NDArray[np.float32]  # (n, s) NaN: not measured [ratio]
+    carried: Float32  # (n, s) NaN: not measured [ratio]
+    throughput: Float32 = field(default_factory=not_measured)  # of a user; (n, s) NaN: nobody served [Mbit/s]
+    energy_wh: Float32 = field(default_factory=not_measured)  # (n, s) NaN: not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +130,7 @@ class PowerAbilities:
     reserve_wh: Floats  # kept whatever is commanded, except in a mains failure
     import_cap_w: Floats
     has_dead_man: Bools
+    is_simulated: bool = False  # no battery of a real network is behind it
 
     @property
     def n_sites(self) -> int:

@@ -63,6 +63,13 @@ class WakeSpec(Spec):
     wake_s: NotNegative
 
 
+class HostSpec(Spec):
+    """What a server draws for each logical processor: hw/catalogue/host/server.yaml."""
+
+    idle_w: Positive
+    busy_w: Positive
+
+
 class EvaluationSpec(Spec):
     """Parameters of the evaluation: hw/catalogue/evaluation.yaml."""
 

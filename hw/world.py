@@ -20,6 +20,7 @@ from hw.errors import WorldError
 
 LOAD_BINS = 512
 FULL, SYMBOL = 0, 1
+DEEPEST = 255  # no level of any world is deeper
 NAMED_LEVELS = ("full", "symbol", "night_shutdown", "carrier_shutdown", "deep_dormancy")
 RF_CHANNEL = "rf_channel_"  # followed by the TxRU that stay active: rf_channel_32
 
@@ -83,6 +84,14 @@ class World:
     def n_levels(self) -> int:
         """Number of levels of this world."""
         return len(self.level_names)
+
+    @property
+    def energy_unit(self) -> str:
+        """Unit of energy figures: the power unit over an hour."""
+        if self.power_unit == "W":
+            return "Wh"
+        unit = self.power_unit.removesuffix(" per h")
+        return unit if unit != self.power_unit else f"{unit} x h"
 
     @property
     def idle_power(self) -> NDArray[np.float32]:

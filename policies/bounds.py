@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from hw.tables import Tables
 from policies.coupled import cheapest_first, expected_loads
-from policies.coupled_price import floors, least_slope, price_alone
+from policies.coupled_price import allowed_levels, floors, least_slope, price_alone
 from policies.horizon import priced_ticks
 from policies.joint import state_of
 from policies.network import Network
@@ -76,12 +76,14 @@ def bound_parts(  # type: ignore[no-untyped-def]
         off_air = price.off_air if price.ready[members].all() else np.inf
         surge = (price.surge_probability, price.surge_load)
         risk = price.risk[members]
+        allowed = allowed_levels(levels, n, len(tables.asleep))
         cost, alone = np.empty((len(mean), count)), np.empty((6, n, len(tables.asleep)))
         for h in range(len(mean)):
             price_alone(
                 tables,
                 limit,
                 groups.model[members],
+                allowed,
                 mean[h],
                 belief[h],
                 risk,

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from policies.coupled_price import POWER, TAIL, floors, price_alone, price_shared
+from policies.coupled_price import POWER, TAIL, allowed_levels, floors, price_alone, price_shared
 
 TINY = 1e-30  # risk that a factor of infinity still forbids
 ROUNDING = 1e-6  # of a price: what is pruned is dearer by more than float32 can err
@@ -115,13 +115,16 @@ def price_horizon(  # type: ignore[no-untyped-def]
     on_air, tail = np.full((horizon, n_states), np.nan), np.empty((horizon, n_states))
     scratch, own = (np.empty(n), np.empty(n), np.zeros((n, n))), np.empty(n, np.int64)
     deviation = mean * np.sqrt(np.expm1(belief[:, 1] * belief[:, 1]))
+    allowed = allowed_levels(levels, n, len(tables.asleep))
     following = np.empty(n_states, np.int64)
     stands = _by_service(service_as, following)
     lowest = np.empty(len(stands))
     for s in range(n_states):
         late[s] = _late(tables, levels[s * n : s * n + n], spt)
     for h in range(horizon):
-        price_alone(tables, limit, models, mean[h], belief[h], risk, least_margin, surge, off_air, alone[h])
+        price_alone(
+            tables, limit, models, allowed, mean[h], belief[h], risk, least_margin, surge, off_air, alone[h]
+        )
     for h in range(horizon):
         soon = min(h + 1, horizon - 1)
         floors(

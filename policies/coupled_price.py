@@ -14,7 +14,7 @@ from numba import njit
 from hw.sharing import share_out
 from hw.tables import Tables, draw
 from hw.world import LOAD_BINS, SYMBOL
-from policies.expected import margin, tail_traffic, watched_price
+from policies.expected import margin, tail_traffic, watched_prices
 
 HAND_OVER_CORRELATION = 0.5  # of the log loads of co-located cells, for the sum of their traffic
 BARRED = 1e12  # price of what epsilon forbids, finite so that no share of it is undefined
@@ -38,18 +38,46 @@ def _reach(tables, limit, model, level):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def price_alone(tables, limit, models, mean, belief, risk, least_margin, surge, off_air, alone):  # type: ignore[no-untyped-def]
+def allowed_levels(levels, n, n_levels):  # type: ignore[no-untyped-def]
+    """Levels that each cell of a group has in some joint state of ``levels``. (n, L)"""
+    allowed = np.zeros((n, n_levels), np.bool_)
+    for at in range(len(levels)):
+        allowed[at % n, levels[at]] = True
+    return allowed
+
+
+@njit(cache=True)
+def price_alone(  # type: ignore[no-untyped-def]
+    tables, limit, models, allowed, mean, belief, risk, least_margin, surge, off_air, alone
+):
     """Each cell at each level, from its own traffic, into the planes of ``alone`` (6, members, L).
 
     ``belief`` (3, members) is the log median, the log standard deviation, and what of the latter the guard loop does
-    not foresee, 0 without it: a level that it can leave at once is priced as of a cell of its own.
+    not foresee, 0 without it: a level that it can leave at once is priced as of a cell of its own, which may use the
+    levels ``allowed`` (members, L).
 
     Expected POWER and priced risk TAIL while all are on air. While others are off air: what the cell costs at LEAST;
     the load that it can be QUIET at, without a surge reaching its limit, and what it costs beyond that (STIRRED); the
     load that it can be HELD at with less than half of it at risk. Neither load is below its own.
     """
     caution = off_air if off_air < np.inf else 0.0  # nobody asks for what is not allowed
+    watched = np.empty(len(tables.asleep))
     for k in range(len(models)):
+        watched[:] = 0
+        if belief[2, k] > 0:
+            watched_prices(
+                tables,
+                limit,
+                models[k],
+                allowed[k],
+                belief[0, k],
+                belief[1, k],
+                risk[k],
+                least_margin,
+                belief[2, k],
+                1.0,
+                watched,
+            )
         for level in range(SYMBOL, len(tables.asleep)):
             alone[:, k, level] = 0.0
             if tables.asleep[level]:
@@ -63,17 +91,7 @@ def price_alone(tables, limit, models, mean, belief, risk, least_margin, surge, 
             alone[QUIET, k, level] = max(mean[k], reach - surge[1])
             alone[STIRRED, k, level] = caution * risk[k] * surge[0] * max(reach, mean[k] + surge[1])
             if belief[2, k] > 0 and tables.wake_samples[level] == 0:
-                alone[POWER, k, level] = watched_price(
-                    tables,
-                    limit,
-                    models[k],
-                    level,
-                    belief[0, k],
-                    belief[1, k],
-                    risk[k],
-                    least_margin,
-                    belief[2, k],
-                )
+                alone[POWER, k, level] = watched[level]
             elif level > SYMBOL:
                 alone[TAIL, k, level] = risk[k] * tail_traffic(mean[k], belief[1, k], reach)
                 if margin(belief[0, k], belief[1, k], reach) < least_margin:

@@ -66,26 +66,27 @@ def margin(log_median, log_sd, limit):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def watched_price(  # type: ignore[no-untyped-def]
-    tables, limit, model, level, log_median, log_sd, risk, least_margin, open_sd
+def watched_prices(  # type: ignore[no-untyped-def]
+    tables, limit, model, allowed, log_median, log_sd, risk, least_margin, open_sd, weight, price
 ):
-    """Expected price of a sample at ``level`` with the guard loop, which wakes where that is cheaper or safer.
+    """Add the expected price of a sample at each level with the guard loop, times ``weight``, to ``price`` (L,).
 
+    The guard loop serves each sample at the cheapest safe level from the planned one up, of those ``allowed`` (L,).
     The samples before say where the next one lies, up to ``open_sd`` of its spread. ``least_margin``: see ``Prices``.
     """
     open_sd = min(open_sd, log_sd)
     seen_sd = math.sqrt(log_sd * log_sd - open_sd * open_sd)
-    above = margin(log_median, open_sd, limit[model, level])
-    price = 0.0
     for node in range(len(NODES)):
         load = np.float32(min(math.exp(log_median + seen_sd * NODES[node] + 0.5 * open_sd * open_sd), 1.0))
-        awake = draw(tables, model, SYMBOL, load, np.float32(0))
-        left = above - seen_sd / open_sd * NODES[node]
-        if level <= SYMBOL or left < least_margin:
-            price += NODE_WEIGHTS[node] * awake
-            continue
-        stay = draw(tables, model, level, load, np.float32(0))
-        if left < SAFE:
-            stay += risk * load * 0.5 * math.erfc((left - open_sd) * 0.7071067811865476)
-        price += NODE_WEIGHTS[node] * min(stay, awake)
-    return price
+        least = np.float64(draw(tables, model, SYMBOL, load, np.float32(0)))
+        price[SYMBOL] += weight * NODE_WEIGHTS[node] * least
+        for level in range(SYMBOL + 1, len(tables.asleep)):
+            if not allowed[level] or tables.asleep[level] or tables.wake_samples[level] > 0:
+                continue
+            stay = np.float64(draw(tables, model, level, load, np.float32(0)))
+            left = margin(log_median, open_sd, limit[model, level]) - seen_sd / open_sd * NODES[node]
+            if stay < least and left >= least_margin:
+                if left < SAFE:
+                    stay += risk * load * 0.5 * math.erfc((left - open_sd) * 0.7071067811865476)
+                least = min(least, stay)
+            price[level] += weight * NODE_WEIGHTS[node] * least

@@ -225,7 +225,7 @@ def _levels(tables: PriceTables, chosen: list[_Answer]) -> list[Levels]:
     for b, (states, groups, _, _) in enumerate(tables.blocks):
         plan = np.empty((len(groups.model), tables.ticks), np.uint8)
         mine = chosen[g : g + len(states.n_states)]
-        awake = tables.awake(
+        served = tables.served(
             tables.blocks[b],
             np.array([answer.prices[:2] for answer in mine]),
             np.array([answer.plans[b][k] for k, answer in enumerate(mine)]),
@@ -236,5 +236,5 @@ def _levels(tables: PriceTables, chosen: list[_Answer]) -> list[Levels]:
             table = states.levels[first : first + states.n_states[k] * n].reshape(-1, n)
             plan[members] = table[chosen[g].plans[b][k]].T
             g += 1
-        levels.append(Levels(plan, awake))
+        levels.append(Levels(plan, served))
     return levels

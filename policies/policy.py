@@ -47,12 +47,14 @@ class Reason(IntEnum):
     GUARD_STOPPED = 29
     GUARD_STAGE = 30
     GUARD_OVERRIDE = 31
+    GUARD_ROLLBACK = 32
+    GUARD_SERVICE = 33
     PLUGIN = 50
     PLUGIN_REFUSED = 51
     PLUGIN_FAILED = 52
 
 
-GUARD_REASONS = range(10, 32)  # a guard speaks
+GUARD_REASONS = range(10, 34)  # a guard speaks
 
 REASON_WORDS = {
     Reason.FIXED: "fixed by the policy",
@@ -82,11 +84,13 @@ REASON_WORDS = {
     Reason.GUARD_FLOOR: "guard: too few cells of the site on air, so awake",
     Reason.GUARD_UNHEARD: "guard: nothing measured in the last tick, so no deeper",
     Reason.GUARD_ANCHOR: "guard: anchor of a 5G cell that rests less deep, so awake",
-    Reason.GUARD_SURGE: "guard: staying at the level no longer pays (guard loop), so awake",
+    Reason.GUARD_SURGE: "guard: staying at the level no longer pays (guard loop), so woken",
     Reason.GUARD_UNACCOUNTED: "guard: the site does not stand where it was commanded, so awake",
     Reason.GUARD_STOPPED: "guard: stopped, without a plan or led by another controller, so awake",
     Reason.GUARD_STAGE: "guard: not yet allowed to act on this cell, so awake",
     Reason.GUARD_OVERRIDE: "guard: overridden by an operator",
+    Reason.GUARD_ROLLBACK: "guard: users of this site were slower than planned, so awake for a time",
+    Reason.GUARD_SERVICE: "guard: users of the group were slower than the service target, so awake",
     Reason.PLUGIN: "chosen by a plug-in or a policy network",
     Reason.PLUGIN_REFUSED: "awake: the plug-in gave no level that this cell may use",
     Reason.PLUGIN_FAILED: "awake: the plug-in failed",
@@ -117,7 +121,9 @@ class View:
     offered: NDArray[np.float32]  # (n, s) estimated offered load, NaN unknown [ratio]
     forecast: Forecast | None
     allowance: Allowance
-    awake: NDArray[np.bool_] | None = None  # (n, s) samples in which the guard loop had the cell at full
+    served: NDArray[np.uint8] | None = (
+        None  # (n, s) level with the guard loop, which wakes cells between plans
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from policies.bounds import CutGap
 from policies.coming_tick import parts_of
 from policies.coupled import plan_groups, reason_of
 from policies.coupled_price import least_slope
-from policies.expected import USUAL_EPSILON, Prices, margin, tail_traffic, target_load, watched_price
+from policies.expected import USUAL_EPSILON, Prices, margin, tail_traffic, target_load, watched_prices
 from policies.forecast import Forecast
 from policies.horizon import priced_ticks
 from policies.joint import joint_states
@@ -31,6 +31,8 @@ from policies.profile import PredictiveProfile
 from policies.shortfall import Shortfall
 
 USUAL_SD = 0.3  # of the log load around its slow level, for which risk prices are set
+# power of the spread with which they grow: so synthetic networks spend alike at any spread
+RISK_BY_SD = 1.25
 
 
 class PredictivePlanner:
@@ -117,24 +119,54 @@ class PredictivePlanner:
             return np.asarray(risk * (1 + self._settings.caution / (1 + self._shortfall.days(view.tick_s))))
         risk *= self._shortfall.unfair(view.allowance, view.tick_s)
         now = None if view.forecast is None else view.forecast.now
-        # the wider the load spreads within minutes, the more traffic a given price lets through
-        return np.asarray(risk if now is None else risk * np.sqrt(now.noise_variance) / USUAL_SD)
+        if now is not None:
+            # the wider the load spreads within minutes, the more traffic a given price lets through
+            risk *= (np.sqrt(now.noise_variance) / USUAL_SD) ** RISK_BY_SD
+        return np.asarray(risk)
 
 
 @njit(cache=True)
 def _price_levels(  # type: ignore[no-untyped-def]
-    tables, limit, model, levels, late, log_median, log_sd, soon, risk, least_margin, open_sd, price, tail
+    tables,
+    limit,
+    model,
+    levels,
+    late,
+    log_median,
+    log_sd,
+    soon,
+    risk,
+    least_margin,
+    open_sd,
+    price,
+    tail,
+    by_level,
 ):
-    """Expected price of every level in one tick. ``tail`` holds the priced risk of the tick after it; renewed."""
+    """Expected price of every level in one tick. ``tail`` holds the priced risk of the tick after it; renewed.
+
+    ``by_level`` is the levels that the cell may use (L,) and scratch (L,).
+    """
     mean = min(math.exp(log_median + 0.5 * log_sd * log_sd), 1.0)
+    allowed, watched = by_level
+    watched[:] = 0
+    for part in range(len(soon[0]) if open_sd > 0 else 0):
+        watched_prices(
+            tables,
+            limit,
+            model,
+            allowed,
+            soon[0][part],
+            soon[1][part],
+            risk,
+            least_margin,
+            open_sd,
+            1 / len(soon[0]),
+            watched,
+        )
     for s in range(len(levels)):
         level = levels[s]
         if open_sd > 0 and tables.wake_samples[level] == 0:
-            price[s] = 0.0
-            for part in range(len(soon[0])):
-                price[s] += watched_price(
-                    tables, limit, model, level, soon[0][part], soon[1][part], risk, least_margin, open_sd
-                ) / len(soon[0])
+            price[s] = watched[level]
             continue
         following = tail[s]
         tail[s] = 0.0 if level <= SYMBOL else risk * tail_traffic(mean, log_sd, limit[model, level])
@@ -156,6 +188,9 @@ def _plan_single(  # type: ignore[no-untyped-def]
     n, (ticks, weight) = len(levels), priced_ticks(len(log_median))
     to_go, cost, price, tail = np.zeros(n), np.empty(n), np.empty(n), np.full(n, -1.0)
     late = np.minimum(tables.wake_samples[levels] / spt, 1.0)
+    allowed, watched = np.zeros(len(tables.asleep), np.bool_), np.empty(len(tables.asleep))
+    for level in levels:
+        allowed[level] = True
     for k in range(len(ticks) - 1, -1, -1):
         h = ticks[k]
         part = soon if h == 0 else (log_median[h : h + 1], log_sd[h : h + 1])
@@ -173,6 +208,7 @@ def _plan_single(  # type: ignore[no-untyped-def]
             open_sd,
             price,
             tail,
+            (allowed, watched),
         )
         for s in range(n):
             cost[s] = weight[k] * price[s] + to_go[s]

@@ -13,7 +13,7 @@ from hw.tables import Tables
 from policies.hindsight import N_SUMS, Wakes, price_states
 from policies.joint import States, joint_states
 from policies.network import Network
-from policies.watched import awake_of, price_watched
+from policies.watched import price_watched, served_of
 
 
 class Traffic(NamedTuple):
@@ -38,18 +38,17 @@ class Levels(NamedTuple):
     """The plan of a block. n cells."""
 
     plan: NDArray[np.uint8]  # (n, ticks)
-    awake: (
-        NDArray[np.bool_] | None
-    )  # (n, samples) in which the cell serves at full instead; None without guard loop
+    served: NDArray[np.uint8] | None  # (n, samples) level with its wakes; None without guard loop
 
 
 @dataclass(slots=True)
 class PriceTables:
-    """The priced blocks of a network; with ``guard`` cells may wake in any sample."""
+    """The priced blocks of a network; with ``guard`` cells may wake in any sample, with ``full_wakes`` to full only."""
 
     ticks: int
     wakes: Wakes
     guard: bool = False
+    full_wakes: bool = False
     blocks: list[Block] = field(default_factory=list)
 
     def add(
@@ -84,20 +83,24 @@ class PriceTables:
                 traffic.ul_per_dl,
                 traffic.clock,
                 self.wakes,
+                self.full_wakes,
                 prices[:2],
                 self.ticks,
                 block.table,
             )
 
-    def awake(
+    def served(
         self, block: Block, prices: NDArray[np.float64], plans: NDArray[np.uint16]
-    ) -> NDArray[np.bool_] | None:
-        """Samples in which cells wake under ``plans`` (g, ticks) at ``prices`` (g, 2); None without guard loop."""
+    ) -> NDArray[np.uint8] | None:
+        """Level of each cell in each sample under ``plans`` (g, ticks) at ``prices`` (g, 2); None without guard loop.
+
+        (n, samples)
+        """
         traffic = block.traffic
         if traffic is None:
             return None
-        awake = np.zeros(traffic.path.shape, np.bool_)
-        awake_of(
+        served = np.zeros(traffic.path.shape, np.uint8)
+        served_of(
             traffic.tables,
             block.groups,
             block.states,
@@ -105,11 +108,12 @@ class PriceTables:
             traffic.ul_per_dl,
             traffic.clock,
             self.wakes,
+            self.full_wakes,
             prices,
             plans,
-            awake,
+            served,
         )
-        return awake
+        return served
 
 
 def wake_times(tables: Tables, allowed: NDArray[np.bool_]) -> Wakes:

@@ -42,8 +42,9 @@ class Shortfall:
         self._ticks += np.isfinite(view.offered).any(1)
         self._offered += offered.sum(1)
         missed = offered >= self._reach(view.level, offered)
-        if view.awake is not None:
-            missed &= ~view.awake
+        if view.served is not None:  # a cell that was woken serves what it is offered by itself
+            alone = np.maximum(self._limit[self._model[:, None], view.served], TINY) * AT_LIMIT
+            missed = np.where(view.served < view.level[:, None], offered >= alone, missed)
         self._missed += np.where(missed, offered, 0).sum(1)
 
     def _reach(self, level: NDArray[np.uint8], offered: NDArray[np.float32]) -> NDArray[np.float64]:

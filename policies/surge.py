@@ -1,11 +1,13 @@
 """The guard loop: between plans a cell is woken in the minute in which staying at its level no longer pays.
 
+It serves at the cheapest level from the planned one up at which missing the target is unlikely enough, its risk at
+its price included.
 It follows what each cell carries from sample to sample, with the filter of the forecaster, which says where the next
-sample lies and how far it may be off. Where the risk of missing the target, at its price, exceeds what the level saves,
-it serves at full until the risk has passed, and no shorter than ``hold_s``; so does its whole group while cells of it
-are off air. A sample that was not measured, or in which a cell ran at its limit, wakes at once.
+sample lies and how far it may be off. A woken cell stays up for ``hold_s`` at least. While cells of a group are off
+air, its cells stay as planned or all serve at full, where the risk costs more than their levels save. A sample that was
+not measured, or in which a cell ran at its limit, wakes it to full at once.
 
-It only ever wakes: the plan decides the levels, the guard the minutes in which they are not used.
+It only ever wakes: the plan decides how deep a cell may rest, the guard the minutes in which it does not.
 """
 
 from __future__ import annotations
@@ -18,7 +20,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from hw.tables import Tables, draw
-from hw.world import SYMBOL
+from hw.world import DEEPEST, SYMBOL
 from policies.expected import USUAL_EPSILON, margin, tail_traffic, target_load
 from policies.forecast import Forecast, Now
 from policies.kalman import FLOOR, advance, take_in
@@ -41,7 +43,9 @@ class SurgeGuard:
         self._hold = -(-profile.surge.hold_s // sample_s)
         self._left = np.zeros(n, np.int64)  # samples for which a woken cell stays awake at least
         self._level = np.full(n, SYMBOL, np.uint8)
-        self._awake = np.zeros(n, np.bool_)
+        self._before = np.full(n, DEEPEST, np.uint8)  # level that a cell was woken to in the last sample
+        on_air = ~tables.asleep & (tables.wake_samples == 0)
+        self._usable = np.ascontiguousarray(network.allowed & on_air)  # (n, L) that a cell may be woken to
         self._unknown = _start(n, profile.forecast, sample_s)
         self._now, self._known, self._fresh = self._unknown, np.zeros(n, np.bool_), False
 
@@ -57,10 +61,13 @@ class SurgeGuard:
             self._now, self._known = forecast.now, forecast.known
         self._fresh = True  # the forecast knows the sample before the tick
 
-    def watch(self, carried: NDArray[np.float32]) -> NDArray[np.bool_]:
-        """Cells that must serve at full in the coming sample, after ``carried`` (n,) in the last one. [ratio]"""
+    def watch(self, carried: NDArray[np.float32]) -> NDArray[np.uint8]:
+        """Level at which each cell is to serve in the coming sample, after ``carried`` (n,) in the last one. [ratio]
+
+        Never deeper than planned. (n,)
+        """
         carried = np.ascontiguousarray(carried)  # so that one compiled kernel serves replay and live
-        awake = np.zeros(len(carried), np.bool_)
+        served = self._level.copy()
         if not self._fresh and self._now is not self._unknown:
             _follow(self._now, carried)
         self._fresh = False
@@ -76,12 +83,13 @@ class SurgeGuard:
             self._least_margin,
             self._level,
             carried,
-            self._awake,
+            self._usable,
+            self._before,
             self._left,
-            awake,
+            served,
         )
-        self._awake = awake
-        return awake
+        self._before = np.where(served < self._level, served, DEEPEST).astype(np.uint8)
+        return served
 
 
 def _start(n: int, settings: ForecastProfile, sample_s: int) -> Now:
@@ -102,22 +110,31 @@ def _follow(now, carried):  # type: ignore[no-untyped-def]
 
 @njit(cache=True)
 def _watch(  # type: ignore[no-untyped-def]
-    tables, limit, groups, now, known, next_sd, hold, risk, least_margin, level, carried, before, left, awake
+    tables,
+    limit,
+    groups,
+    now,
+    known,
+    next_sd,
+    hold,
+    risk,
+    least_margin,
+    level,
+    carried,
+    usable,
+    before,
+    left,
+    served,
 ):
     # one loop without calls: handing all these arrays to another function costs more than the work
-    nothing = np.float32(0)
     for g in range(len(groups.group_start) - 1):
         members = groups.member[groups.group_start[g] : groups.group_start[g + 1]]
-        off, wake, price, saving = False, False, 0.0, 0.0
+        off, wake, price, saving = _any_off(tables, level, members), False, 0.0, 0.0
         for i in members:
-            off |= tables.asleep[level[i]]
-        for i in members:
-            must, risked, saved = False, 0.0, 0.0
-            model, last, serving = groups.model[i], carried[i], SYMBOL if before[i] else level[i]
+            must, risked, saved, found = False, 0.0, 0.0, level[i]
+            model, last, serving = groups.model[i], carried[i], min(before[i], level[i])
             if tables.asleep[level[i]]:
-                load = nothing if np.isnan(last) else last
-                saved += draw(tables, model, SYMBOL, load, nothing)
-                saved -= draw(tables, model, level[i], nothing, nothing)
+                saved = _saved_off_air(tables, model, level[i], last)
             elif np.isnan(last) or (serving > SYMBOL and last >= AT_LIMIT * tables.capacity[model, serving]):
                 must = True
             elif level[i] > SYMBOL or off:
@@ -125,30 +142,87 @@ def _watch(  # type: ignore[no-untyped-def]
                 at = math.log(max(last, FLOOR))
                 if known[i] and not off:
                     at = now.level[i] + now.slope[i] + now.persistence * now.noise[i]
-                mean = min(math.exp(at + 0.5 * next_sd[i] * next_sd[i]), 1.0)
-                reach = np.float64(limit[model, level[i]])
-                if level[i] <= SYMBOL:
-                    reach = 1 - tables.target / (tables.full_rate * tables.size[model])
-                must = margin(at, next_sd[i], reach) < least_margin
-                risked = risk[i] * tail_traffic(mean, next_sd[i], reach)
-                saved += draw(tables, model, SYMBOL, np.float32(mean), nothing)
-                saved -= draw(tables, model, level[i], np.float32(mean), nothing)
+                if off:
+                    must, risked, saved = _balance(
+                        tables, limit, model, level[i], at, next_sd[i], risk[i], least_margin
+                    )
+                else:
+                    found = _cheapest(
+                        tables, limit, model, usable[i], level[i], at, next_sd[i], risk[i], least_margin
+                    )
             if off:
                 wake, price, saving = wake or must or left[i] > 0, price + risked, saving + saved
             else:  # nobody hands anything over, so each cell is watched by itself
-                _settle(must or risked > saved, hold, level, before, left, awake, i)
+                _settle(np.uint8(SYMBOL) if must else found, hold, level, before, left, served, i)
         if off:
             for i in members:
-                _settle(wake or price > saving, hold, level, before, left, awake, i)
+                _settle(
+                    np.uint8(SYMBOL) if wake or price > saving else level[i],
+                    hold,
+                    level,
+                    before,
+                    left,
+                    served,
+                    i,
+                )
 
 
 @njit(inline="always")
-def _settle(wake, hold, level, before, left, awake, i):  # type: ignore[no-untyped-def]
-    """Wake cell i, or keep it awake until ``left`` is over."""
+def _any_off(tables, level, members):  # type: ignore[no-untyped-def]
+    """Whether a cell of the group is planned off air."""
+    off = False
+    for i in members:
+        off |= tables.asleep[level[i]]
+    return off
+
+
+@njit(inline="always")
+def _saved_off_air(tables, model, level, last):  # type: ignore[no-untyped-def]
+    """What a cell off air saves, which has carried ``last`` while it wakes."""
+    nothing = np.float32(0)
+    load = nothing if np.isnan(last) else last
+    saved = np.float64(draw(tables, model, SYMBOL, load, nothing))
+    return saved - draw(tables, model, level, nothing, nothing)
+
+
+@njit(inline="always")
+def _balance(tables, limit, model, level, at, sd, risk, least_margin):  # type: ignore[no-untyped-def]
+    """Whether a cell beside others off air must wake, else the priced risk of its level and what it saves."""
+    mean = min(math.exp(at + 0.5 * sd * sd), 1.0)
+    reach = np.float64(limit[model, level])
+    if level <= SYMBOL:
+        reach = 1 - tables.target / (tables.full_rate * tables.size[model])
+    saved = np.float64(draw(tables, model, SYMBOL, np.float32(mean), np.float32(0)))
+    saved -= draw(tables, model, level, np.float32(mean), np.float32(0))
+    return margin(at, sd, reach) < least_margin, risk * tail_traffic(mean, sd, reach), saved
+
+
+@njit(inline="always")
+def _cheapest(tables, limit, model, usable, deepest, at, sd, risk, least_margin):  # type: ignore[no-untyped-def]
+    """Cheapest level from the planned one up, at which missing the target is unlikely enough."""
+    mean = np.float32(min(math.exp(at + 0.5 * sd * sd), 1.0))
+    found, least = SYMBOL, np.float64(draw(tables, model, SYMBOL, mean, np.float32(0)))
+    for level in range(deepest, SYMBOL, -1):
+        if level != deepest and not usable[level]:
+            continue
+        cost = np.float64(draw(tables, model, level, mean, np.float32(0)))
+        reach = np.float64(limit[model, level])
+        if cost > least or margin(at, sd, reach) < least_margin:
+            continue
+        cost += risk * tail_traffic(mean, sd, reach)
+        if cost < least or (cost == least and level == deepest):
+            found, least = level, cost
+    return np.uint8(found)
+
+
+@njit(inline="always")
+def _settle(wanted, hold, level, before, left, served, i):  # type: ignore[no-untyped-def]
+    """Serve cell i at the wanted level, or no deeper than it did until ``left`` is over."""
     if level[i] <= SYMBOL:
         left[i] = 0
         return
-    awake[i] = wake or left[i] > 0
-    if awake[i] and not before[i]:
+    last = min(before[i], level[i])
+    served[i] = min(wanted, last) if left[i] > 0 else wanted
+    if served[i] < last:
         left[i] = hold
     left[i] = max(left[i] - 1, 0)

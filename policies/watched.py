@@ -1,8 +1,8 @@
-"""What every joint level would have cost with the guard loop, in hindsight: in each sample any cell may serve at full.
+"""What every joint level would have cost with the guard loop, in hindsight: in each sample any cell may be woken.
 
-Which samples those are depends on what missed traffic costs, so these tables are made anew for every pair of prices.
-Columns as in policies/hindsight.py. Only cells on air wake between plans, at once. One off air needs minutes,
-which no table by sample can hold, and stays as planned.
+Which samples those are, and to which level, depends on what missed traffic costs, so these tables are made anew for
+every pair of prices. Columns as in policies/hindsight.py. Only cells on air wake between plans, at once. One off air
+needs minutes, which no table by sample can hold, and stays as planned.
 """
 
 from __future__ import annotations
@@ -84,8 +84,11 @@ def _sample_states(  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _cheapest_awake(tables, levels, found, prices, shape, cost, best):  # type: ignore[no-untyped-def]
-    """For every state the cheapest that is reached from it by waking some of its cells. (S,) into ``best``."""
+def _cheapest_woken(tables, levels, found, prices, shape, full_wakes, cost, best):  # type: ignore[no-untyped-def]
+    """For every state the cheapest that is reached from it by waking some of its cells. (S,) into ``best``.
+
+    With ``full_wakes`` they wake to full only.
+    """
     radix, stride = shape
     for s in range(len(best)):
         cost[s] = found[ENERGY, s] + prices[0] * found[UNSERVED, s] + prices[1] * found[BELOW, s]
@@ -94,16 +97,34 @@ def _cheapest_awake(tables, levels, found, prices, shape, cost, best):  # type: 
         for s in range(len(best)):
             if tables.asleep[levels[s * len(radix) + j]]:
                 continue
-            woken = s - ((s // stride[j]) % radix[j]) * stride[j]
+            digit = (s // stride[j]) % radix[j]
+            if digit == 0:
+                continue
+            # the state one level up knows the best of all levels above it by now
+            woken = s - (digit if full_wakes else 1) * stride[j]
             if cost[best[woken]] < cost[best[s]]:
                 best[s] = best[woken]
 
 
 @njit(cache=True)
 def _group(  # type: ignore[no-untyped-def]
-    tables, models, matrix, levels, service_as, shape, path, ul_per_dl, clock, wakes, prices, plan, out, awake
+    tables,
+    models,
+    matrix,
+    levels,
+    service_as,
+    shape,
+    path,
+    ul_per_dl,
+    clock,
+    wakes,
+    full_wakes,
+    prices,
+    plan,
+    out,
+    served,
 ):
-    """All states of a group into ``out`` (ticks, S, columns), or with ``plan`` (ticks,) its ``awake`` (n, samples)."""
+    """All states of a group into ``out`` (ticks, S, columns), or what a ``plan`` (ticks,) ``served`` (n, samples)."""
     samples_per_tick, per_step = clock
     n, n_states = len(models), len(service_as)
     own, found = np.zeros((3, n, len(tables.asleep))), np.zeros((3, n_states))
@@ -114,12 +135,12 @@ def _group(  # type: ignore[no-untyped-def]
         _sample_states(
             tables, models, matrix, levels, service_as, path, ul_per_dl, t, per_step, own, scratch, found
         )
-        _cheapest_awake(tables, levels, found, prices, shape, cost, best)
+        _cheapest_woken(tables, levels, found, prices, shape, full_wakes, cost, best)
         q = t // samples_per_tick
         if len(plan):
             s = plan[q]
             for k in range(n):
-                awake[k, t] = levels[best[s] * n + k] != levels[s * n + k]
+                served[k, t] = levels[best[s] * n + k]
             continue
         for s in range(n_states):
             for column in range(3):
@@ -147,8 +168,8 @@ def _parts(groups, states, g):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True)
-def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices, ticks, out):  # type: ignore[no-untyped-def]
-    """As ``hindsight.price_states``, with the cheapest set of awake cells in each sample at ``prices`` (2,)."""
+def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, full_wakes, prices, ticks, out):  # type: ignore[no-untyped-def]
+    """As ``hindsight.price_states``, with the cheapest wakes in each sample at ``prices`` (2,)."""
     out[:] = 0
     for g in prange(len(states.n_states)):
         members, models, matrix, levels, service_as, shape = _parts(groups, states, g)
@@ -165,20 +186,23 @@ def price_watched(tables, groups, states, path, ul_per_dl, clock, wakes, prices,
             ul_per_dl[members],
             clock,
             wakes,
+            full_wakes,
             prices,
             np.zeros(0, np.uint16),
             table,
-            np.zeros((0, 0), np.bool_),
+            np.zeros((0, 0), np.uint8),
         )
         forbid(table, states.forbidden[states.state_start[g] : states.state_start[g] + count])
 
 
 @njit(parallel=True, cache=True)
-def awake_of(tables, groups, states, path, ul_per_dl, clock, wakes, prices, plans, awake):  # type: ignore[no-untyped-def]
-    """Fill ``awake`` (n, samples) for ``plans`` (g, ticks) of joint states, each at its ``prices`` (g, 2)."""
+def served_of(  # type: ignore[no-untyped-def]
+    tables, groups, states, path, ul_per_dl, clock, wakes, full_wakes, prices, plans, served
+):
+    """Fill ``served`` (n, samples), levels with wakes, for ``plans`` (g, ticks), each at its ``prices`` (g, 2)."""
     for g in prange(len(states.n_states)):
         members, models, matrix, levels, service_as, shape = _parts(groups, states, g)
-        mine = np.zeros((len(members), path.shape[1]), np.bool_)
+        mine = np.zeros((len(members), path.shape[1]), np.uint8)
         _group(
             tables,
             models,
@@ -190,10 +214,11 @@ def awake_of(tables, groups, states, path, ul_per_dl, clock, wakes, prices, plan
             ul_per_dl[members],
             clock,
             wakes,
+            full_wakes,
             prices[g],
             plans[g],
             np.zeros((0, 0, 0), np.float32),
             mine,
         )
         for k in range(len(members)):
-            awake[members[k]] = mine[k]
+            served[members[k]] = mine[k]

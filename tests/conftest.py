@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import numba
 import numpy as np
 import pytest
 
@@ -19,6 +20,14 @@ from traces import Trace, make_cells
 
 BuildNetwork = Callable[[int, Mapping[int, tuple[int, ...]]], Network]
 BuildTrace = Callable[..., Trace]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Kernels run in one thread: on networks of a few cells, threads only wait for each other."""
+    numba.set_num_threads(1)
+    yield
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
 
 
 @pytest.fixture(scope="session")

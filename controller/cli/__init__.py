@@ -22,6 +22,8 @@ from controller.cli.ladder_commands import approve, override, stage
 from controller.cli.plant_command import plant, plant_fault
 from controller.cli.replay_command import replay
 from controller.cli.run_command import run
+from controller.cli.savings_command import savings
+from controller.cli.site_commands import sites
 from controller.cli.status_commands import alarms, cells, status
 from controller.cli.stop_command import stop, wake
 from controller.cli.symbols_command import symbols
@@ -60,8 +62,10 @@ app.command("lab")(lab)
 app.command("run")(run)
 app.command("init")(init)
 app.command("doctor")(doctor)
+app.command("savings")(savings)
 app.command("status")(status)
 app.command("cells")(cells)
+app.command("sites")(sites)
 app.command("alarms")(alarms)
 app.command("stop")(stop)
 app.command("wake")(wake)

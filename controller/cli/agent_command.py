@@ -105,12 +105,18 @@ def power(
     speed: Speed = 1.0,
     began: Began = None,
     shown: Shown = None,
+    plant_name: Annotated[
+        str | None,
+        typer.Option(
+            help="Agent whose sites the plant is asked for. Default: the identity.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Serve the batteries of sites: setpoints by lease, a reserve of its own, safe charging when nobody renews.
 
     Ends with Ctrl-C or SIGTERM, after all sites charge safely.
 
-    Example: quietcell agent power --id site-001 --plant unix:plant.sock --sim --insecure
+    Example: quietcell agent power --id site-001-power --plant-name site-001 --plant unix:plant.sock --sim --insecure
     """
 
     async def serve(clock: HostClock, door: Door) -> AgentServer:
@@ -121,7 +127,7 @@ def power(
         from hw.agents.running import Pace
         from hw.sim_plant.link import PowerPlantLink
 
-        link, disk = PowerPlantLink(plant, agent_id), AgentDisk(state, f"{agent_id}.power")
+        link, disk = PowerPlantLink(plant, plant_name or agent_id), AgentDisk(state, f"{agent_id}.power")
         pace, rules = Pace(speed=speed), SiteProgram()
         door = replace(door, heads=disk.heads)
         return await serve_power(agent_id, link, disk, clock, door, PowerLimits(), pace, rules)

@@ -1,21 +1,30 @@
-"""``quietcell explain``: why a cell was at its level at a time."""
+"""``quietcell explain``: why a cell was at its level at a time, in a replay or under a running controller."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 
-from controller.cli.console import errors_to_stderr, stage_bar
+from controller.cli.console import errors_to_stderr, plain, stage_bar
 from controller.cli.guard_option import Guarded
 from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile
+from controller.cli.run_command import Insecure
 from controller.cli.run_task import merged, read_task
+from controller.cli.status_commands import asked
+from controller.cli.stop_command import Certificate
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
 from controller.config import RunConfig
+from controller.errors import ConfigError
+
+if TYPE_CHECKING:
+    from hw.adapters.control import CellExplanation
+    from hw.adapters.control_client import ControlClient
 
 PIPED_WIDTH = 120  # characters, where standard output is no terminal
 
@@ -23,11 +32,12 @@ PIPED_WIDTH = 120  # characters, where standard output is no terminal
 def explain(
     cell: Annotated[str, typer.Argument(help="Identifier of the cell.")],
     time: Annotated[
-        str,
+        str | None,
         typer.Argument(
-            help="A time in the tick to explain: local as '2023-03-01 02:15', or with an offset as 2023-03-01T01:15Z."
+            help="A time in the tick to explain: local as '2023-03-01 02:15', or with an offset as 2023-03-01T01:15Z.",
+            show_default=False,
         ),
-    ],
+    ] = None,
     trace: Annotated[
         Path | None,
         typer.Argument(
@@ -61,6 +71,15 @@ def explain(
     config: Annotated[
         Path | None, typer.Option(help="YAML file (quietcell.config/1) with any of these.")
     ] = None,
+    live: Annotated[
+        Path | None,
+        typer.Option(
+            help="Ask the running controller of this configuration (quietcell.live/1) about its last plan instead.",
+            show_default=False,
+        ),
+    ] = None,
+    certificate: Certificate = None,
+    insecure: Insecure = False,
 ) -> None:
     """Explain one decision: what was decided and why, what else could have been, and what came.
 
@@ -72,8 +91,17 @@ def explain(
       quietcell explain S00003-2-n78 '2025-03-08 02:15'
 
       quietcell explain A17 2023-03-01T01:15Z my-network --guard --json
+
+      quietcell explain A17 --live live.yaml
     """
+    if live is not None:
+        _of_controller(cell, time, live, certificate, insecure, as_json)
+        return
     with errors_to_stderr():
+        if time is None:
+            raise ConfigError(
+                "give the time of the decision, or --live FILE for the last plan of a controller"
+            )
         settings = merged(
             config,
             {
@@ -99,6 +127,24 @@ def explain(
     print_explanation(
         document, console if console.is_terminal else Console(width=PIPED_WIDTH, highlight=False)
     )
+
+
+def _of_controller(
+    cell: str, time: str | None, live: Path, certificate: str | None, insecure: bool, as_json: bool
+) -> None:
+    async def ask(client: ControlClient) -> CellExplanation:
+        return await client.explain(cell)
+
+    with errors_to_stderr():
+        if time is not None:
+            raise ConfigError("--live tells of the last plan only; leave the time out")
+    found = asked(live, certificate, insecure, ask)
+    if as_json:
+        typer.echo(json.dumps(plain({"schema": "quietcell.cell-explanation/1", **asdict(found)}), indent=2))
+        return
+    from controller.cli.explanation_view import print_last_plan
+
+    print_last_plan(found, Console(highlight=False))
 
 
 def _explanation(settings: RunConfig, policy: str, cell: str, time: str, source: str) -> dict[str, Any]:

@@ -1,14 +1,19 @@
-"""An explanation at the terminal: sentences, and a table of the levels."""
+"""An explanation at the terminal: sentences, and for a replay a table of the levels."""
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from controller.cli.console import plain, utc_text
 from controller.report.words import level_label
+
+if TYPE_CHECKING:
+    from hw.adapters.control import CellExplanation, LevelOutlook
 
 Document = dict[str, Any]
 
@@ -33,10 +38,41 @@ def print_explanation(document: Document, console: Console) -> None:
         console.print(line, markup=False, soft_wrap=True)
 
 
+def print_last_plan(told: CellExplanation, console: Console) -> None:
+    """Print what a running controller tells of its last plan for a cell."""
+    now = told.now
+    lines = [
+        f"{now.cell_id}, agent {now.agent_id or 'none'}; planned for {told.length_s // 60} min from"
+        f" {utc_text(told.begin_unix_us)} on",
+        f"Decision: {_change(told.before, told.planned.level)}: {told.reason_words};"
+        f" full service {_seconds(told.wake_s)}",
+    ]
+    if told.guard_words:
+        lines.append(f"  the planner wanted {level_label(told.wanted)}; {told.guard_words}")
+    lines += _saving(_weighed(told), {"level": told.planned.level})
+    at = f"commanded {level_label(now.commanded)}, reported {level_label(now.reported)}"
+    lines.append(f"Now: {at} ({now.reason}){', by hand' * now.is_local}{', STUCK' * now.is_stuck}")
+    for line in lines:
+        console.print(line, markup=False, soft_wrap=True)
+
+
+def _weighed(told: CellExplanation) -> Document:
+    """As in a document quietcell.explanation/1."""
+
+    def level(one: LevelOutlook) -> Document:
+        return {**plain(asdict(one)), "off_air": one.is_off_air}
+
+    return {
+        **level(told.planned),
+        "energy_unit": told.energy_unit,
+        "upper": told.upper,
+        "upper_probability": told.upper_probability,
+        "deeper": None if told.deeper is None else level(told.deeper),
+    }
+
+
 def _decision(made: Document) -> list[str]:
-    level, before = level_label(made["level"]), level_label(made["before"])
-    change = f"{before} -> {level}" if made["before"] != made["level"] else f"stays at {level}"
-    found = [f"Decision: {change}: {made['reason']}"]
+    found = [f"Decision: {_change(made['before'], made['level'])}: {made['reason']}"]
     if made["guard"] is not None:
         found.append(f"  the planner wanted {level_label(made['wanted'])}; {made['guard']}")
     until = "no other level followed within a day or before the end of the trace"
@@ -46,6 +82,11 @@ def _decision(made: Document) -> list[str]:
         f"  at this level since {made['since_local']}; {until}; full service {_seconds(made['wake_s'])}"
     )
     return found
+
+
+def _change(before: str, level: str) -> str:
+    label = level_label(level)
+    return f"stays at {label}" if before == level else f"{level_label(before)} -> {label}"
 
 
 def _seconds(wake_s: float) -> str:
@@ -120,7 +161,7 @@ def _came(document: Document) -> list[str]:
     if document["guard_loop"]:
         wakes = ", ".join(came["guard_loop_wakes"]) or "none"
         found.append(
-            f"Guard loop: awake for {came['guard_loop_awake_s'] // 60} min of the tick; wakes at: {wakes}"
+            f"Guard loop: woken for {came['guard_loop_woken_s'] // 60} min of the tick; wakes at: {wakes}"
         )
     return found
 

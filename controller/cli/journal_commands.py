@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from controller.cli.console import errors_to_stderr, resolve_trace
+from controller.cli.console import errors_to_stderr, utc_text
 
 if TYPE_CHECKING:
     from controller.live.config import LiveConfig
-    from controller.live.core import Resumed
+    from controller.live.cores import Cores
     from controller.live.journal_reader import JournalReader
     from controller.live.rescore import Score, Side
-    from hw.world import World
 
 app = typer.Typer(no_args_is_help=True, help="Look at the journal of a controller, and replay what it holds.")
 
@@ -54,12 +52,13 @@ def show(path: JournalPath, as_json: AsJson = False) -> None:
     for run in runs:
         whole = "" if run["is_whole"] else ", its beginning is not kept"
         lost = f", {run['lost']} records could not be written" if run["lost"] else ""
+        span = f"{utc_text(run['began_unix_us'])} to {utc_text(run['last_unix_us'])}"
         typer.echo(
-            f"run {run['run']}: {_utc(run['began_unix_us'])} to {_utc(run['last_unix_us'])}, {run['events']} events, "
+            f"run {run['run']}: {span}, {run['events']} events, "
             f"{run['decisions']} commands toward less service, {run['wakes']} wakes{lost}{whole}"
         )
     for damage in damages:
-        typer.echo(f"{_utc(damage['unix_us'])}: {damage['text']}")
+        typer.echo(f"{utc_text(damage['unix_us'])}: {damage['text']}")
 
 
 @app.command("check")
@@ -89,7 +88,7 @@ def check(path: JournalPath, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(document, indent=2))
     else:
-        until = _utc(found.state.last_unix_us)
+        until = utc_text(found.state.last_unix_us)
         typer.echo(
             f"{path}: {found.kept_batches} appends until {until} are what was written; its end is {end}"
         )
@@ -109,7 +108,6 @@ def rerun_command(path: JournalPath, run: RunNumber = None, as_json: AsJson = Fa
     Example: quietcell journal rerun journal.db --run 3
     """
     with errors_to_stderr():
-        from controller.live.building import make_core
         from controller.live.identity import identify
         from controller.live.journal_reader import open_reader
         from controller.live.rerun import Cause, rerun
@@ -120,7 +118,7 @@ def rerun_command(path: JournalPath, run: RunNumber = None, as_json: AsJson = Fa
             then = reader.run_of(number).identity
             config = _config(then.config)
             now = identify(then.config, [Path(name) for name in then.files], then.seed)
-            made = rerun(reader, number, lambda: make_core(config, _resumed(reader, number)), now)
+            made = rerun(reader, number, lambda: _cores(config, reader, number), now)
             differences = [asdict(difference) for difference in made]
         finally:
             reader.close()
@@ -131,7 +129,7 @@ def rerun_command(path: JournalPath, run: RunNumber = None, as_json: AsJson = Fa
         )
     else:
         for difference in differences:
-            when = f"{_utc(difference['unix_us'])} " if difference["unix_us"] else ""
+            when = f"{utc_text(difference['unix_us'])} " if difference["unix_us"] else ""
             typer.echo(f"{when}{difference['cause']}: {difference['what']}")
         typer.echo(
             f"run {number}: " + (f"{len(decisions)} differences" if decisions else "identical decisions")
@@ -159,17 +157,20 @@ def rescore_command(
         import numpy as np
 
         from controller.live.building import NOTHING_RESUMED, make_core
+        from controller.live.cores import Cores
         from controller.live.journal_reader import open_reader
+        from controller.live.known import known_of
         from controller.live.rescore import rescore
 
         reader = open_reader(path)
         try:
             number = _number(reader, run)
             config = _config(reader.run_of(number).identity.config)
-            core = make_core(config, replace(NOTHING_RESUMED, highest_epoch=number - 1), policy=policy)
+            known, resumed = known_of(config), replace(NOTHING_RESUMED, highest_epoch=number - 1)
+            core = make_core(config, resumed, policy=policy, known=known)
             n_cells = len(core.fleet.agent_of)
             names = np.array([core.fleet.name(cell) for cell in range(n_cells)])
-            score = rescore(reader, number, lambda: core, names, _world(config))
+            score = rescore(reader, number, lambda: Cores(core, None), names, known.world.world)
         finally:
             reader.close()
     if as_json:
@@ -188,23 +189,19 @@ def _config(text: str) -> LiveConfig:
     return LiveConfig.model_validate_json(text)
 
 
-def _world(config: LiveConfig) -> World:
-    from controller.worlds import world_for
-    from traces.reading import read_trace
-
-    trace = None
-    if config.trace is not None:
-        path = resolve_trace(Path(config.trace))
-        trace = read_trace(path, time_zone=config.time_zone, assume_overlay=config.assume_overlay)
-    return world_for(config.world, trace, config.levers).world
-
-
-def _resumed(reader: JournalReader, run: int) -> Resumed:
+def _cores(config: LiveConfig, reader: JournalReader, run: int) -> Cores:
+    """What a run ran with, as it had resumed."""
     from controller.live.core import Resumed
+    from controller.live.kpi_rows import rows_path
+    from controller.live.power.building import make_cores
 
     state = reader.state_before(run)
     last = state.commands()
-    return Resumed(last.cell, last.revision, last.level, run - 1, state.is_stopped, tuple(state.rulings))
+    words = (tuple(state.rulings), tuple(state.rolled_back.values()))
+    resumed = Resumed(
+        last.cell, last.revision, last.level, run - 1, state.is_stopped, *words, rows_path(reader.path)
+    )
+    return make_cores(config, resumed, state.site_revision)
 
 
 def _score_document(score: Score, policy: str) -> dict[str, Any]:
@@ -238,7 +235,3 @@ def _print_score(score: Score, policy: str) -> None:
         typer.echo(f"  {name}: {hours:.2f} h at another level")
     if score.lost_records:
         typer.echo(f"{score.lost_records} records are missing, so both sides have gaps")
-
-
-def _utc(unix_us: int) -> str:
-    return datetime.fromtimestamp(unix_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

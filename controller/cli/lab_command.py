@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
-from controller.cli.console import errors_to_stderr
+from controller.cli.console import SAMPLE, errors_to_stderr
+from controller.cli.site_option import sites_path
 from controller.errors import ConfigError
+
+NO_SITES = "none"
+POWER_AGENTS = 2  # at whose sites the sample's batteries stand: more would slow the start and the first plans
 
 
 def lab(
@@ -23,6 +27,18 @@ def lab(
     ] = None,
     policy: Annotated[str, typer.Option(help="Policy of the controller.")] = "predictive",
     seed: Annotated[int, typer.Option(min=0, help="Seed of the network.")] = 0,
+    stage: Annotated[
+        Literal["shadow", "advise", "act"],
+        typer.Option(help="Where it begins: shadow only watches, advise waits for approval."),
+    ] = "act",
+    site: Annotated[
+        str,
+        typer.Option(
+            "--site",
+            help="Sites file: batteries, and a power agent beside each agent of such sites. `sample` equips those of "
+            f"the first {POWER_AGENTS} agents as the bundled sample's; `none`: no batteries.",
+        ),
+    ] = SAMPLE,
 ) -> None:
     """Start a simulated plant, agents and the controller, over mutual TLS, in accelerated time.
 
@@ -30,6 +46,8 @@ def lab(
     `quietcell journal`, and with certificates for `quietcell stop`, `quietcell wake` and other clients.
 
     Example: quietcell lab --out lab --hours 6
+
+    Example: quietcell lab --stage shadow, then quietcell stage to go up
     """
     with errors_to_stderr():
         import asyncio
@@ -42,6 +60,9 @@ def lab(
             raise ConfigError(
                 f"--agents {agents} is more than --cells {cells}; an agent has at least one site"
             )
-        made = prepare(LabPlan(out, cells, agents, speed, policy, seed), typer.echo)
+        sites = None if site == NO_SITES else sites_path(site)
+        first = min(POWER_AGENTS, agents) if site == SAMPLE else None
+        plan = LabPlan(out, cells, agents, speed, policy, seed, stage, sites, first)
+        made = prepare(plan, typer.echo)
         typer.echo(f"lab: try: quietcell stop --config {out / 'live.yaml'} --reason trying --as operator")
         asyncio.run(run_lab(made, hours, typer.echo))

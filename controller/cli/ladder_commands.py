@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
-from controller.cli.console import errors_to_stderr
+from controller.cli.console import errors_to_stderr, utc_text
 from controller.cli.run_command import Config, Insecure, Json
 
 if TYPE_CHECKING:
@@ -156,16 +155,20 @@ def _show(found: Standing, as_json: bool) -> None:
         return
     for site, word in found.stages:
         typer.echo(f"{site}  {word}")
+    if found.canaries_wait:
+        typer.echo(f"no canary acts: {found.canaries_wait}")
+    for cell, site, state, controls, until_us in found.canaries:
+        until = f" until {utc_text(until_us)}" if until_us else ""
+        against = f", compared with {', '.join(controls)}" if controls else ""
+        typer.echo(f"canary {cell} at {site}: {state}{until}{against}")
     if found.plan_id:
-        typer.echo(f"plan {found.plan_id} waits for approval until {_utc(found.until_unix_us)}")
+        typer.echo(f"plan {found.plan_id} waits for approval until {utc_text(found.until_unix_us)}")
         for site, cells in found.sites:
             typer.echo(f"  {site}  {cells} cells would rest")
     for what, author, until_us in found.waiting:
-        typer.echo(f"{what}, asked by {author}, waits for a second person until {_utc(until_us)}")
+        typer.echo(f"{what}, asked by {author}, waits for a second person until {utc_text(until_us)}")
     for number, kind, name, what, level, until_us, author, reason in found.overrides:
         place = f"{kind} {name}".strip()
-        typer.echo(f"override {number}: {place} {what} {level} until {_utc(until_us)}, by {author}: {reason}")
-
-
-def _utc(unix_us: int) -> str:
-    return datetime.fromtimestamp(unix_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%SZ")
+        typer.echo(
+            f"override {number}: {place} {what} {level} until {utc_text(until_us)}, by {author}: {reason}"
+        )

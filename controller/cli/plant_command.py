@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -103,12 +104,16 @@ def plant_fault(
     fault: Annotated[
         str,
         typer.Argument(
-            help="frozen-counters, wrong-unit, stuck-relay, partial, slow-wake, silent, outage, local-control or "
-            "reboot."
+            help="frozen-counters, wrong-unit, stuck-relay, partial, slow-wake, silent, outage, local-control, "
+            "reboot or slow-users."
         ),
     ],
     address: Address,
     agent: Annotated[str, typer.Option(help="At which agent. Default: at all.", show_default=False)] = "",
+    cell: Annotated[
+        list[str] | None, typer.Option(help="Only at this cell; may be repeated.", show_default=False)
+    ] = None,
+    share: Annotated[float, typer.Option(min=0, max=1, help="How much slower, for slow-users.")] = 0.1,
     heal: Annotated[bool, typer.Option("--heal", help="Heal it instead.")] = False,
 ) -> None:
     """Inject a fault into a simulated plant that runs, or heal it.
@@ -118,8 +123,8 @@ def plant_fault(
     with errors_to_stderr():
         import asyncio
 
-        asyncio.run(_inject(address, agent, _fault(fault), heal))
-    where = f"agent {agent}" if agent else "all agents"
+        asyncio.run(_inject(address, agent, _fault(fault), heal, cell or (), share))
+    where = ", ".join(f"cell {name}" for name in cell or ()) or (f"agent {agent}" if agent else "all agents")
     typer.echo(f"{fault} {'healed' if heal else 'injected'} at {where}")
 
 
@@ -132,11 +137,13 @@ def _fault(name: str) -> Fault:
     return known[name]
 
 
-async def _inject(address: str, agent: str, fault: Fault, heal: bool) -> None:
+async def _inject(
+    address: str, agent: str, fault: Fault, heal: bool, cells: Sequence[str], share: float
+) -> None:
     from hw.sim_plant.link import PlantLink
 
     link = PlantLink(address)
     try:
-        await link.inject(agent, fault, heals=heal)
+        await link.inject(agent, fault, heals=heal, cell_id=cells, share=share)
     finally:
         await link.close()

@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import asdict
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
@@ -18,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from controller.cli.console import errors_to_stderr
+from controller.cli.console import errors_to_stderr, utc_text
 from controller.cli.run_command import Config, Insecure, Json
 from controller.cli.stop_command import Certificate
 
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
 R = TypeVar("R")
 EXIT_NOT_READY = 1
 MAX_AGENTS_SHOWN = 10
+STRANGE_S = 86_400.0  # older than this is simulated time
 COLOURS = {"critical": "bold red", "major": "red", "warning": "yellow"}
 
 
@@ -65,7 +65,7 @@ def status(
             show(found)
         return True
 
-    if not _asked(config, certificate, insecure, ask) and check:
+    if not asked(config, certificate, insecure, ask) and check:
         raise typer.Exit(EXIT_NOT_READY)
 
 
@@ -92,7 +92,7 @@ def cells(
         query = CellQuery(tuple(names or ()), agent, resting, stuck)
         return [cell async for cell in client.cells(query)]
 
-    found = _asked(config, certificate, insecure, ask)
+    found = asked(config, certificate, insecure, ask)
     if as_json:
         document = {"schema": "quietcell.cells/1", "cells": [asdict(cell) for cell in found]}
         typer.echo(json.dumps(document, indent=2))
@@ -130,7 +130,7 @@ def alarms(
             return [await client.acknowledge(acknowledge, getpass.getuser())]
         return await client.alarms(history=history)
 
-    found = _asked(config, certificate, insecure, ask)
+    found = asked(config, certificate, insecure, ask)
     if as_json:
         document = {"schema": "quietcell.alarms/1", "alarms": [asdict(alarm) for alarm in found]}
         typer.echo(json.dumps(document, indent=2))
@@ -142,7 +142,7 @@ def alarms(
         console.print("no alarm is over" if history else "no alarm stands")
 
 
-def _asked(
+def asked(
     path: Path, certificate_name: str | None, insecure: bool, ask: Callable[[ControlClient], Awaitable[R]]
 ) -> R:
     """What a controller of a configuration answers."""
@@ -178,7 +178,8 @@ def _print_status(found: Status) -> None:
         console.print("no tick yet")
         return
     age_s = time.time() - found.tick_unix_us / 1e6
-    console.print(f"as of {_utc(found.tick_unix_us)}, {age_s:.0f} s ago; version {found.version}")
+    age = f"{age_s:.0f} s ago" if 0 <= age_s < STRANGE_S else "by a clock that is not this host's"
+    console.print(f"as of {utc_text(found.tick_unix_us)}, {age}; version {found.version}")
     table = Table(box=box.SIMPLE)
     for column in ("level", "commanded", "reported"):
         table.add_column(column, justify="left" if column == "level" else "right")
@@ -190,15 +191,27 @@ def _print_status(found: Status) -> None:
         console.print(f"{found.cells_without_agent} cells are named by no agent")
     if found.cells_stuck:
         console.print(Text(f"{found.cells_stuck} cells are stuck: quietcell cells --stuck", "red"))
+    if found.canaries:
+        console.print(f"{found.canaries} canaries are watched against controls")
+    if found.canaries_wait:
+        console.print(Text(f"no canary acts: {found.canaries_wait}", "yellow"), soft_wrap=True)
+    if found.rolled_back:
+        sites = ", ".join(site or "all sites of canaries" for site in found.rolled_back)
+        console.print(Text(f"at full service for what users felt: {sites}", "red"), soft_wrap=True)
     _print_agents(console, found.agents)
+    if found.power is not None:
+        from controller.cli.site_commands import print_power
+
+        _print_agents(console, found.power.agents, "power agents")
+        print_power(console, found.power)
     waiting = f", {found.alarms_unacknowledged} not acknowledged" if found.alarms_unacknowledged else ""
     console.print(f"{found.alarms} alarms stand{waiting}")
 
 
-def _print_agents(console: Console, agents: tuple[AgentStatus, ...]) -> None:
+def _print_agents(console: Console, agents: tuple[AgentStatus, ...], what: str = "agents") -> None:
     connected = sum(agent.is_connected for agent in agents)
     console.print(
-        f"{connected} of {len(agents)} agents connected, {sum(agent.leases for agent in agents)} leases"
+        f"{connected} of {len(agents)} {what} connected, {sum(agent.leases for agent in agents)} leases"
     )
     troubled = [(agent, words) for agent in agents if (words := _trouble(agent))]
     for agent, words in troubled[:MAX_AGENTS_SHOWN]:
@@ -221,15 +234,11 @@ def _trouble(agent: AgentStatus) -> str:
 def _alarm_line(alarm: AlarmStatus) -> Text:
     colour = "dim" if alarm.cleared_unix_us else COLOURS[alarm.severity]
     line = Text.assemble(
-        f"{alarm.number:>5}  ", (f"{alarm.severity:<8}", colour), f"  {_utc(alarm.raised_unix_us)}  "
+        f"{alarm.number:>5}  ", (f"{alarm.severity:<8}", colour), f"  {utc_text(alarm.raised_unix_us)}  "
     )
     line.append(f"{alarm.about}: {alarm.text}")
     if alarm.cleared_unix_us:
-        line.append(f"; over at {_utc(alarm.cleared_unix_us)}")
+        line.append(f"; over at {utc_text(alarm.cleared_unix_us)}")
     if alarm.acknowledged_unix_us:
-        line.append(f"; seen by {alarm.acknowledged_by} at {_utc(alarm.acknowledged_unix_us)}")
+        line.append(f"; seen by {alarm.acknowledged_by} at {utc_text(alarm.acknowledged_unix_us)}")
     return line
-
-
-def _utc(unix_us: int) -> str:
-    return datetime.fromtimestamp(unix_us / 1e6, UTC).strftime("%Y-%m-%d %H:%M:%SZ")

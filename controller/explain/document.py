@@ -8,7 +8,6 @@ import numpy as np
 
 from controller.explain.place import local_text
 from controller.explain.rerun import Rerun
-from controller.replay.report import energy_unit
 from controller.replay.stage import Task
 from hw.world import SYMBOL, World
 from policies.counterfactual import UPPER, Counterfactual
@@ -94,7 +93,7 @@ def _end(found: Rerun) -> int | None:
 
 
 def _counterfactual(weighed: Counterfactual, i: int, world: World) -> Document:
-    unit, watt = energy_unit(world), world.watt_per_unit
+    unit, watt = world.energy_unit, world.watt_per_unit
     deeper = weighed.deeper[i] != weighed.level[i]
 
     def savings(value: float) -> Document:
@@ -184,24 +183,26 @@ def _forecast(found: Rerun) -> Document | None:
 
 
 def _came(found: Rerun) -> Document:
-    """Offered load in the tick as recorded, and when the guard loop had the cell awake."""
+    """Offered load in the tick as recorded, and when the guard loop had woken the cell."""
     clock, i, tick = found.scene.clock, found.cell, found.tick
     first = tick.index * clock.per_tick
     load = found.scene.path[i, first : first + clock.per_tick]
     recorded = np.isfinite(load)
     limit = found.weighed.limit[tick.commands.level[i]]
-    awake = np.zeros(len(load), np.bool_) if tick.awake is None else tick.awake[i]
+    woken = np.zeros(len(load), np.bool_)
+    if tick.served is not None:
+        woken = tick.served[i] < tick.commands.level[i]
     return {
         "recorded_s": int(recorded.sum()) * clock.sample_s,
         "mean": number(load[recorded].mean()) if recorded.any() else None,
         "highest": number(load[recorded].max()) if recorded.any() else None,
         "over_limit_s": int((load[recorded] > limit).sum()) * clock.sample_s,
-        "guard_loop_awake_s": int(awake.sum()) * clock.sample_s,
+        "guard_loop_woken_s": int(woken.sum()) * clock.sample_s,
         "guard_loop_wakes": [
             local_text(
                 clock.tick_time(tick.index) + np.timedelta64(int(t) * clock.sample_s, "s"), clock.time_zone
             )[-5:]
-            for t in np.flatnonzero(np.diff(awake.astype(np.int8), prepend=0) > 0)
+            for t in np.flatnonzero(np.diff(woken.astype(np.int8), prepend=0) > 0)
         ],
     }
 

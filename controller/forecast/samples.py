@@ -202,7 +202,9 @@ def _observe_cell(state, settings, guide, i, offered, slot):  # type: ignore[no-
         innovation, variance = take_in(state, i, offered[t])
         if state.samples[i] > len(offered):
             excess = min(innovation * innovation / variance, 16.0) - 1
-            state.spread[i] = max(0.2, state.spread[i] * (1 + excess / s.spread_memory))
+            # a plain mean until there is enough to forget
+            memory = min(float(state.samples[i]), s.spread_memory)
+            state.spread[i] = max(0.2, state.spread[i] * (1 + excess / memory))
         state.samples[i] += 1
         log_sum += math.log(max(offered[t], FLOOR))
         count += 1

@@ -23,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from controller.live.journal_batch import N_COLUMNS, Batch, Entry, RunRow
+from controller.live.journal_batch import Batch, RunRow
+from controller.live.journal_entry import N_COLUMNS, Entry
 from controller.live.journal_reader import JournalReader
 
 SCHEMA = "quietcell.audit/1"
@@ -59,11 +60,31 @@ def head_of(content: bytes) -> AuditHead:
 def export(reader: JournalReader) -> Iterator[bytes]:
     """All of a journal that is kept, line by line. Raises JournalError where it is not what was written."""
     after, chain = reader.base()
-    yield _line({"schema": SCHEMA, "after": after, "chain": chain.hex()}) + b"\n"
+    yield header(after, chain)
     for batch in reader.batches():
         after, chain = batch.number, batch.chain
-        yield _line(_document(batch)) + b"\n"
-    yield _line({"end": after, "chain": chain.hex()}) + b"\n"
+        yield line_of(batch)
+    yield footer(after, chain)
+
+
+def header(after: int, chain: bytes) -> bytes:
+    """The first line: number and SHA-256 of the append before the first."""
+    return _line({"schema": SCHEMA, "after": after, "chain": chain.hex()}) + b"\n"
+
+
+def line_of(batch: Batch) -> bytes:
+    """The line of an append."""
+    return _line(_document(batch)) + b"\n"
+
+
+def footer(end: int, chain: bytes) -> bytes:
+    """The last line: number and SHA-256 of the last append."""
+    return _line({"end": end, "chain": chain.hex()}) + b"\n"
+
+
+def batch_of(line: bytes, chain: bytes) -> Batch:
+    """From ``line_of``, after an append of this SHA-256. Raises ValueError, TypeError or KeyError where it is none."""
+    return _chained(_parsed(_whole(line)), chain)
 
 
 @dataclass(slots=True)
@@ -95,11 +116,11 @@ def verify(lines: Iterable[bytes], heads: Iterable[AuditHead] = ()) -> Verified:
 def _walk(
     lines: Iterator[bytes], found: Verified, wanted: dict[int, list[AuditHead]], reached: dict[int, str]
 ) -> None:
-    header = _parsed(_whole(next(lines, b"")))
-    if header.get("schema") != SCHEMA or type(header["after"]) is not int or len(header) != 3:
+    first = _parsed(_whole(next(lines, b"")))
+    if first.get("schema") != SCHEMA or type(first["after"]) is not int or len(first) != 3:
         raise ValueError(f"no header of {SCHEMA}")
-    found.end, chain = header["after"], _bytes_of_hex(header["chain"])
-    reached[found.end] = header["chain"]
+    found.end, chain = first["after"], _bytes_of_hex(first["chain"])
+    reached[found.end] = first["chain"]
     for line in lines:
         document = _parsed(_whole(line))
         if "end" in document:
@@ -108,12 +129,10 @@ def _walk(
             if next(lines, None) is not None:
                 raise ValueError("there are lines after its footer")
             return
-        batch = _batch(document)
+        batch = _chained(document, chain)
         if batch.number != found.end + 1:
             raise ValueError(f"append {batch.number} follows append {found.end}")
-        chain = batch.chained(chain).chain
-        if document["sha256"] != chain.hex():
-            raise ValueError(f"append {batch.number}: its content is not what was written")
+        chain = batch.chain
         found.end, found.batches = batch.number, found.batches + 1
         if batch.number in wanted:
             reached[batch.number] = chain.hex()
@@ -170,6 +189,13 @@ def _batch(document: dict[str, Any]) -> Batch:
     )
     if _document(batch) | {"sha256": document["sha256"]} != document:
         raise ValueError("it is not as an export writes it")
+    return batch
+
+
+def _chained(document: dict[str, Any], chain: bytes) -> Batch:
+    batch = _batch(document).chained(chain)
+    if document["sha256"] != batch.chain.hex():
+        raise ValueError(f"append {batch.number}: its content is not what was written")
     return batch
 
 

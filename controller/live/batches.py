@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -33,8 +32,12 @@ class Leader:
 
     def term_ms(self, agent: Agent) -> int:
         """Term of a lease at an agent. [ms]"""
-        longest = self.lease_ms if agent.inventory is None else agent.inventory.longest_term_ms
-        return min(self.lease_ms, longest)
+        longest_ms = agent.longest_term_ms
+        return self.lease_ms if longest_ms is None else min(self.lease_ms, longest_ms)
+
+    def renewal(self, agent: Agent, digest: bytes) -> Renewal:
+        """What extends the leases of an agent whose active set has this digest."""
+        return Renewal(self.origin(agent), digest, self.term_ms(agent), agent.plan_us)
 
 
 class Sender:
@@ -61,7 +64,7 @@ class Sender:
         if not len(cells):
             return
         revision = self._leases.wake(cells)
-        for agent, own in self._by_agent(cells):
+        for agent, own in self._fleet.by_agent(cells):
             places = self._fleet.place_of[cells[own]]
             batch = WakeBatch(self.leader.origin(agent), places, revision[own], reason[own])
             out.wakes.append((agent.agent_id, batch))
@@ -91,7 +94,7 @@ class Sender:
                     agent, plan_id, cells[own], revision[own], level[own], expected[own], reason[own]
                 ),
             )
-            for agent, own in self._by_agent(cells)
+            for agent, own in self._fleet.by_agent(cells)
         ]
         (out.urgent if urgent else out.commands).extend(batches)
         out.durable.append(
@@ -100,9 +103,7 @@ class Sender:
 
     def renew(self, out: Output, agent: Agent) -> None:
         """Extend the leases of an agent."""
-        digest = self._leases.digest(agent)
-        renewal = Renewal(self.leader.origin(agent), digest, self.leader.term_ms(agent), agent.plan_us)
-        out.renewals.append((agent.agent_id, renewal))
+        out.renewals.append((agent.agent_id, self.leader.renewal(agent, self._leases.digest(agent))))
 
     def _batch(
         self,
@@ -129,11 +130,3 @@ class Sender:
             expected_level=np.where(expected > SYMBOL, agent.own_level[expected], full).astype(np.uint8),
             reason=reason,
         )
-
-    def _by_agent(self, cells: Cells) -> Iterator[tuple[Agent, NDArray[np.intp]]]:
-        """Agents of cells (k,) in their order, with the places of their cells in ``cells``."""
-        number = self._fleet.agent_of[cells]
-        order = np.argsort(number, kind="stable")
-        starts = np.flatnonzero(np.diff(number[order], prepend=-1))
-        for own in np.split(order[starts[0] :], starts[1:] - starts[0]) if len(starts) else ():
-            yield self._fleet.agents[number[own[0]]], own

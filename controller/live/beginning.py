@@ -79,7 +79,7 @@ policy: predictive
 lease_s: 60
 guard_every_s: 20
 
-# What was decided and on which inputs; about 131 MB a day for 10,000 cells.
+# What was decided and on which inputs; up to 180 MB a day for 10,000 cells.
 journal: {_quoted(wishes.state / "journal.db")}
 retention_days: 30
 

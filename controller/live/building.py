@@ -14,27 +14,25 @@ from controller.constraints import Constraints, compile_constraints
 from controller.errors import ConfigError, PolicyError
 from controller.foreign import find_policy
 from controller.live.batches import Leader
+from controller.live.canary_facts import Facts
 from controller.live.config import LiveConfig
 from controller.live.core import Constrain, LiveCore, Resumed, Timing
-from controller.live.fleet import Fleet
+from controller.live.fleet import EnergyUnit, Fleet
+from controller.live.known import Known, known_of
+from controller.live.kpi_rows import read_rows, rows_of
 from controller.live.ladder import Ladder
 from controller.live.ladder_config import compile_ladder
 from controller.live.places import PlacesError
 from controller.replay.planners import CAUSAL, MODELLED, POLICIES, make_planner
 from controller.replay.planning import in_time, make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
-from controller.worlds import EvaluatedWorld, world_for
+from controller.worlds import EvaluatedWorld
 from policies.plugin import PolicyContext
 from policies.policy import Allowance, Planner
 from policies.profile import Profile
 from policies.surge import SurgeGuard
 from traces import Cells, Trace, TraceError
-from traces.overlay import with_overlay
 from traces.path import sample_path, samples_per_step
-from traces.readers.celltable import read_cell_table
-from traces.readers.tables import open_table
-from traces.reading import read_trace
-from traces.sample import sample_path as bundled_sample
 
 if TYPE_CHECKING:
     from controller.forecast.model_file import LoadedModel
@@ -44,15 +42,20 @@ FIRST_MOMENT = np.datetime64("1970-01-01T00:00:00", "s")  # of the live clock: t
 
 
 def make_core(
-    config: LiveConfig, resumed: Resumed = NOTHING_RESUMED, *, policy: str | None = None
+    config: LiveConfig,
+    resumed: Resumed = NOTHING_RESUMED,
+    *,
+    policy: str | None = None,
+    known: Known | None = None,
 ) -> LiveCore:
     """The live core of a configuration, after what a journal says; ``policy`` replaces the configured one.
 
-    Its epoch follows ``resumed.highest_epoch``. Raises ConfigError, TraceError, WorldError, ModelError and PolicyError
-    for what the configuration names.
+    ``known``: None where the files of the configuration are to be read. The epoch of the core follows
+    ``resumed.highest_epoch``. Raises ConfigError, TraceError, WorldError, ModelError and PolicyError for what the
+    configuration names.
     """
-    cells, time_zone, trace = cells_of(config)
-    world = world_for(config.world, trace, config.levers)
+    known = known or known_of(config)
+    cells, time_zone, world = known.cells, known.time_zone, known.world
     profile = load_profile(config.profile)
     scene = _scene(cells, time_zone, world)
     name = policy or config.policy
@@ -64,8 +67,10 @@ def make_core(
         profile,
         Allowance(service.below_target_share, service.cell_below_target_share),
         model=_model(config.model) if name == MODELLED else None,
+        wake_s=world.world.wake_s,
     )
-    clock = scene.clock
+    clock, epoch = scene.clock, resumed.highest_epoch + 1
+    facts = facts_of(scene, cells.site_id, config.seed)
     core = LiveCore(
         Fleet(
             [agent.id for agent in config.agents if agent.kind == "ran"],
@@ -74,26 +79,48 @@ def make_core(
             scene.network.allowed,
             scene.tables.asleep,
             world.world.level_names,
+            EnergyUnit(world.world.energy_unit, world.world.watt_per_unit),
         ),
         controller,
         SurgeGuard(scene.network, scene.tables, profile, sample_s=clock.sample_s),
-        group_of=scene.network.group_of,
         ladder=_ladder(config, cells, world, clock, resumed),
-        leader=Leader(config.controller, resumed.highest_epoch + 1, config.lease_s * 1000),
+        leader=Leader(config.controller, epoch, config.lease_s * 1000),
         timing=Timing(
             clock.sample_s,
             clock.tick_s,
             config.guard_every_s,
             np.ceil(scene.tables.wake_samples * clock.sample_s / config.guard_every_s).astype(np.int64),
+            0 if config.standby is None else -(-config.lease_s // config.guard_every_s) + 1,
         ),
         resumed=_checked(resumed, len(cells)),
         constrain=constrain,
+        facts=facts,
+        rows=() if resumed.rows_at is None else read_rows(resumed.rows_at, facts.rows_of, epoch),
     )
     controller.constraints = constrain(constraints_text(config))
-    if config.history is not None:
-        history = read_trace(_resolved(config.history), time_zone=config.time_zone)
-        core.warm(past_ticks(history, cells, clock, world, config.seed))
+    if known.history is not None:
+        core.warm(past_ticks(known.history, cells, clock, world, config.seed))
     return core
+
+
+def facts_of(scene: Scene, site_id: NDArray[np.str_], seed: int) -> Facts:
+    """What comparisons of cells need to know of a network; ``site_id`` (n,)."""
+    network, clock = scene.network, scene.clock
+    return Facts(
+        cell_id=tuple(scene.cell_id.tolist()),
+        site_id=tuple(site_id.tolist()),
+        site=np.unique(site_id, return_inverse=True)[1].astype(np.intp),
+        group=network.group_of,
+        model=network.groups.model,
+        is_capacity=network.is_capacity,
+        neighbour=np.stack([network.beyond.source, network.beyond.candidate], axis=1).astype(np.intp),
+        tables=scene.tables,
+        ul_per_dl=float(scene.ul_per_dl[0, 0]),
+        tick_s=clock.tick_s,
+        time_zone=clock.time_zone,
+        seed=seed,
+        rows_of=rows_of(scene.cell_id.tolist(), clock.tick_s),
+    )
 
 
 def constraints_text(config: LiveConfig) -> str:
@@ -158,32 +185,6 @@ def past_ticks(
         carried = np.full((len(cells), clock.per_tick), np.nan, np.float32)
         carried[rows >= 0] = path[rows[rows >= 0], first:last]
         yield trace.start + np.timedelta64(last * clock.sample_s, "s"), carried
-
-
-def cells_of(config: LiveConfig) -> tuple[Cells, str, Trace | None]:
-    """The cells, their time zone, and the trace they were taken from, if any."""
-    if config.trace is not None:
-        trace = read_trace(
-            _resolved(config.trace), time_zone=config.time_zone, assume_overlay=config.assume_overlay
-        )
-        return trace.cells, trace.time_zone, trace
-    assert config.cells is not None
-    path = Path(config.cells)
-    if not path.is_file():
-        raise ConfigError(f"cells: {config.cells!r} is no file; give the path of a cell table")
-    table = read_cell_table(open_table(path))
-    cells = with_overlay(table.cells)[0] if config.assume_overlay else table.cells
-    zone = config.time_zone or table.time_zone
-    if not zone:
-        raise ConfigError(
-            f"cells: {config.cells} does not say which time zone local hours are in; give time_zone"
-        )
-    return cells, zone, None
-
-
-def _resolved(trace: str) -> Path:
-    path = Path(trace)
-    return bundled_sample() if trace == "sample" and not path.exists() else path
 
 
 def _model(path: str | None) -> LoadedModel | None:

@@ -29,6 +29,15 @@ class AgentConfig(BaseModel):
     kind: Literal["ran", "power"] = "ran"
 
 
+class StandbyConfig(BaseModel):
+    """Two controllers of one network, of which one leads: docs/standby.md."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    term_s: Annotated[int, Field(ge=3, le=300)] = 30  # for which agents grant leadership
+    peer: Text | None = None  # where the other controller listens, whose journal is followed; none: it is not
+
+
 class LiveConfig(BaseModel):
     """One controller of one network."""
 
@@ -47,11 +56,13 @@ class LiveConfig(BaseModel):
     policy: Text = "predictive"
     model: str | None = None
     constraints: ConstraintsConfig | None = None
+    sites: str | None = None  # a sites file, docs/site-power.md: what power agents command by
     ladder: LadderConfig = LadderConfig()
     roles: tuple[RoleConfig, ...] = ()  # none: as certificates say, docs/ladder.md
     history: str | None = None  # a trace that the forecaster learns from before it starts
     lease_s: Annotated[int, Field(ge=1, le=3600)] = 60
     guard_every_s: Annotated[int, Field(ge=1, le=600)] = 20
+    standby: StandbyConfig | None = None  # none: it leads alone
     journal: Text
     retention_days: Annotated[int, Field(ge=1)] = 30
     tls: str | None = None  # folder with the certificates
@@ -59,6 +70,11 @@ class LiveConfig(BaseModel):
     metrics: str | None = None  # host:port on loopback at which Prometheus scrapes
     metrics_by_agent: bool = False  # two more gauges for each agent
     seed: Annotated[int, Field(ge=0)] = 0
+
+    @property
+    def retention_us(self) -> int:
+        """How long the journal keeps what it holds."""
+        return self.retention_days * 86_400_000_000
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -71,6 +87,9 @@ class LiveConfig(BaseModel):
                 f"metrics: {self.metrics!r} must be host:port on loopback, such as 127.0.0.1:9464, as it has no TLS;"
                 " let a proxy or an agent of the monitoring carry it further"
             )
+        kinds = {agent.kind for agent in self.agents}
+        if self.sites is not None and "power" not in kinds:
+            raise ValueError("sites: no agent is of kind power; name those that command the sites")
         names = [agent.id for agent in self.agents]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:

@@ -9,10 +9,23 @@ import numpy as np
 
 from controller.live.alarm_book import Raised
 from controller.live.config import LiveConfig
+from controller.live.explaining import explained
 from controller.live.fleet import Fleet
-from controller.live.looking import AgentState, CoreState
+from controller.live.looking import AgentState, CoreState, of_agent, page_of
+from controller.live.power.view import page_of_sites, power_status
 from controller.live.watching import Watcher
-from hw.adapters.control import AgentStatus, AlarmStatus, CellQuery, CellStatus, LevelCount, Status
+from hw.adapters.control import (
+    AgentStatus,
+    AlarmStatus,
+    CellExplanation,
+    CellQuery,
+    CellStatus,
+    LevelCount,
+    SavingsStatus,
+    SiteQuery,
+    SiteStatus,
+    Status,
+)
 from hw.adapters.link import AgentLink
 from hw.ports import HostClock
 from hw.world import SYMBOL
@@ -29,6 +42,7 @@ class LiveView:
         self._names, self._levels = fleet.names, fleet.level_names
         self._number_of = {name: number for number, name in enumerate(fleet.names)}
         self.links: Mapping[str, AgentLink] = {}  # once there are any
+        self._savings = SavingsStatus(0, 0, 0, 0, "no plan has been made yet")
         self._version = version("quietcell")
 
     def status(self) -> Status:
@@ -49,8 +63,12 @@ class LiveView:
             agents=() if state is None else tuple(map(self._agent, state.agents)),
             cells_without_agent=0 if state is None else int((state.agent_of < 0).sum()),
             cells_stuck=0 if state is None else int(state.is_stuck.sum()),
+            canaries=0 if state is None else state.n_canaries,
+            canaries_wait="" if state is None else state.canaries_wait,
+            rolled_back=() if state is None else state.rolled_back,
             alarms=len(alarms),
             alarms_unacknowledged=sum(not alarm.acknowledged_unix_us for alarm in alarms),
+            power=None if state is None or state.sites is None else power_status(state.sites, self._agent),
         )
 
     def cells(self, query: CellQuery) -> tuple[list[CellStatus], int]:
@@ -63,17 +81,25 @@ class LiveView:
             chosen[:] = False
             chosen[[self._number_of[name] for name in query.names if name in self._number_of]] = True
         if query.agent_id:
-            ids = [agent.agent_id for agent in state.agents]
-            chosen &= state.agent_of == (ids.index(query.agent_id) if query.agent_id in ids else len(ids))
+            chosen &= of_agent(query.agent_id, state.agents, state.agent_of)
         if query.only_resting:
             chosen &= state.level > SYMBOL
         if query.only_stuck:
             chosen &= state.is_stuck
-        numbers = np.flatnonzero(chosen)
-        numbers = numbers[numbers >= query.first]
-        page = numbers[: query.page_size]
-        following = int(numbers[len(page)]) if len(numbers) > len(page) else 0
-        return [self._cell(state, number) for number in page.tolist()], following
+        page, following = page_of(chosen, query.first, query.page_size)
+        return [self._cell(state, number) for number in page], following
+
+    def explain(self, name: str) -> CellExplanation | None:
+        """Why a cell was planned as it was; None: there is nothing to tell yet. Raises KeyError for an unknown cell."""
+        number, state = self._number_of[name], self._watcher.state
+        if state is None or state.plan is None:
+            return None
+        return explained(state.plan, number, self._cell(state, number), self._levels)
+
+    def sites(self, query: SiteQuery) -> tuple[list[SiteStatus], int]:
+        """A page of sites with power, and where the next one begins; 0: this is the last."""
+        state = self._watcher.state
+        return page_of_sites(None if state is None else state.sites, query)
 
     def alarms(self, *, history: bool) -> list[AlarmStatus]:
         """Alarms that stand, worst first, or those that are over, latest first."""
@@ -84,6 +110,16 @@ class LiveView:
         """Note who has seen an alarm; None where none of that number stands."""
         raised = self._watcher.book.acknowledge(number, author, self._clock.unix_us())
         return None if raised is None else _alarm(raised)
+
+    def savings(self) -> SavingsStatus:
+        """What acting saves, as of the last plan."""
+        return self._savings
+
+    def tell_savings(self, found: SavingsStatus) -> None:
+        """Take in what was found after a plan."""
+        self._savings = found
+        if self._watcher.metrics is not None:
+            self._watcher.metrics.saved(found)
 
     async def next_tick(self) -> None:
         """Wait until a tick has been carried out."""

@@ -5,7 +5,7 @@
     Connected -> inventory against the cell table -> first Reported -> reconciled; only then may its cells rest
     Reported  -> samples, states ------------------> cells to wake at once
     PlanTick  -> samples of the tick -> Controller.tick -> planned levels -+
-    GuardTick -> newest sample -> SurgeGuard.watch -> cells awake ---------+-> wanted levels -> wakes, commands
+    GuardTick -> newest sample -> SurgeGuard.watch -> cells woken ---------+-> wanted levels -> wakes, commands
               -> renewals of agents that have just reported and passed
 
 ``tick`` and the guard loop are those of the replay. What is wanted beyond them only ever wakes: silent agents, state
@@ -14,8 +14,9 @@ that is not accounted for, the stop latch, another leader, no plan. Same events 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import assert_never
 
 import numpy as np
@@ -24,6 +25,8 @@ from numpy.typing import NDArray
 from controller.constraints import Constraints
 from controller.live.alarms import Alarms
 from controller.live.batches import Leader, Sender
+from controller.live.canary_facts import Facts
+from controller.live.canary_watch import CanaryWatch
 from controller.live.events import (
     Alarm,
     Answered,
@@ -33,15 +36,17 @@ from controller.live.events import (
     Connected,
     Constrained,
     Disconnected,
-    Event,
     GuardTick,
     Latched,
+    Led,
     Lifted,
     Output,
     Overridden,
     PlanTick,
+    RadioEvent,
     Renewed,
     Reported,
+    RolledBack,
     Ruling,
     StageChanged,
     Stopped,
@@ -51,10 +56,12 @@ from controller.live.events import (
 )
 from controller.live.fleet import Cells, Fleet
 from controller.live.intake import Intake
+from controller.live.kpi_rows import Row
 from controller.live.ladder import Ladder
 from controller.live.leases import Leases
 from controller.live.observing import SECOND_US, Samples
 from controller.live.reconcile import Standing
+from controller.live.service_limit import ServiceLimit
 from controller.live.wanted import Wanted
 from controller.tick import Controller
 from policies.policy import Reason
@@ -72,6 +79,7 @@ class Timing:
     tick_s: int
     guard_every_s: int
     wake_ticks: NDArray[np.int64]  # (L,) guard ticks until a cell at a level that is woken serves at full
+    wait_ticks: int = 0  # guard ticks before which nothing new rests: leases of a leader before run out
     stale_after: int = 3  # guard ticks without a report, or samples, after which an agent is silent
 
     @property
@@ -90,6 +98,8 @@ class Resumed:
     highest_epoch: int = 0  # of any leader, in the journal or in an inventory
     is_stopped: bool = False
     rulings: tuple[Ruling, ...] = ()  # words of operators that are in force
+    rolled_back: tuple[RolledBack, ...] = ()  # the last of each site
+    rows_at: Path | None = None  # file of what ticks of earlier runs showed
 
 
 class LiveCore:
@@ -101,26 +111,30 @@ class LiveCore:
         controller: Controller,
         surge: SurgeGuard,
         *,
-        group_of: NDArray[np.intp],
         ladder: Ladder,
         leader: Leader,
         timing: Timing,
         resumed: Resumed,
         constrain: Constrain,
+        facts: Facts,
+        rows: Sequence[Row] = (),
     ) -> None:
-        """``group_of`` (n,) numbers the group of each cell; ``constrain`` reads constraints."""
+        """``constrain`` reads constraints; ``facts`` and ``rows`` of earlier runs are what comparisons need."""
         n = len(fleet.agent_of)
         self.fleet, self.leases = fleet, Leases(n)
         self.leases.restore(resumed.cell.astype(np.int64), resumed.revision, resumed.level)
         self.standing = Standing(self.leases, timing.wake_ticks)
         self.ladder = ladder
-        self.wanted = Wanted(fleet, self.standing, group_of, ladder, resumed.is_stopped)
+        self.wanted = Wanted(fleet, self.standing, facts.group, ladder, resumed.is_stopped)
+        self.wanted.wait_ticks = timing.wait_ticks
         self.controller, self._surge, self.timing = controller, surge, timing
         self._per_tick, self.constrain = timing.tick_s // timing.sample_s, constrain
         self.samples = Samples(
             n, sample_s=timing.sample_s, per_tick=self._per_tick, guard_every_s=timing.guard_every_s
         )
         self.alarms = Alarms()
+        self.canaries = CanaryWatch(facts, ladder, self.samples, self.alarms, rows, resumed.rolled_back)
+        self._service = ServiceLimit(facts.tables, facts.model, facts.group)
         self._sender = sender = Sender(fleet, self.leases, leader)
         self._intake = Intake(fleet, self.standing, self.samples, self.wanted, sender, self.alarms)
         self._now_us = 0  # of the last tick
@@ -147,7 +161,7 @@ class LiveCore:
         for end, carried in ticks:
             self.controller.learn(carried, end)
 
-    def feed(self, event: Event) -> Output:
+    def feed(self, event: RadioEvent) -> Output:
         """Take in one event. Never raises for what an agent says."""
         out = Output()
         if isinstance(event, GuardTick | PlanTick):
@@ -155,7 +169,7 @@ class LiveCore:
         out.durable.append(Taken(self._now_us, event))
         match event:
             case Connected():
-                self._intake.connected(event, out, self._now_us)
+                self._intake.connected(event.inventory, out, self._now_us)
             case Disconnected():
                 self._intake.disconnected(event.agent_id)
             case Reported():
@@ -170,13 +184,19 @@ class LiveCore:
                 self._plan_tick(out)
             case Stopped() | Cleared():
                 self._latch(event, out)
-            case Constrained():
-                self.controller.constraints = self.constrain(event.constraints)
+            case Led() | Constrained():
+                self._bind(event)
             case Approved() | Overridden() | Lifted() | StageChanged() | CallRefused():
                 self._rule(event, out)
             case _:
                 assert_never(event)
         return out
+
+    def _bind(self, event: Led | Constrained) -> None:
+        if isinstance(event, Led):
+            self.wanted.has_majority = event.leads
+        else:
+            self.controller.constraints = self.constrain(event.constraints)
 
     def _latch(self, event: Stopped | Cleared, out: Output) -> None:
         stops = isinstance(event, Stopped)
@@ -203,9 +223,9 @@ class LiveCore:
             self.alarms.count("second plan tick of an interval")
             return
         self._planned_at = begin
-        self._watched = min(
-            self._watched, begin - 1
-        )  # the guard loop begins each tick with the sample before it
+        # the guard loop begins each tick with the sample before it
+        self._watched = min(self._watched, begin - 1)
+        self.canaries.pass_tick(self.wanted.planned, begin, self._per_tick, out, self._now_us)
         observation = None
         if not self.samples.is_empty:
             wanted = self.wanted
@@ -233,14 +253,14 @@ class LiveCore:
         before = self.ladder.deepest
         self.ladder.pass_time(self._now_us)
         self.wanted.freed |= self.ladder.deepest > before
-        self._mark_silent(out)
+        self._intake.mark_silent(out, self._now_us, timing.stale_after)
         self._watch()
         wanted.plan_age_ticks += 1
         if wanted.plan_age_ticks > timing.longest_plan_ticks:
             text = "no plan for two planning intervals: all cells are awake; check the plan ticks"
             self.alarms.tell(out, Alarm(self._now_us, "critical", "controller", text), "plan")
             wanted.end_plan()
-        heard = wanted.of_agents([agent.reports > 0 for agent in self.fleet.agents])
+        heard = self.fleet.of_agents([agent.reports > 0 for agent in self.fleet.agents])
         again = wanted.may_wake(self.standing.pass_tick(heard))
         stuck = wanted.may_wake(np.flatnonzero(self.standing.stuck))
         self.alarms.stick(out, [self.fleet.name(cell) for cell in stuck.tolist()], self._now_us)
@@ -248,44 +268,24 @@ class LiveCore:
             self._wake(out, again, Reason.GUARD_UNACCOUNTED)
         self._sender.settle(out, self.wanted, self._now_us)
         for agent in self.fleet.agents:
-            fresh = agent.is_connected and agent.is_reconciled and agent.reports > 0
-            if fresh and not wanted.silent[agent.number] and self.leases.is_active(agent) and wanted.leads:
+            fresh = agent.may_rest and agent.reports > 0 and not wanted.silent[agent.number]
+            if fresh and self.leases.is_active(agent) and wanted.commands:
                 self._sender.renew(out, agent)
             agent.reports = 0
-
-    def _mark_silent(self, out: Output) -> None:
-        """Which agents have sent no report, or no sample, for too long."""
-        timing, wanted = self.timing, self.wanted
-        wanted.guard_ticks += 1
-        oldest = self.samples.number_at(self._now_us) - timing.stale_after
-        for agent in self.fleet.agents:
-            agent.silent_ticks = 0 if agent.reports else agent.silent_ticks + 1
-            unmeasured = 0 <= agent.last_sample < oldest
-            silent = agent.silent_ticks >= timing.stale_after or unmeasured
-            wanted.silent[agent.number] = silent
-            if silent:
-                text = (
-                    f"agent {agent.agent_id!r} sends no {'samples' if agent.reports else 'reports'}; check it"
-                )
-                alarm = Alarm(self._now_us, "major", agent.agent_id, text)
-                self.alarms.tell(out, alarm, f"silent/{agent.agent_id}")
-                agent.first_sample = -1  # what it says from now on is no whole interval yet
-            else:
-                self.alarms.clear(out, f"silent/{agent.agent_id}", self._now_us)
-        wanted.no_agent_is_silent = wanted.guard_ticks >= timing.stale_after
 
     def _watch(self) -> None:
         """Let the guard loop see every sample that is complete, in order."""
         newest = self.samples.number_at(self._now_us)
         if self._watched < 0:
             self._watched = newest  # nobody told this controller what was before
-        grace = (
-            self._now_us - newest * self.timing.sample_s * SECOND_US < self.timing.guard_every_s * SECOND_US
-        )
+        sampled_us = newest * self.timing.sample_s * SECOND_US
+        grace = self._now_us - sampled_us < self.timing.guard_every_s * SECOND_US
         if grace and not all(self._listening(newest)):
             newest -= 1
         for number in range(max(self._watched + 1, newest - self._per_tick + 1), newest + 1):
-            self.wanted.surging = self._surge.watch(self.samples.carried(number))
+            self.wanted.guarded = self._surge.watch(self.samples.carried(number))
+            measured = self.samples.measured(number, number)
+            self.wanted.slow |= self._service.broken(measured, self.leases.level)
         self._watched = newest
 
     def _listening(self, sample: int) -> list[bool]:

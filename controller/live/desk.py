@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import replace
 
 import numpy as np
 
+from controller.live.canary_watch import CanaryWatch
 from controller.live.events import (
     Approved,
     CallRefused,
@@ -37,8 +39,15 @@ REFUSALS_PER_S, REFUSALS_AT_ONCE = 1.0, 100  # that the journal keeps
 class Desk:
     """Takes words to the core and waits for its rulings."""
 
-    def __init__(self, inbox: Inbox, ladder: Ladder, roles: Roles, clock: HostClock) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        inbox: Inbox,
+        ladder: Ladder,
+        roles: Roles,
+        clock: HostClock,
+        canaries: CanaryWatch,
+    ) -> None:
+        self._clock, self._canaries = clock, canaries
         self._inbox, self._ladder, self._roles = inbox, ladder, roles
         self._waiting: dict[int, asyncio.Future[Ruling]] = {}
         self._kept, self._not_kept = TokenBucket(REFUSALS_PER_S, REFUSALS_AT_ONCE), 0
@@ -65,7 +74,8 @@ class Desk:
     async def standing(self, who: str) -> Standing:
         """What waits and what is in force."""
         self._check(who, "ListPending", None)
-        return standing_of(self._ladder)
+        found, canaries = standing_of(self._ladder), self._canaries
+        return replace(found, canaries=tuple(canaries.standing()), canaries_wait=canaries.waits)
 
     def answer(self, event: Event, output: Output, _took_s: float) -> None:
         """Give the ruling on a word that was fed to whoever waits for it."""

@@ -66,7 +66,7 @@ async def _agent(
     have = inventory.abilities
     bare = int((~have.has_dead_man).sum())
     found = [_reached(about, f"{have.n_cells} cells", bare, have.n_cells, "put to sleep")]
-    found += _state_findings(about, report)
+    found += _state_findings(about, report, have.is_simulated)
     found += _cells(about, inventory, known)
     if files is not None:
         found += await _certificate(about, agent, files)
@@ -98,7 +98,7 @@ async def _state(radio: RadioOperator) -> Report | None:
     return None
 
 
-def _state_findings(about: str, report: Report | None) -> list[Finding]:
+def _state_findings(about: str, report: Report | None, is_simulated: bool) -> list[Finding]:
     if report is None:
         return [Finding(about, "warn", "it does not say where its cells stand", "look at the agent's log")]
     found = []
@@ -112,7 +112,7 @@ def _state_findings(about: str, report: Report | None) -> list[Finding]:
     age_s = time.time() - report.measured_unix_us / 1e6
     if not report.measured_unix_us:
         found.append(Finding(about, "warn", "it has measured nothing yet", "look at its plant"))
-    elif not -AHEAD_S <= age_s <= LATE_S:
+    elif not is_simulated and not -AHEAD_S <= age_s <= LATE_S:  # a simulated plant has time of its own
         text = f"its last sample is {age_s:.0f} s old by this host's clock"
         found.append(Finding(about, "warn", text, "synchronise both clocks, or look at its plant"))
     return found

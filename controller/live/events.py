@@ -3,15 +3,17 @@
 ::
 
     Connected, Reported, Answered, Renewed, Disconnected   from the agents' streams
+    PowerConnected, PowerReported, PowerAnswered           likewise, of power agents: controller/live/power
     GuardTick, PlanTick                                    from the clock
     Stopped, Cleared, Constrained                          from an operator
     Approved, Overridden, Lifted, StageChanged             likewise; see controller/live/ladder.py
     CallRefused                                            from the gate of the controller's own server
-        -> LiveCore.feed(event) -> Output
+    Led                                                    from the election, where two controllers may lead
+        -> feed(event) -> Output
 
-Whoever feeds it carries out an output in this order: ``wakes`` and then ``urgent`` at once, ahead of all else and
-waiting for nothing; ``durable`` to the journal, synchronously; only then ``commands``; then ``renewals``. Where the
-journal cannot be written, commands and renewals are dropped; wakes and urgent commands still go.
+Whoever feeds it carries out an output in this order: ``wakes``, ``safes`` and then ``urgent`` at once, ahead of all
+else and waiting for nothing; ``durable`` to the journal, synchronously; only then ``commands`` and ``setpoints``; then
+``renewals``. Where the journal cannot be written, only wakes, safe charging and urgent commands still go.
 """
 
 from __future__ import annotations
@@ -21,6 +23,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.live.power.events import PowerEvent, PowerRecord
+from hw.adapters.power import SafeBatch, SetpointBatch
 from hw.adapters.radio import Answers, CommandBatch, Inventory, Renewal, RenewalAnswer, Report, WakeBatch
 
 UInt8 = NDArray[np.uint8]
@@ -163,19 +167,18 @@ class CallRefused:
 
 
 Word = Approved | Overridden | Lifted | StageChanged | CallRefused
-Event = (
-    Connected
-    | Disconnected
-    | Reported
-    | Answered
-    | Renewed
-    | GuardTick
-    | PlanTick
-    | Stopped
-    | Cleared
-    | Constrained
-    | Word
-)
+
+
+@dataclass(frozen=True, slots=True)
+class Led:
+    """A majority of the agents was lost or found. Without one nothing is commanded to rest and no lease is extended."""
+
+    leads: bool
+
+
+FromAgents = Connected | Disconnected | Reported | Answered | Renewed
+RadioEvent = FromAgents | GuardTick | PlanTick | Stopped | Cleared | Constrained | Led | Word
+Event = RadioEvent | PowerEvent
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +214,26 @@ class Ruling:
     asked: Word
     number: int  # of the override that it made, 0: none
     cause: str  # why refused; whom it waits for, or who asked for it first
+
+
+@dataclass(frozen=True, slots=True)
+class Matched:
+    """Canaries that are watched from now on, by name, and what they are compared with."""
+
+    unix_us: int
+    canary: tuple[str, ...]
+    control: tuple[tuple[str, ...], ...]  # of each canary
+    unmatched: tuple[str, ...]  # wanted, but nothing is like them: they are none
+
+
+@dataclass(frozen=True, slots=True)
+class RolledBack:
+    """A site that goes back to full service, as its users are slower than planned."""
+
+    unix_us: int
+    site: str  # empty: all sites of canaries
+    until_unix_us: int  # when it may act again
+    strikes: int  # breaches that count for how long the next one lasts
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +274,7 @@ class Alarm:
     text: str
 
 
-Record = Taken | Decided | Withheld | Woken | Latched | Ruling | Alarm
+Record = Taken | Decided | Withheld | Woken | Latched | Ruling | Alarm | Matched | RolledBack | PowerRecord
 
 
 @dataclass(slots=True)
@@ -264,3 +287,5 @@ class Output:
     durable: list[Record] = field(default_factory=list)
     commands: list[tuple[str, CommandBatch]] = field(default_factory=list)
     renewals: list[tuple[str, Renewal]] = field(default_factory=list)
+    safes: list[tuple[str, SafeBatch]] = field(default_factory=list)
+    setpoints: list[tuple[str, SetpointBatch]] = field(default_factory=list)

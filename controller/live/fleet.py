@@ -7,8 +7,9 @@ out makes a cell or a whole agent unusable: it stays at full service.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,7 @@ from hw.world import SYMBOL
 
 Cells = NDArray[np.int64]
 UNKNOWN_LEVEL = 255
+RECHECK_REPORTS = 2  # the first report after a refused renewal may have been made before it
 MAX_BOOTS = 8  # past boots of an agent that are remembered
 NO_CELLS = np.zeros(0, np.int64)
 
@@ -42,11 +44,32 @@ class Agent:
     is_connected: bool = False
     is_reconciled: bool = False
     is_stopped: bool = False
+    follows_other: bool = False  # says that it follows a later leader
     recheck_reports: int = 0  # reports until its state is to be reconciled anew; 0: never
     reports: int = 0  # since the last guard tick
     silent_ticks: int = 0  # guard ticks in a row without a report
     first_sample: int = -1  # number of the first sample of this boot; -1: none yet
     last_sample: int = -1
+
+    @property
+    def longest_term_ms(self) -> int | None:
+        """Longest lease that it grants, None before its inventory. [ms]"""
+        return None if self.inventory is None else self.inventory.longest_term_ms
+
+    @property
+    def may_rest(self) -> bool:
+        """Whether its cells may be commanded to rest, for all that is known of the agent itself."""
+        return self.is_connected and self.is_reconciled and not self.follows_other
+
+    def recheck(self) -> None:
+        """Reconcile its state anew, once a report comes that was surely made from now on."""
+        self.recheck_reports = self.recheck_reports or RECHECK_REPORTS
+
+    def pass_report(self) -> None:
+        """A report has come."""
+        if self.recheck_reports:
+            self.recheck_reports -= 1
+            self.is_reconciled &= self.recheck_reports > 0
 
     def begin_stream(self) -> None:
         """Begin a new stream: it has an order of its own, and what the last report said is no longer held to."""
@@ -63,7 +86,44 @@ class Agent:
         self.is_reconciled, self.recheck_reports = False, 0
 
 
-class Fleet:
+A = TypeVar("A", bound=Agent)
+
+
+class Assigned(Generic[A]):
+    """Agents, and which of them has which of n cells or sites at which place of its inventory."""
+
+    def __init__(self, agents: Sequence[A], n: int) -> None:
+        self.agents = list(agents)
+        self._by_id = {agent.agent_id: agent for agent in agents}
+        self.agent_of = np.full(n, -1, np.int64)  # (n,) -1: no agent has it
+        self.place_of = np.full(n, -1, np.int64)
+
+    def get(self, agent_id: str) -> A | None:
+        """The agent of a name, None where none is configured."""
+        return self._by_id.get(agent_id)
+
+    def of_agents(self, values: Sequence[bool]) -> NDArray[np.bool_]:
+        """What is said of agents, by cell or site; False for those without one. (n,)"""
+        padded = np.array([*values, False], np.bool_)
+        return np.asarray(padded[self.agent_of])
+
+    def by_agent(self, numbers: Cells) -> Iterator[tuple[A, NDArray[np.intp]]]:
+        """Agents of cells or sites (k,) in their order, with the places of their own in ``numbers``."""
+        agent = self.agent_of[numbers]
+        order = np.argsort(agent, kind="stable")
+        starts = np.flatnonzero(np.diff(agent[order], prepend=-1))
+        for own in np.split(order[starts[0] :], starts[1:] - starts[0]) if len(starts) else ():
+            yield self.agents[agent[own[0]]], own
+
+
+class EnergyUnit(NamedTuple):
+    """What energies of the world are given in."""
+
+    name: str
+    wh: float | None  # of one unit; None where W is not known
+
+
+class Fleet(Assigned[Agent]):
     """All agents and cells. n cells, L levels of the world."""
 
     def __init__(
@@ -74,22 +134,15 @@ class Fleet:
         allowed: NDArray[np.bool_],
         asleep: NDArray[np.bool_],
         level_names: tuple[str, ...],
+        unit: EnergyUnit,
     ) -> None:
         """``product`` (n,) "" unknown; ``allowed`` (n, L) by role and topology; ``asleep`` (L,) off air."""
-        self.agents = [Agent(name, i) for i, name in enumerate(agent_ids)]
-        self._by_id = {agent.agent_id: agent for agent in self.agents}
+        super().__init__([Agent(name, i) for i, name in enumerate(agent_ids)], len(cell_id))
         self._names = [str(name) for name in cell_id]
         self._number_of = {str(name): i for i, name in enumerate(cell_id)}
-        self._product, self._by_role, self._asleep = product, allowed, asleep
+        self._product, self._by_role, self._asleep, self.unit = product, allowed, asleep, unit
         self._level_of = {name: level for level, name in enumerate(level_names)}
-        n = len(cell_id)
-        self.agent_of = np.full(n, -1, np.int64)  # (n,) -1: no agent has it
-        self.place_of = np.full(n, -1, np.int64)
         self.allowed = np.zeros_like(allowed)  # (n, L) at its agent too
-
-    def get(self, agent_id: str) -> Agent | None:
-        """The agent of a name, None where none is configured."""
-        return self._by_id.get(agent_id)
 
     @property
     def level_names(self) -> tuple[str, ...]:

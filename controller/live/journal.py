@@ -22,12 +22,13 @@ from pathlib import Path
 from types import TracebackType
 
 from controller.errors import JournalUnavailable
-from controller.live.events import Alarm, Latched, Record, Ruling, Taken
+from controller.live.events import Alarm, Latched, Record, RolledBack, Ruling, Taken
 from controller.live.identity import Identity
-from controller.live.journal_batch import Batch, Entry, RunRow, entry_of, write_batch
+from controller.live.journal_batch import Batch, RunRow, write_batch
 from controller.live.journal_codec import Encoder
 from controller.live.journal_damage import Damage, examine, is_broken, salvage, salvage_path
-from controller.live.journal_lock import Lock
+from controller.live.journal_entry import Entry, entry_of
+from controller.live.journal_lock import Lock, locked_to_open
 from controller.live.journal_prune import prune
 from controller.live.journal_reader import JournalReader
 from controller.live.journal_schema import connect, migrate
@@ -60,30 +61,24 @@ class Journal(JournalReader):
         self._head = os.open(head_path(path), os.O_RDWR | os.O_CREAT, 0o600)
 
     @classmethod
-    def open(cls, path: Path, identity: Identity, *, unix_us: int) -> Journal:
+    def open(cls, path: Path, identity: Identity, *, unix_us: int, least_run: int = 1) -> Journal:
         """Open or create a journal and begin a run in it, with the next term as leader. ``unix_us``: now.
+
+        ``least_run``: the term as leader, where it was granted and is not below the next one.
 
         Raises JournalError where it is in use, of a newer version or no journal, JournalUnavailable where the disk
         does not let it be written.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        lock = Lock(path)
-        try:
-            return cls._open(path, identity, unix_us, lock)
-        except sqlite3.Error as error:
-            lock.release()
-            raise JournalUnavailable(f"{path}: it cannot be opened: {error}; look at the disk") from error
-        except BaseException:
-            lock.release()
-            raise
+        with locked_to_open(path) as lock:
+            return cls._open(path, identity, unix_us, least_run, lock)
 
     @classmethod
-    def _open(cls, path: Path, identity: Identity, unix_us: int, lock: Lock) -> Journal:
+    def _open(cls, path: Path, identity: Identity, unix_us: int, least_run: int, lock: Lock) -> Journal:
         head = read_head(path)
-        state, damage = _sound_state(path, head, unix_us)
+        state, damage = sound_state(path, unix_us)
         journal = cls(path, connect(path), state, lock)
         journal.damage = damage
-        run = max(state.run, head.run if head is not None else 0) + 1
+        run = max(state.run + 1, least_run, head.run + 1 if head is not None else 1)
         first: list[Record] = []
         if damage is not None:
             first.append(Alarm(unix_us, "major", "journal", str(damage)))
@@ -129,6 +124,14 @@ class Journal(JournalReader):
     def rulings(self) -> tuple[Ruling, ...]:
         """What operators have said that is still in force, oldest first."""
         return tuple(self._state.rulings)
+
+    def rolled_back(self) -> tuple[RolledBack, ...]:
+        """The last rollback of each site that ever had one."""
+        return tuple(self._state.rolled_back.values())
+
+    def site_revisions(self) -> dict[int, int]:
+        """The highest revision of each site with power that ever had a command."""
+        return dict(self._state.site_revision)
 
     def prune(self, older_than_unix_us: int, *, at_most: int = 5000) -> int:
         """Delete at most so many of the oldest appends that are older than a time, and give space back to the disk.
@@ -217,8 +220,9 @@ class Journal(JournalReader):
             os.pwrite(self._head, head.packed(), 0)
 
 
-def _sound_state(path: Path, head: Head | None, unix_us: int) -> tuple[JournalState, Damage | None]:
-    """The state of a journal that is made, brought up to date or salvaged where it must be."""
+def sound_state(path: Path, unix_us: int) -> tuple[JournalState, Damage | None]:
+    """The state of a journal that is made, brought up to date or salvaged where it must be. Held by its lock."""
+    head = read_head(path)
     copy = salvage_path(path)
     if not path.exists() and copy.exists():
         copy.rename(path)  # a salvage was interrupted between its last two steps

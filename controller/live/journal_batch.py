@@ -3,50 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import sqlite3
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from enum import IntEnum
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from controller.live.events import Alarm, Decided, Latched, Record, Ruling, Taken, Withheld, Woken
-from controller.live.journal_words import ruling_of, ruling_text
+from controller.live.events import Record, Taken
+from controller.live.journal_entry import N_COLUMNS, NO_LEVEL, Entry, record_of
 
-NO_LEVEL = -1  # stored as NULL
-N_COLUMNS = 5  # of a command: cell, revision, level, expected level, reason
 FIRST_CHAIN = bytes(32)
 
 
 class BrokenError(Exception):
     """What is read is not what was written. The message says where."""
-
-
-class Kind(IntEnum):
-    """What an entry is; numbers are those in the file."""
-
-    DECIDED = 1
-    WOKEN = 2
-    LATCHED = 3
-    ALARM = 4
-    WITHHELD = 5
-    RULING = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One record that is not an event."""
-
-    position: int  # among the records of the append
-    kind: int
-    unix_us: int
-    text: str  # the plan, or the rest as JSON
-    first_command: int
-    commands: NDArray[np.int64]  # (k, N_COLUMNS); revisions by their bits
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,68 +70,6 @@ class Batch:
             sha.update(struct.pack("<q", len(part)))
             sha.update(part)
         return sha.digest()
-
-
-def entry_of(record: Record, position: int, first_command: int) -> Entry:
-    """The entry of a record that is not an event."""
-    columns: list[Any] = []
-    if isinstance(record, Decided):
-        kind, text = Kind.DECIDED, record.plan_id
-        columns = [
-            record.cell,
-            record.revision.view(np.int64),
-            record.level,
-            record.expected_level,
-            record.reason,
-        ]
-    elif isinstance(record, Woken):
-        kind, text = Kind.WOKEN, ""
-        n = len(record.cell)
-        columns = [
-            record.cell,
-            record.revision.view(np.int64),
-            np.zeros(n),
-            np.full(n, NO_LEVEL),
-            record.reason,
-        ]
-    elif isinstance(record, Withheld):
-        kind, text = Kind.WITHHELD, record.plan_id
-        n = len(record.cell)
-        columns = [record.cell, np.zeros(n), record.level, np.full(n, NO_LEVEL), record.reason]
-    elif isinstance(record, Ruling):
-        kind, text = Kind.RULING, ruling_text(record)
-    elif isinstance(record, Latched):
-        kind, text = Kind.LATCHED, json.dumps([record.is_set, record.author, record.reason])
-    else:
-        assert isinstance(record, Alarm), record
-        kind, text = Kind.ALARM, json.dumps([record.severity, record.about, record.text])
-    commands = (
-        np.stack([np.asarray(c, np.int64) for c in columns], 1)
-        if columns
-        else np.empty((0, N_COLUMNS), np.int64)
-    )
-    return Entry(position, kind, record.unix_us, text, first_command, commands)
-
-
-def record_of(entry: Entry) -> Record:
-    """The record of an entry."""
-    columns = np.ascontiguousarray(entry.commands.T)
-    if entry.kind == Kind.DECIDED:
-        level, expected, reason = columns[2:].astype(np.uint8)
-        cell, revision = columns[0].astype(np.int32), columns[1].view(np.uint64)
-        return Decided(entry.unix_us, entry.text, cell, revision, level, expected, reason)
-    if entry.kind == Kind.WOKEN:
-        cell, revision = columns[0].astype(np.int32), columns[1].view(np.uint64)
-        return Woken(entry.unix_us, cell, revision, columns[4].astype(np.uint8))
-    if entry.kind == Kind.WITHHELD:
-        level, reason = columns[2].astype(np.uint8), columns[4].astype(np.uint8)
-        return Withheld(entry.unix_us, entry.text, columns[0].astype(np.int32), level, reason)
-    if entry.kind == Kind.RULING:
-        return ruling_of(entry.unix_us, entry.text)
-    first, second, third = json.loads(entry.text)
-    if entry.kind == Kind.LATCHED:
-        return Latched(entry.unix_us, first, second, third)
-    return Alarm(entry.unix_us, first, second, third)
 
 
 def records_of(batch: Batch, events: list[Taken]) -> Iterator[Record]:

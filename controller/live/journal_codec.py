@@ -27,7 +27,7 @@ import numpy as np
 from controller.errors import JournalError
 from controller.live.bytestream import Bytes, join_planes, pack, split_planes
 from controller.live.events import Taken
-from controller.live.journal_shape import FIELDS, build, flatten, kinds, tuples
+from controller.live.journal_shape import FIELDS, build, can_build, flatten, kinds, tuples
 
 VERSION = 1
 MAGIC = b"QE" + bytes([VERSION])
@@ -195,7 +195,7 @@ class Decoder:
         header, *sections = [_unstored(whole) for _ in range(N_SECTIONS)]
         new = json.loads(header) if header else {}
         for name, names in new.get("fields", {}).items():
-            if FIELDS.get(name) != names:
+            if not can_build(name, names):
                 raise ValueError(
                     f"{name} has the fields {FIELDS.get(name)} here and {names} there; use the version of then"
                 )

@@ -12,8 +12,9 @@ from pathlib import Path
 from controller.errors import JournalError
 from controller.live.events import Alarm, Decided, Record, Taken
 from controller.live.identity import Identity
-from controller.live.journal_batch import Batch, BrokenError, Kind, record_of, records_of, walk
+from controller.live.journal_batch import Batch, BrokenError, records_of, walk
 from controller.live.journal_codec import Decoder
+from controller.live.journal_entry import Kind, record_of
 from controller.live.journal_schema import MIGRATIONS, connect_readonly, version_of
 from controller.live.journal_state import JournalState, read_base
 

@@ -6,7 +6,7 @@ for an array, ``("", ...)`` for a tuple, ``(name, ...)`` for a class. Only event
 
 from __future__ import annotations
 
-from dataclasses import fields, is_dataclass
+from dataclasses import MISSING, fields, is_dataclass
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -29,6 +29,14 @@ def _classes(of: Any, found: dict[str, type]) -> dict[str, type]:
 
 CLASSES = _classes(Event, {})
 FIELDS = {name: [f.name for f in fields(of)] for name, of in CLASSES.items()}
+
+
+def can_build(name: str, names: list[str]) -> bool:
+    """Whether a class that was written with these fields can be built: fields added since then have a default."""
+    if name not in CLASSES or FIELDS[name][: len(names)] != names:
+        return False
+    added = fields(CLASSES[name])[len(names) :]
+    return all(f.default is not MISSING or f.default_factory is not MISSING for f in added)
 
 
 def flatten(value: Any, leaves: list[Any]) -> Any:

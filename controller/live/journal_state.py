@@ -7,15 +7,17 @@ import json
 import sqlite3
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.live.events import Ruling, UInt8, UInt64
-from controller.live.journal_batch import FIRST_CHAIN, N_COLUMNS, Batch, BrokenError, Kind
+from controller.live.events import RolledBack, Ruling, UInt8, UInt64
+from controller.live.journal_batch import FIRST_CHAIN, Batch, BrokenError
+from controller.live.journal_entry import N_COLUMNS, Kind
 from controller.live.journal_words import ruling_of, ruling_text, still_holds
+from controller.live.power.records import revisions_of
 
 _HEAD = struct.Struct("<4sQqQB32s")
 _HEAD_MAGIC = b"QJH1"
@@ -43,6 +45,8 @@ class JournalState:
         self.stop_author = ""
         self.stop_reason = ""
         self.rulings: list[Ruling] = []  # words of operators that are in force, oldest first
+        self.rolled_back: dict[str, RolledBack] = {}  # the last of each site
+        self.site_revision: dict[int, int] = {}  # highest of each site that ever had a command
         self._revision = np.zeros(0, np.int64)  # by cell
         self._level = np.full(0, -1, np.int16)  # by cell; -1: never commanded
 
@@ -58,6 +62,11 @@ class JournalState:
                 self.is_stopped, self.stop_author, self.stop_reason = json.loads(entry.text)
             elif entry.kind == Kind.RULING:
                 self.rulings = still_holds(self.rulings, ruling_of(entry.unix_us, entry.text), entry.unix_us)
+            elif entry.kind == Kind.ROLLED_BACK:
+                record = RolledBack(entry.unix_us, *json.loads(entry.text))
+                self.rolled_back[record.site] = record
+            elif entry.kind in (Kind.POWER_DECIDED, Kind.CHARGED_SAFELY):
+                self.site_revision |= revisions_of(entry.text)
         self.batch, self.chain = batch.number, batch.chain
         self.last_unix_us = max(self.last_unix_us, batch.last_unix_us)
 
@@ -83,7 +92,9 @@ class JournalState:
         stop = [self.is_stopped, self.stop_author, self.stop_reason]
         arrays = [last.cell.astype("<i4"), last.revision.astype("<u8"), last.level]
         words = [[ruling.unix_us, ruling_text(ruling)] for ruling in self.rulings]
-        text = json.dumps([rest, stop, len(last.cell), words]).encode()
+        rolled_back = [astuple(record) for record in self.rolled_back.values()]
+        sites = sorted(self.site_revision.items())
+        text = json.dumps([rest, stop, len(last.cell), words, rolled_back, sites]).encode()
         return zlib.compress(struct.pack("<I", len(text)) + text + b"".join(a.tobytes() for a in arrays))
 
     @classmethod
@@ -95,6 +106,9 @@ class JournalState:
         state.run, state.next_command, state.last_unix_us = rest
         state.is_stopped, state.stop_author, state.stop_reason = stop
         state.rulings = [ruling_of(*word) for word in (more[0] if more else ())]  # older journals have none
+        rows = [RolledBack(*row) for row in (more[1] if len(more) > 1 else ())]
+        state.rolled_back = {record.site: record for record in rows}
+        state.site_revision = dict(more[2] if len(more) > 2 else ())
         at = 4 + length
         commands = np.zeros((n, N_COLUMNS), np.int64)
         commands[:, 0] = np.frombuffer(content, "<i4", n, at)

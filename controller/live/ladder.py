@@ -106,6 +106,9 @@ class Ladder:
         self._event = np.zeros(len(stage), np.bool_)  # (n,) awake for an event of the calendar
         n = len(stage)
         self.places, self.stage, self.canary = places, stage.copy(), canary
+        self._compared = canary  # (n,) canaries that may act
+        self._rolled_back = np.zeros(n, np.bool_)  # (n,) at full service for what their users felt
+        self.acts = np.zeros(n, np.bool_)  # (n,) allowed to rest, but for overrides and events
         self._tick_us = tick_s * 1_000_000
         self.overrides: tuple[Override, ...] = ()
         self.pending: Pending | None = None
@@ -121,6 +124,16 @@ class Ladder:
     def shadows(self) -> Mask:
         """Cells for which plans are only imagined. (n,)"""
         return np.asarray(self.stage == Stage.SHADOW)
+
+    @property
+    def would_act(self) -> Mask:
+        """Cells that their stage lets act, if they are canaries with controls where it asks for that. (n,)"""
+        return np.asarray((self.stage == Stage.ACT) | ((self.stage == Stage.CANARY) & self.canary))
+
+    def limit_canaries(self, compared: Mask, rolled_back: Mask) -> None:
+        """Of all canaries only those ``compared`` (n,) may act, and no cell ``rolled_back`` (n,)."""
+        self._compared, self._rolled_back = compared, rolled_back
+        self._update()
 
     @property
     def waiting(self) -> tuple[tuple[Word, str, int], ...]:
@@ -254,11 +267,13 @@ class Ladder:
 
     def _update(self) -> None:
         """Write ``deepest`` and ``why``: the one place where it is said what may be sent."""
-        stage = self.stage
-        acts = (stage == Stage.ACT) | ((stage == Stage.CANARY) & self.canary)
-        acts |= (stage == Stage.ADVISE) & self._approved
+        acts = self.would_act & ((self.stage == Stage.ACT) | self._compared)
+        acts |= (self.stage == Stage.ADVISE) & self._approved
         self.deepest = np.where(acts, NO_LIMIT, SYMBOL).astype(np.uint8)
         self.why = np.where(acts, 0, Reason.GUARD_STAGE).astype(np.uint8)
+        back = acts & self._rolled_back
+        self.deepest[back], self.why[back] = SYMBOL, Reason.GUARD_ROLLBACK
+        self.acts = acts & ~back
         self.alone = self.shadows.copy()
         for one in self.overrides:
             if one.said.what == LEAVE_ALONE:

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from controller.live.core import LiveCore
+from controller.live.explaining import LastPlan
 from controller.live.fleet import Agent
+from controller.tick import Commands
 from hw.world import SYMBOL
 
+if TYPE_CHECKING:
+    from controller.live.power.looking import SitesState
+
 UInt8 = NDArray[np.uint8]
+Mask = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +51,16 @@ class CoreState:
     agent_of: NDArray[np.int64]  # -1: none
     agents: tuple[AgentState, ...]
     set_aside: dict[str, int]  # what was not used, by cause
+    n_canaries: int = 0  # that are compared with controls
+    canaries_wait: str = ""  # why there are none although some are wanted
+    rolled_back: tuple[str, ...] = ()  # sites at full service for what their users felt; "": all of canaries
+    sites: SitesState | None = None  # None: no site power is configured
+    plan: LastPlan | None = None  # None: nothing has been planned yet
 
 
-def look(core: LiveCore, unix_us: int) -> CoreState:
-    """Copy the state of a core that is not being fed."""
-    wanted, standing, fleet = core.wanted, core.standing, core.fleet
+def look(core: LiveCore, unix_us: int, sites: SitesState | None = None) -> CoreState:
+    """Copy the state of a core that is not being fed, beside that of its sites with power."""
+    wanted, standing, fleet, last = core.wanted, core.standing, core.fleet, core.controller.last
     return CoreState(
         unix_us=unix_us,
         epoch=core.epoch,
@@ -61,7 +74,16 @@ def look(core: LiveCore, unix_us: int) -> CoreState:
         agent_of=fleet.agent_of.copy(),
         agents=tuple(_look_at(core, agent) for agent in fleet.agents),
         set_aside=dict(core.alarms.set_aside),
+        n_canaries=0 if core.canaries.armed is None else len(core.canaries.armed.matching.canary),
+        canaries_wait=core.canaries.waits,
+        rolled_back=core.canaries.held,
+        sites=sites,
+        plan=None if last is None else _plan(core, *last),
     )
+
+
+def _plan(core: LiveCore, begin: np.datetime64, commands: Commands) -> LastPlan:
+    return LastPlan(begin, commands, core.timing.tick_s, core.fleet.unit, core.canaries.facts.tables.asleep)
 
 
 def _look_at(core: LiveCore, agent: Agent) -> AgentState:
@@ -74,3 +96,16 @@ def _look_at(core: LiveCore, agent: Agent) -> AgentState:
         is_silent=bool(core.wanted.silent[agent.number]),
         is_stopped=agent.is_stopped,
     )
+
+
+def of_agent(agent_id: str, agents: Sequence[AgentState], agent_of: NDArray[np.int64]) -> Mask:
+    """What an agent of this name has of ``agent_of`` (n,), the numbers of the agents of cells or sites. (n,)"""
+    ids = [agent.agent_id for agent in agents]
+    return np.asarray(agent_of == (ids.index(agent_id) if agent_id in ids else len(ids)))
+
+
+def page_of(chosen: Mask, first: int, size: int) -> tuple[list[int], int]:
+    """So many of the ``chosen`` (n,) numbers from ``first`` on, and where the next page begins; 0: this is the last."""
+    numbers = np.flatnonzero(chosen)
+    numbers = numbers[numbers >= first]
+    return numbers[:size].tolist(), int(numbers[size]) if len(numbers) > size else 0

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib.metadata import version
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
@@ -24,6 +24,8 @@ from prometheus_client import (
     ProcessCollector,
     start_http_server,
 )
+from prometheus_client.core import CounterMetricFamily
+from prometheus_client.registry import Collector
 
 from controller.live.alarm_book import SEVERITIES, AlarmBook
 from controller.live.events import (
@@ -36,9 +38,13 @@ from controller.live.events import (
     PlanTick,
     Renewed,
     Reported,
+    RolledBack,
     Woken,
 )
 from controller.live.looking import CoreState
+from controller.live.saving_metrics import SavingMetrics
+from controller.live.site_metrics import SiteMetrics
+from hw.adapters.control import SavingsStatus
 from hw.adapters.radio import Outcome, RejectCause
 from policies.policy import Reason
 
@@ -103,6 +109,8 @@ class Metrics:
         self._alarms = gauge("alarms", "Alarms that stand.", "severity")
         self._unacknowledged = gauge("alarms_unacknowledged", "Alarms that nobody has acknowledged.")
         self._raised = counter("alarms_raised", "Alarms that were raised.", "severity")
+        self._rolled_back = counter("rollbacks", "Returns to full service for what users felt.", "scope")
+        self._of_sites, self._of_savings = SiteMetrics(registry), SavingMetrics(registry)
         self._by_agent = by_agent
         if by_agent:
             self._agent_up = gauge("agent_connected", "1 while the agent has an open stream.", "agent")
@@ -116,6 +124,8 @@ class Metrics:
             self._ticks.labels(kind)
         for severity in SEVERITIES:
             self._raised.labels(severity)
+        for scope in ("site", "all"):
+            self._rolled_back.labels(scope)
         for answers in (self._answers, self._renewal_answers):
             for outcome in Outcome:
                 answers.labels(*_named(outcome, RejectCause.NONE))
@@ -125,6 +135,10 @@ class Metrics:
     def watch(self, name: str, text: str, value: Callable[[], float]) -> None:
         """Serve what ``value`` says at each scrape; it is called in another thread, so it may only read numbers."""
         Gauge(f"quietcell_{name}", text, registry=self.registry).set_function(value)
+
+    def count(self, name: str, text: str, value: Callable[[], float]) -> None:
+        """The same as a counter; ``value`` never falls."""
+        self.registry.register(_Counted(f"quietcell_{name}", text, value))
 
     def fed(self, event: Event, output: Output, took_s: float) -> None:
         """An event was fed and its output carried out."""
@@ -149,12 +163,15 @@ class Metrics:
                 self._sent.labels(toward).inc(sum(len(batch.cell) for _, batch in batches))
         if output.renewals:
             self._renewals.inc(len(output.renewals))
+        self._of_sites.put_out(output.durable)
         for record in output.durable:
             if isinstance(record, Woken):
                 for reason, count in Tally(record.reason.tolist()).items():
                     self._wakes.labels(Reason(reason).name.lower()).inc(count)
             elif isinstance(record, Alarm) and record.severity != CLEARED:
                 self._raised.labels(record.severity).inc()
+            elif isinstance(record, RolledBack):
+                self._rolled_back.labels("site" if record.site else "all").inc()
 
     def saw(self, state: CoreState) -> None:
         """The core as it is after a tick."""
@@ -170,6 +187,8 @@ class Metrics:
             if 0 < gap_s <= LONGEST_GAP_S:
                 self._cell_s.labels(name).inc(float(reported[i]) * gap_s)
         self._since_us = state.unix_us
+        if state.sites is not None:
+            self._of_sites.saw(state.sites)
         self._cells_without.set(int((state.agent_of < 0).sum()))
         self._stuck.set(int(state.is_stuck.sum()))
         self._local.set(int(state.is_local.sum()))
@@ -194,6 +213,10 @@ class Metrics:
             self._alarms.labels(severity).set(counts[severity])
         self._unacknowledged.set(sum(not raised.acknowledged_unix_us for raised in standing))
 
+    def saved(self, told: SavingsStatus) -> None:
+        """Savings of the network as they were told last."""
+        self._of_savings.saved(told)
+
     def missed(self, kind: str, count: int) -> None:
         """Ticks were left out; ``kind`` is the name of their event."""
         self._missed.labels({k.__name__: name for k, name in KINDS.items()}[kind]).inc(count)
@@ -203,6 +226,17 @@ class Metrics:
         self._failing.set(failed)
         if not failed:
             self._appends.observe(took_s)
+
+
+class _Counted(Collector):
+    """One counter, as something else counts it."""
+
+    def __init__(self, name: str, text: str, value: Callable[[], float]) -> None:
+        self._name, self._text, self._value = name, text, value
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """What it says now."""
+        yield CounterMetricFamily(self._name, self._text, self._value())
 
 
 def _named(outcome: int, cause: int) -> tuple[str, str]:

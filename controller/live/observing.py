@@ -7,6 +7,8 @@ are kept. What does not fit in is set aside and counted, so a report can do no h
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,6 +23,15 @@ SECOND_US = 1_000_000
 AHEAD_SAMPLES = 2  # that an agent's clock, or a late guard tick, may be off
 
 
+class Measured(NamedTuple):
+    """What was measured in s samples of n cells, NaN where nothing plausible was."""
+
+    carried: Float32  # (n, s) [ratio]
+    throughput: Float32  # (n, s) of a user, also NaN where nobody was served [Mbit/s]
+    energy_wh: Float32  # (n, s)
+    level: UInt8  # (n, s) reported with the sample
+
+
 class Samples:
     """What was measured lately. n cells."""
 
@@ -30,6 +41,7 @@ class Samples:
         self._rows = 2 * per_tick + 2 * AHEAD_SAMPLES + 2
         self._number = np.full(self._rows, -1, np.int64)  # of the sample in each row
         self._carried = np.full((self._rows, n_cells), np.nan, np.float32)
+        self._throughput, self._energy_wh = (np.full_like(self._carried, np.nan) for _ in range(2))
         self._level = np.full((self._rows, n_cells), SYMBOL, np.uint8)  # reported with the sample
         self.is_empty = True
 
@@ -53,6 +65,8 @@ class Samples:
                 continue
             row = self._row(number)
             self._carried[row, agent.cells] = report.carried[agent.places, s]
+            for kept, told in ((self._throughput, report.throughput), (self._energy_wh, report.energy_wh)):
+                kept[row, agent.cells] = told[agent.places, s] if told.size else np.nan
             self._level[row, agent.cells] = level
             agent.last_sample = number
             if agent.first_sample < 0:
@@ -70,10 +84,26 @@ class Samples:
             carried[(carried < 0) | (carried > LARGEST_CARRIED)] = np.nan
         return np.asarray(carried)
 
+    def measured(self, first: int, last: int) -> Measured:
+        """All that was measured from a sample to another, both included."""
+        numbers = np.arange(first, last + 1)
+        rows = numbers % self._rows
+        there = (self._number[rows] == numbers)[:, None]
+        carried, throughput, energy = (
+            np.where(there, kept[rows], np.float32(np.nan)).T
+            for kept in (self._carried, self._throughput, self._energy_wh)
+        )
+        with np.errstate(invalid="ignore"):
+            absurd = (carried < 0) | (carried > LARGEST_CARRIED)
+            throughput = np.where(absurd | (throughput < 0), np.float32(np.nan), throughput)
+            energy = np.where(energy < 0, np.float32(np.nan), energy)
+        carried = np.where(absurd, np.float32(np.nan), carried)
+        return Measured(carried, throughput, energy, np.where(there, self._level[rows], np.uint8(SYMBOL)).T)
+
     def observation(self, last: int, planned: UInt8, woken: NDArray[np.bool_], level: UInt8) -> Observation:
         """Of the tick that ended with sample ``last``, for cells planned at ``planned`` and now at ``level``. (n,) each
 
-        Cells ``woken`` (n,) by the guard loop count as at their planned level, awake in the samples in which they
+        Cells ``woken`` (n,) by the guard loop count as at their planned level, shallower in the samples in which they
         were. Where a cell was deeper than it counts as, what it carried says nothing.
         """
         numbers = np.arange(last - self._per_tick + 1, last + 1)
@@ -82,16 +112,17 @@ class Samples:
         carried = np.where(there, self._carried[rows], np.float32(np.nan)).T
         seen = np.where(there, self._level[rows], np.uint8(SYMBOL)).T
         base = np.where(woken, planned, level).astype(np.uint8)
-        awake = (seen <= SYMBOL) & (base > SYMBOL)[:, None]
+        served = np.where(seen <= SYMBOL, np.minimum(base, SYMBOL)[:, None], np.minimum(seen, base[:, None]))
         deeper = seen > np.maximum(base, SYMBOL)[:, None]
         carried = np.where(deeper, np.float32(np.nan), carried)
-        return Observation(np.ascontiguousarray(carried), base, np.ascontiguousarray(awake))
+        return Observation(np.ascontiguousarray(carried), base, np.ascontiguousarray(served))
 
     def _row(self, number: int) -> int:
         """Row of a sample, emptied where another one was in it."""
         row = number % self._rows
         if self._number[row] != number:
             self._number[row] = number
-            self._carried[row] = np.nan
+            for kept in (self._carried, self._throughput, self._energy_wh):
+                kept[row] = np.nan
             self._level[row] = SYMBOL
         return row

@@ -22,6 +22,7 @@ from typing import Protocol
 
 from controller.live.events import Output, Record
 from hw.adapters.backoff import Backoff
+from hw.adapters.power import SetpointBatch
 from hw.adapters.radio import CommandBatch, Renewal
 
 PATIENCE_S = 5.0
@@ -44,9 +45,9 @@ class Recorder(Protocol):
 class Sending:
     """What the outbox does with an output, once it is durable or given up."""
 
-    command: Callable[[str, CommandBatch], None]
+    command: Callable[[str, CommandBatch | SetpointBatch], None]
     renew: Callable[[str, Renewal], None]
-    not_sent: Callable[[str, CommandBatch], None]
+    not_sent: Callable[[str, CommandBatch | SetpointBatch], None]
     journal_is: Callable[[bool, str], None]  # whether the journal is written, and why not
 
 
@@ -69,7 +70,7 @@ class Outbox:
 
     def put(self, output: Output) -> None:
         """Take an output's records, commands and renewals."""
-        if output.durable or output.commands or output.renewals:
+        if output.durable or output.commands or output.setpoints or output.renewals:
             self._idle.clear()
             self._waiting.append(output)
             if not self._is_written or self._is_closing:
@@ -158,7 +159,8 @@ class Outbox:
             self._recorder.count_lost(lost)
 
     def _send(self, output: Output, *, is_sent: bool) -> None:
-        for agent_id, batch in output.commands:
+        batches: list[tuple[str, CommandBatch | SetpointBatch]] = [*output.commands, *output.setpoints]
+        for agent_id, batch in batches:
             (self._sending.command if is_sent else self._sending.not_sent)(agent_id, batch)
         if is_sent:
             for agent_id, renewal in output.renewals:

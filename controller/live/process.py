@@ -5,43 +5,52 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from controller.live.building import make_core
 from controller.live.config import LiveConfig
 from controller.live.control_view import LiveView
 from controller.live.core import LiveCore, Resumed
+from controller.live.cores import Cores
 from controller.live.desk import Desk
 from controller.live.dialling import certificate, dial_of
-from controller.live.events import Alarm
+from controller.live.events import Alarm, Event, Output
 from controller.live.heads import heads_path, keep_heads
 from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
+from controller.live.kpi_rows import RowFile, rows_path
 from controller.live.looking import look
 from controller.live.metrics import Metrics
+from controller.live.own_energy import Meter, host_meter
+from controller.live.power.building import make_cores
+from controller.live.power.looking import SitesLook
 from controller.live.reload import Reloader
+from controller.live.replica_source import JournalSource
 from controller.live.roles import Roles
 from controller.live.run import OnMessage, Pace, Runner
+from controller.live.savings_desk import SavingsDesk
 from controller.live.scraping import scraped_at
-from controller.live.telling import Tell
+from controller.live.succession import Ended, Office, in_turn
+from controller.live.telling import Tell, Watch
+from controller.live.term import next_epoch
 from controller.live.watchdog import Notifier
 from controller.live.watching import Watcher
-from hw.adapters import control_server, ladder
+from hw.adapters import control_server, ladder, replica_server
 from hw.adapters.dial import AgentError, Dial
 from hw.adapters.health import HealthServer
 from hw.adapters.link import AgentLink, LinkLimits
 from hw.adapters.operator import RadioOperator
+from hw.adapters.power_stream import power_link
 from hw.adapters.radio_stream import radio_link
 from hw.adapters.wire import Hello
 from hw.ports import HostClock
-from hw.security.credentials import choose_files, server_credentials
+from hw.security.credentials import TlsFiles, choose_files, server_credentials
 from hw.security.gate import Gate
 from hw.security.limits import Limits
 from hw.security.revoked import revoked_in
 
-DAY_US = 86_400_000_000
 PRUNE_EVERY_S = 3600.0
 CLOSE_WITHIN_S = 5.0
 
@@ -67,78 +76,183 @@ async def serve(
     files = certificate(config, config.controller, insecure=insecure)
     if files is None:
         choose_files(None, config.controller, insecure, [config.listen])
-    dials = [dial_of(agent, files) for agent in config.agents if agent.kind == "ran"]
-    everybody = [dial_of(agent, files) for agent in config.agents]
-    seen_epoch = await _highest_epoch(dials)
-    journal = Journal.open(Path(config.journal), _identity(config), unix_us=clock.unix_us())
-    if journal.damage is not None:
-        tell("journal_damaged", text=str(journal.damage))
-    try:
-        core = make_core(config, _resumed(journal, seen_epoch))
-    except BaseException:
+    asked = _Asked(config, files, clock, host_meter(clock), tell, changed, reread)
+    if config.standby is None:
+        ended = await _lead(asked, stop)
+    else:
+        ended = await in_turn(config, files, clock, tell, stop, lambda office: _lead(asked, stop, office))
+    return ended.code, ended.is_closed
+
+
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What the process was started with."""
+
+    config: LiveConfig
+    files: TlsFiles | None
+    clock: HostClock
+    meter: Meter  # of this process, whoever leads
+    tell: Tell
+    changed: asyncio.Event  # the configuration is to be read again
+    reread: Callable[[], LiveConfig] | None
+
+
+async def _lead(asked: _Asked, stop: asyncio.Event, office: Office | None = None) -> Ended:
+    """Lead until ``stop`` or until leadership is lost."""
+    config, files, clock, tell = asked.config, asked.files, asked.clock, asked.tell
+    dials, of_power = (
+        [dial_of(agent, files) for agent in config.agents if agent.kind == kind] for kind in ("ran", "power")
+    )
+    epoch = await _next_epoch(dials) if office is None else office.epoch
+    journal, cores = await _opened(asked, epoch)
+    core = cores.radio
+    if office is not None and core.epoch != epoch:  # a journal that had lost its head; now it has one
         journal.close()
-        raise
-    watcher = _watcher(config, core, journal, clock)
+        return Ended(0, True)
+    keep_rows = _keeping_rows(core, rows_path(journal.path), config.retention_days, tell)
+    watcher = _watcher(config, cores, journal, clock)
     view = LiveView(config, core.fleet, watcher, clock)
     gate = Gate(Limits(), is_insecure=files is None, revoked=revoked_in(files))
     health = HealthServer([gate])
-    hello = Hello(core.epoch, config.controller, 0)
+    hello = Hello(core.epoch, config.controller, 0, leads_by_grants=office is not None)
+    leads = _always if office is None else office.leads
     limits = LinkLimits(keep_s=config.lease_s / clock.speed)
 
     def open_links(on_message: OnMessage) -> list[AgentLink]:
-        return [radio_link(dial, hello, on_message, Random(), limits=limits) for dial in dials]
+        radios = [radio_link(dial, hello, on_message, Random(), limits=limits, leads=leads) for dial in dials]
+        if cores.power is None:
+            return radios
+        return radios + [
+            power_link(d, hello, on_message, Random(), limits=limits, leads=leads) for d in of_power
+        ]
 
     writer = JournalWriter(journal, watch=watcher.appended)
     pace = Pace(core.timing.tick_s, config.guard_every_s)
     set_ready, told = watcher.serving_ready(health.set_ready), watcher.telling(tell)
-    runner = Runner(core, open_links, writer, clock, pace, told, set_ready)
+    runner = Runner(cores, open_links, writer, clock, pace, told, set_ready, leads)
     view.links = runner.links
-    desk = Desk(runner.inbox, core.ladder, Roles(config.roles), clock)
-    runner.on_fed += [watcher.fed, desk.answer]
+    desk = Desk(runner.inbox, core.ladder, Roles(config.roles), clock, core.canaries)
+    runner.on_fed += [watcher.fed, desk.answer, keep_rows, _telling_savings(core, asked, view)]
     gate.on_refused.append(desk.refused)
-    health.add(ladder.SERVICE, ladder.serves_ladder(desk, is_insecure=files is None))
-    health.add(control_server.SERVICE, control_server.serves_control(view, is_insecure=files is None))
+    _serve_more(health, config, desk, view, leads, is_insecure=files is None)
     port = await health.start(config.listen, None if files is None else server_credentials(files))
-    scraped = scraped_at(config.metrics, watcher.metrics, runner, Path(config.journal), files)
+    scraped = scraped_at(config.metrics, watcher.metrics, runner, Path(config.journal), files, asked.meter)
     ports = {"health_port": port, "metrics_port": None if scraped is None else scraped.port}
     tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), **ports)
-    reloader = Reloader(config, reread or (lambda: config), core.constrain, runner.inbox.put_own, tell)
+    reread = asked.reread or (lambda: config)
+    reloader = Reloader(config, reread, core.constrain, runner.inbox.put_own, tell)
+    ending = asyncio.Event()
     aside = [
-        asyncio.ensure_future(reloader.run(changed)),
-        asyncio.ensure_future(_prune(writer, clock, config.retention_days * DAY_US)),
+        asyncio.ensure_future(_when_set(stop, ending)),
+        asyncio.ensure_future(reloader.run(asked.changed)),
+        asyncio.ensure_future(_prune(writer, clock, config.retention_us)),
     ]
     if files is not None:
-        heads = keep_heads(writer, heads_path(Path(config.journal)), files, clock, tell, everybody)
+        heads = keep_heads(writer, heads_path(Path(config.journal)), files, clock, tell, dials + of_power)
         aside.append(asyncio.ensure_future(heads))
-    code = await runner.run(stop)
+    if office is not None:
+        aside.append(asyncio.ensure_future(office.govern(runner, ending)))
+    code = await runner.run(ending)
     for task in aside:
         task.cancel()
     await health.stop()
     watcher.close()
     if scraped is not None:
         scraped.stop()
-    return code, await _closed(writer, tell)
+    return Ended(code, await _closed(writer, tell))
 
 
-def _resumed(journal: Journal, seen_epoch: int) -> Resumed:
+def _serve_more(
+    health: HealthServer,
+    config: LiveConfig,
+    desk: Desk,
+    view: LiveView,
+    leads: Callable[[], bool],
+    *,
+    is_insecure: bool,
+) -> None:
+    """What operators and the other controller ask for."""
+    health.add(ladder.SERVICE, ladder.serves_ladder(desk, is_insecure=is_insecure))
+    health.add(control_server.SERVICE, control_server.serves_control(view, is_insecure=is_insecure))
+    if config.standby is not None:
+        source = JournalSource(Path(config.journal), leads)
+        health.add(replica_server.SERVICE, replica_server.serves_replica(source))
+
+
+async def _opened(asked: _Asked, epoch: int) -> tuple[Journal, Cores]:
+    """The journal and what follows from it. Opened and made in threads, so that the term is kept meanwhile."""
+    config = asked.config
+    path, unix_us = Path(config.journal), asked.clock.unix_us()
+    identity = await asyncio.to_thread(_identity, config)
+    journal = await asyncio.to_thread(Journal.open, path, identity, unix_us=unix_us, least_run=epoch)
+    if journal.damage is not None:
+        asked.tell("journal_damaged", text=str(journal.damage))
+    try:
+        return journal, await asyncio.to_thread(_made, config, journal)
+    except BaseException:
+        journal.close()
+        raise
+
+
+def _made(config: LiveConfig, journal: Journal) -> Cores:
+    return make_cores(config, _resumed(journal), journal.site_revisions())
+
+
+def _always() -> bool:
+    return True
+
+
+async def _when_set(one: asyncio.Event, other: asyncio.Event) -> None:
+    await one.wait()
+    other.set()
+
+
+def _keeping_rows(core: LiveCore, path: Path, more_days: int, tell: Tell) -> Watch:
+    """Keeps what each tick showed, for comparisons in later runs. Raises OSError where the file cannot be written."""
+    file, told = RowFile(path, core.canaries.facts.rows_of, core.epoch, more_days), False
+
+    def keep(_event: Event, _output: Output, _took_s: float) -> None:
+        nonlocal told
+        try:
+            file.append(core.canaries.take_fresh())
+        except OSError as error:  # comparisons of later runs know less, and nothing else is harmed
+            if not told:
+                tell("rows_not_kept", cause=str(error))
+            told = True
+
+    return keep
+
+
+def _telling_savings(core: LiveCore, asked: _Asked, view: LiveView) -> Watch:
+    regions = asked.config.ladder.regions
+    return SavingsDesk(core.canaries, regions, asked.meter.power, view.tell_savings).fed
+
+
+def _resumed(journal: Journal) -> Resumed:
     commands, latch = journal.last_commands(), journal.stop_latch()
-    before = max(journal.highest_epoch(), seen_epoch)
     last = (commands.cell, commands.revision, commands.level)
-    return Resumed(*last, before, latch.is_set, journal.rulings())
+    rolled_back = journal.rolled_back()
+    before = journal.highest_epoch()
+    return Resumed(*last, before, latch.is_set, journal.rulings(), rolled_back, rows_path(journal.path))
 
 
-def _watcher(config: LiveConfig, core: LiveCore, journal: Journal, clock: HostClock) -> Watcher:
-    metrics = None
+def _watcher(config: LiveConfig, cores: Cores, journal: Journal, clock: HostClock) -> Watcher:
+    core, metrics = cores.radio, None
+    look_at_sites = _no_sites if cores.power is None else SitesLook(cores.power, core.ladder).look
     if config.metrics is not None:
         metrics = Metrics(core.fleet.level_names, by_agent=config.metrics_by_agent)
-    watcher = Watcher(lambda unix_us: look(core, unix_us), clock, Notifier(), metrics)
+    watcher = Watcher(lambda unix_us: look(core, unix_us, look_at_sites()), clock, Notifier(), metrics)
     if journal.damage is not None:
         watcher.book.take(Alarm(clock.unix_us(), "major", "journal", str(journal.damage)))
     return watcher
 
 
-async def _highest_epoch(dials: Sequence[Dial]) -> int:
-    """The highest leader epoch that an agent within reach has seen, so that a lost journal leads to no lower one."""
+def _no_sites() -> None:
+    return None
+
+
+async def _next_epoch(dials: Sequence[Dial]) -> int:
+    """An epoch above those that agents within reach have seen, so that a lost journal leads to no lower one."""
 
     async def ask(dial: Dial) -> int:
         try:
@@ -147,12 +261,13 @@ async def _highest_epoch(dials: Sequence[Dial]) -> int:
         except AgentError:
             return 0
 
-    return max(await asyncio.gather(*map(ask, dials)), default=0)
+    return next_epoch(0, await asyncio.gather(*map(ask, dials))) if dials else 1
 
 
 def _identity(config: LiveConfig) -> Identity:
     named = {
-        name: getattr(config, name) for name in ("cells", "trace", "world", "profile", "model", "history")
+        name: getattr(config, name)
+        for name in ("cells", "trace", "world", "profile", "model", "history", "sites")
     }
     files = [Path(value).absolute() for value in named.values() if value is not None]
     return identify(config.model_dump_json(by_alias=True), files, config.seed)

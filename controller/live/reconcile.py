@@ -18,14 +18,13 @@ from numpy.typing import NDArray
 
 from controller.live.fleet import Agent, Cells
 from controller.live.leases import LARGEST_REVISION, Leases
-from hw.adapters.radio import Answers, Outcome, RejectCause, Report
+from hw.adapters.radio import Answers, Outcome, Report
 from hw.world import SYMBOL
 
 LOST_TICKS = 3  # guard ticks after which a command without a trace is taken as lost
 # guard ticks after which a wake is repeated, then always after the last; a first report may be older than the wake
 AGAIN_TICKS = (2, 3, 4, 6, 8, 12)
 STUCK_TICKS = 6  # guard ticks at another level than commanded, from which on a cell counts as stuck
-RECHECK_REPORTS = 2  # the first report after a refused renewal may have been made before it
 
 
 class Standing:
@@ -51,9 +50,7 @@ class Standing:
         self.leased[cells] = leased
         self.local[cells] = report.local_control[places]
         agent.is_stopped = report.is_stopped
-        if agent.recheck_reports:
-            agent.recheck_reports -= 1
-            agent.is_reconciled &= agent.recheck_reports > 0
+        agent.pass_report()
         if not agent.is_reconciled:
             agent.is_reconciled = True
             return self._reconcile(cells, leased, report.revision[places], report.lease_left_ms[places])
@@ -76,11 +73,6 @@ class Standing:
         refused[refused] = self.leases.level[cells[refused]] > SYMBOL
         level = agent.world_level[np.minimum(answers.level, len(agent.world_level) - 1)]
         return self._give_up(cells[refused], level[refused])
-
-    def renewed(self, agent: Agent, cause: int) -> None:
-        """A renewal was refused."""
-        if cause == RejectCause.DIGEST_MISMATCH and not agent.recheck_reports:
-            agent.recheck_reports = RECHECK_REPORTS
 
     def lose(self, agent: Agent) -> None:
         """An agent restarted: none of its leases is left."""
@@ -165,7 +157,9 @@ def report_fault(agent: Agent, report: Report) -> str:
         report.lease_left_ms,
         report.local_control,
     )
-    if any(state.shape != (n,) for state in states) or report.carried.ndim != 2 or len(report.carried) != n:
+    samples = (n, *report.carried.shape[1:2])
+    measured = (report.carried, *(x for x in (report.throughput, report.energy_wh) if x.size))
+    if any(x.shape != (n,) for x in states) or any(x.ndim != 2 or x.shape != samples for x in measured):
         return "its lists do not have one value a cell"
     if n and max(int(report.level.max()), int(report.commanded_level.max())) >= n_levels:
         return "it names a level that its inventory does not have"

@@ -14,8 +14,9 @@ import numpy as np
 from controller.live.events import Decided, Event, Output, Taken, Woken
 from controller.live.identity import Identity
 from controller.live.journal_reader import JournalReader, Lost
+from controller.live.power.events import ChargedSafely, PowerDecided
 
-Command = Decided | Woken
+Command = Decided | Woken | PowerDecided | ChargedSafely
 
 
 class Core(Protocol):
@@ -69,7 +70,7 @@ def _compared(journal: JournalReader, run: int, core: Core) -> Iterator[Differen
     recorded: list[Command] = []
     decided: list[Command] = []
     for record in journal.records(run):
-        if isinstance(record, Decided | Woken):
+        if isinstance(record, Command):
             recorded.append(record)
         elif isinstance(record, Lost | Taken):
             yield from _apart(recorded, decided)
@@ -78,7 +79,7 @@ def _compared(journal: JournalReader, run: int, core: Core) -> Iterator[Differen
             text = f"{record.records} records could not be written"
             yield Difference(Cause.MISSING_INPUT, record.before_unix_us, text)
         elif isinstance(record, Taken):
-            decided = [r for r in core.feed(record.event).durable if isinstance(r, Decided | Woken)]
+            decided = [r for r in core.feed(record.event).durable if isinstance(r, Command)]
     yield from _apart(recorded, decided)
 
 
@@ -107,9 +108,19 @@ def _bits(record: Command) -> tuple[object, ...]:
 
 
 def _words(record: Command) -> str:
+    if isinstance(record, PowerDecided | ChargedSafely):
+        return _site_words(record)
     n = len(record.cell)
     cells = f"{n} cells from number {int(record.cell[0])} on" if n else "no cell"
     if isinstance(record, Decided):
         levels = sorted(set(record.level.tolist()))
         return f"{cells} to levels {levels} by plan {record.plan_id!r}"
     return f"{cells} woken"
+
+
+def _site_words(record: PowerDecided | ChargedSafely) -> str:
+    n = len(record.site)
+    sites = f"{n} sites from number {int(record.site[0])} on" if n else "no site"
+    if isinstance(record, PowerDecided):
+        return f"{sites} to setpoints of {record.battery_w.tolist()} W by plan {record.plan_id!r}"
+    return f"{sites} to safe charging"

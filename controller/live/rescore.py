@@ -18,8 +18,9 @@ from controller.live.events import Connected, Decided, Event, Reported, Taken, W
 from controller.live.follower import Followers
 from controller.live.journal_reader import JournalReader, Lost
 from controller.live.rerun import Core
+from controller.live.table_power import table_power
 from hw.adapters.radio import Inventory, Report
-from hw.world import LOAD_BINS, SYMBOL, World
+from hw.world import SYMBOL, World
 
 Float64 = NDArray[np.float64]
 MAX_NAMED = 20  # cells that are named as different
@@ -110,17 +111,8 @@ def draw(
     world: World, model: NDArray[np.int32], level: NDArray[np.uint8], carried: NDArray[np.float32]
 ) -> Float64:
     """Power of n cells at their levels with the traffic carried (n, s), NaN where not known. (n, s) [power_unit]"""
-    rate = world.rate_ratio[model, level].astype(np.float64)[:, None]
-    load = np.minimum(np.divide(carried, rate, out=np.zeros(carried.shape), where=rate > 0), 1)
-    load[np.isnan(carried)] = np.nan
-    at = np.nan_to_num(load) * LOAD_BINS
-    below = np.minimum(at.astype(np.intp), LOAD_BINS - 1)
-    power = world.power[model, level].astype(np.float64)
-    rows = np.arange(len(power))[:, None]
-    low = power[rows, below]
-    dl = low + (power[rows, below + 1] - low) * (at - below)
-    ul = world.ul_power[model, level].astype(np.float64)[:, None] * np.minimum(world.ul_per_dl * load, 1)
-    return np.asarray(dl + ul)
+    at = (model, level)
+    return table_power(world.rate_ratio[at], world.power[at], world.ul_power[at], world.ul_per_dl, carried)
 
 
 def rescore(

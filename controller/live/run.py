@@ -27,24 +27,21 @@ import numpy as np
 from controller.live.ending import end_all
 from controller.live.events import (
     Alarm,
-    Answered,
-    Connected,
-    Disconnected,
     Event,
     GuardTick,
     Output,
     PlanTick,
-    Renewed,
-    Reported,
 )
 from controller.live.inbox import Inbox
+from controller.live.messages import event_of, expired
 from controller.live.outbox import Outbox, Recorder, Sending
 from controller.live.telling import Tell, Value, Watch
 from controller.live.ticks import GuardTimes, PlanTimes
 from controller.live.worker import Worker
 from hw.adapters.dial import AgentError
 from hw.adapters.link import AgentLink, Lost
-from hw.adapters.radio import Answers, CommandBatch, Inventory, Outcome, RejectCause, RenewalAnswer, Report
+from hw.adapters.power import SetpointBatch
+from hw.adapters.radio import CommandBatch
 from hw.ports import HostClock
 
 STOP_WITHIN_S = 5.0
@@ -93,7 +90,10 @@ class Runner:
         pace: Pace,
         tell: Tell,
         set_ready: Callable[[bool], Awaitable[None]],
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
+        """``leads`` is asked right before anything toward less service is sent."""
+        self._leads, self.is_replaced = leads, False  # replaced: another leads, and knows of no cells of ours
         self._core, self._clock, self._pace, self._tell = core, clock, pace, tell
         self._set_ready = set_ready
         self.inbox = Inbox()
@@ -132,21 +132,10 @@ class Runner:
             self._tell("failed", error=f"{type(error).__name__}: {error}")
         return 1 if errors else 0
 
-    async def _received(
-        self, agent_id: str, message: Inventory | Report | Answers | RenewalAnswer | Lost
-    ) -> None:
-        match message:
-            case Inventory():
-                await self.inbox.put(Connected(message))
-            case Report():
-                await self.inbox.put(Reported(message))
-            case Answers():
-                await self.inbox.put(Answered(agent_id, message))
-            case RenewalAnswer():
-                await self.inbox.put(Renewed(agent_id, message))
-            case Lost():
-                self._tell("disconnected", agent=agent_id, cause=message.reason)
-                await self.inbox.put(Disconnected(agent_id))
+    async def _received(self, agent_id: str, message: Any) -> None:
+        if isinstance(message, Lost):
+            self._tell("disconnected", agent=agent_id, cause=message.reason)
+        await self.inbox.put(event_of(agent_id, message))
 
     async def _feed(self) -> None:
         worker = Worker()
@@ -179,27 +168,27 @@ class Runner:
     def _carry_out(self, output: Output) -> None:
         for agent_id, wakes in output.wakes:
             self.links[agent_id].wake(wakes)
+        for agent_id, safes in output.safes:
+            self.links[agent_id].wake(safes)
         for agent_id, commands in output.urgent:
-            if not self.links[agent_id].send_urgent(commands):
+            if not (self._leads() and self.links[agent_id].send_urgent(commands)):
                 self._not_sent(agent_id, commands)
         self.outbox.put(output)
         for record in output.durable:
             if isinstance(record, Alarm):
                 self._tell("alarm", severity=record.severity, about=record.about, text=record.text)
 
-    def _command(self, agent_id: str, batch: CommandBatch) -> None:
-        if not self.links[agent_id].send(batch):
+    def _command(self, agent_id: str, batch: CommandBatch | SetpointBatch) -> None:
+        if not (self._leads() and self.links[agent_id].send(batch)):
             self._not_sent(agent_id, batch)
 
     def _renew(self, agent_id: str, renewal: Any) -> None:
-        self.links[agent_id].renew(renewal)
+        if self._leads():
+            self.links[agent_id].renew(renewal)
 
-    def _not_sent(self, agent_id: str, batch: CommandBatch) -> None:
+    def _not_sent(self, agent_id: str, batch: CommandBatch | SetpointBatch) -> None:
         """Tell the core that a batch changes nothing: for it, that is a lease that was over on arrival."""
-        k = len(batch.cell)
-        outcome, cause = np.full(k, Outcome.EXPIRED, np.uint8), np.full(k, RejectCause.NONE, np.uint8)
-        answers = Answers(batch.cell, batch.revision, outcome, cause, batch.expected_level)
-        self.inbox.put_own(Answered(agent_id, answers))
+        self.inbox.put_own(expired(agent_id, batch))
 
     async def _guard(self) -> None:
         clock, every_us = self._clock, round(self._pace.guard_every_s * 1e6)
@@ -224,8 +213,9 @@ class Runner:
 
     async def _samples_due(self, unix_us: int) -> None:
         """Wait for the samples that end at ``unix_us``, but not for long."""
-        until_s = time.monotonic() + min(LATE_SAMPLES_S, self._pace.guard_every_s / self._clock.speed)
-        while not self._core.has_all(unix_us) and time.monotonic() < until_s:
+        now_s = asyncio.get_running_loop().time
+        until_s = now_s() + min(LATE_SAMPLES_S, self._pace.guard_every_s / self._clock.speed)
+        while not self._core.has_all(unix_us) and now_s() < until_s:
             await asyncio.sleep(LOOK_AGAIN_S)
 
     def _put_tick(self, tick: GuardTick | PlanTick, missed: int) -> None:
@@ -276,6 +266,7 @@ class Runner:
     async def _wake_all(self) -> None:
         """Ask all agents to wake all cells, and tell who did not confirm it in time."""
         links = [link for link in self.links.values() if not self._core.leaves_alone(link.agent_id)]
+        links = [] if self.is_replaced else links  # their leases run out, or are the other's by now
         missing = await asyncio.gather(*(self._unconfirmed(link) for link in links))
         unconfirmed = [f"{link.agent_id} ({what})" for link, what in zip(links, missing, strict=True) if what]
         self._tell("stopped", confirmed=len(links) - len(unconfirmed), unconfirmed=", ".join(unconfirmed))

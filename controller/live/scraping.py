@@ -1,4 +1,4 @@
-"""Metrics of the parts around the core, read at each scrape: queues, links, disk and certificate."""
+"""Metrics of the parts around the core, read at each scrape: queues, links, disk, own energy and certificate."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from controller.live.metrics import Metrics, MetricsServer
+from controller.live.own_energy import Meter
 from controller.live.run import Runner
 from hw.errors import SecurityError
 from hw.security.certs import read_certificate
@@ -13,9 +14,14 @@ from hw.security.credentials import TlsFiles
 
 
 def scraped_at(
-    listen: str | None, metrics: Metrics | None, runner: Runner, journal: Path, files: TlsFiles | None
+    listen: str | None,
+    metrics: Metrics | None,
+    runner: Runner,
+    journal: Path,
+    files: TlsFiles | None,
+    meter: Meter,
 ) -> MetricsServer | None:
-    """Serve metrics at ``listen``, with what queues, links and disk say at each scrape; None: nobody asked for them.
+    """Serve metrics at ``listen``, with what queues, links, disk and meter say at each scrape; None: nobody asked.
 
     Raises OSError.
     """
@@ -35,6 +41,8 @@ def scraped_at(
         ("messages_dropped", "Messages never sent since the start.", lambda: sum(x.dropped for x in links)),
     ):
         metrics.watch(name, text, value)
+    text = "Energy of the controller's process and its part of an idle host, as estimated, since the start."
+    metrics.count("controller_energy_joules", text, meter.energy_j)
     if files is not None:
         text = "End of the controller's certificate; 0: it cannot be read."
         metrics.watch("certificate_expiry_timestamp_seconds", text, lambda: _expiry_unix_s(files))

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from controller.live.fleet import Agent, Cells, Fleet
 from controller.live.ladder import Ladder
+from controller.live.readiness import Readiness
 from controller.live.reconcile import STUCK_TICKS, Standing
-from hw.world import SYMBOL
+from hw.world import DEEPEST, SYMBOL
 from policies.policy import Reason
 
 Mask = NDArray[np.bool_]
 UInt8 = NDArray[np.uint8]
 
 
-class Wanted:
+class Wanted(Readiness):
     """Plan, and everything that keeps a cell awake in spite of it. n cells."""
 
     def __init__(
@@ -28,6 +27,7 @@ class Wanted:
         ladder: Ladder,
         is_stopped: bool,
     ) -> None:
+        super().__init__(fleet, is_stopped=is_stopped)
         n = len(group_of)
         self._ladder = ladder
         self._fleet, self._standing, self._group_of = fleet, standing, group_of
@@ -36,22 +36,25 @@ class Wanted:
         self.freed = np.zeros(
             n, np.bool_
         )  # (n,) may rest since the last plan, and so no deeper before the next
-        self.surging = np.zeros(n, np.bool_)  # (n,) awake by the guard loop
-        self.silent = np.zeros(len(fleet.agents), np.bool_)  # by agent
+        self.guarded = np.full(n, DEEPEST, np.uint8)  # (n,) level that the guard loop lets no cell go below
+        self.slow = np.zeros(n, np.bool_)  # (n,) awake for the users of their group, until the next plan
         self.no_agent_is_silent = False  # whether cells without an agent count as silent by now
-        self.is_stopped = is_stopped
-        self.leads = True
-        self.plan_age_ticks = self.guard_ticks = 0
 
     def plan(self, level: UInt8, reason: UInt8, first_sample: int) -> None:
         """A new plan, made from samples since ``first_sample``: agents not heard that long go no deeper."""
         fleet, standing = self._fleet, self._standing
-        whole = self.of_agents([0 <= agent.first_sample <= first_sample for agent in fleet.agents])
+        whole = self._fleet.of_agents([0 <= agent.first_sample <= first_sample for agent in fleet.agents])
         level = np.maximum(level, SYMBOL)
+        self.guarded = np.where(self.surging, self.guarded, DEEPEST).astype(np.uint8)
         self.planned = np.where(whole, level, np.minimum(level, standing.leases.level)).astype(np.uint8)
         self._reason = np.where(whole, reason, Reason.GUARD_UNHEARD).astype(np.uint8)
-        standing.held[:] = self.freed[:] = False
+        standing.held[:] = self.freed[:] = self.slow[:] = False
         self.plan_age_ticks = 0
+
+    @property
+    def surging(self) -> Mask:
+        """Cells that the guard loop has woken from their planned level. (n,)"""
+        return self.guarded < self.planned
 
     def end_plan(self) -> None:
         """No plan holds any more: all cells are wanted awake."""
@@ -63,20 +66,32 @@ class Wanted:
         fleet, standing = self._fleet, self._standing
         level, reason = self.planned.copy(), self._reason.copy()
         self._limit(level, reason)
+        self._guard(level, reason)
         cells = np.arange(len(level))
-        silent = self.of_agents(self.silent.tolist())
+        silent = self._fleet.of_agents(self.silent.tolist())
         silent[fleet.agent_of < 0] = self.no_agent_is_silent
         unusable = (fleet.agent_of >= 0) & ~fleet.allowed[cells, level]
         for stays, why in (
-            (self.surging, Reason.GUARD_SURGE),
+            (self.slow, Reason.GUARD_SERVICE),
             (unusable, Reason.GUARD_LEVEL),
             (standing.held | standing.local | self._beside_missing(), Reason.GUARD_UNACCOUNTED),
             (silent, Reason.GUARD_TELEMETRY),
-            (self._stopped(), Reason.GUARD_STOPPED),
+            (self.led_by_other(), Reason.GUARD_STOPPED),
+            (self.stopped(), Reason.GUARD_STOPPED),
         ):
             awake = stays & (level > SYMBOL)
             level[awake], reason[awake] = SYMBOL, why
         return level, reason
+
+    def _guard(self, level: UInt8, reason: UInt8) -> None:
+        """Wake cells as the guard loop says, in place; to full where a command of another level might not arrive."""
+        woken = self.guarded < level
+        if not woken.any():
+            return
+        leases = self._standing.leases
+        unsure = (leases.level > self.guarded) & ~(self.ready() & leases.confirmed)
+        level[woken] = np.where(unsure, np.minimum(self.guarded, SYMBOL), self.guarded)[woken]
+        reason[woken] = Reason.GUARD_SURGE
 
     def _limit(self, level: UInt8, reason: UInt8) -> None:
         """Let no cell go deeper than the ladder says, in place."""
@@ -98,7 +113,7 @@ class Wanted:
 
     def real(self) -> Mask:
         """Cells of plants that do not say that they are simulated. (n,)"""
-        return self.of_agents(
+        return self._fleet.of_agents(
             [
                 agent.inventory is not None and not agent.inventory.abilities.is_simulated
                 for agent in self._fleet.agents
@@ -113,31 +128,13 @@ class Wanted:
         """Of cells (k,) those that are not left alone: nothing is sent to those but the end of a lease of ours."""
         leases = self._standing.leases
         ours = (leases.level[cells] > SYMBOL) | ~leases.confirmed[cells]
-        alone = self._ladder.alone[cells] | self.real()[cells]
+        alone = self._ladder.alone[cells] | self.real()[cells] | self.led_by_other()[cells]
         return np.asarray(cells[ours | ~alone])
 
     def leaves_alone(self, agent: Agent) -> bool:
         """Whether no cell of an agent is any of ours; before its inventory, whether no cell at all is."""
         cells = np.arange(len(self.planned)) if agent.inventory is None else agent.cells
         return not len(self.may_wake(cells))
-
-    def ready(self) -> Mask:
-        """Cells that may be commanded toward less service: their agents are reconciled and have just reported. (n,)"""
-        return self.of_agents(
-            [
-                agent.is_connected and agent.is_reconciled and not agent.silent_ticks
-                for agent in self._fleet.agents
-            ]
-        ) & (not self.is_stopped and self.leads)
-
-    def of_agents(self, values: Sequence[bool]) -> Mask:
-        """What is said of agents, by cell; False for cells without one. (n,)"""
-        padded = np.array([*values, False], np.bool_)
-        return np.asarray(padded[self._fleet.agent_of])
-
-    def _stopped(self) -> Mask:
-        stopped = self.of_agents([agent.is_stopped for agent in self._fleet.agents])
-        return stopped | self.is_stopped
 
     def _beside_missing(self) -> Mask:
         """Cells of groups of which a cell has long been deeper than it should be: nobody may count on that one."""

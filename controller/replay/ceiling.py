@@ -23,13 +23,14 @@ class Ceiling:
     plans: list[Levels]  # of each block
 
 
-def find_ceiling(stage: Stage, progress: Progress) -> Ceiling:
+def find_ceiling(stage: Stage, progress: Progress, *, any_wakes: bool = False) -> Ceiling:
     """Bound and plan of a staged task.
 
     Tables are float32, so the plan is mixed for slightly tighter budgets until the plant finds the limits held. The
-    bound is not touched by that.
+    bound is not touched by that. With the guard loop it wakes cells to full service in any
+    sample; with ``any_wakes`` to any level (docs/decisions/0013).
     """
-    tables, budgets = _price(stage, progress)
+    tables, budgets = _price(stage, progress, any_wakes)
     solver = solve(tables, budgets, progress=lambda share: progress("oracle", 0.5 + 0.4 * share))
     aimed = budgets
     for _ in range(TIGHTENINGS):
@@ -42,7 +43,7 @@ def find_ceiling(stage: Stage, progress: Progress) -> Ceiling:
     return Ceiling(solver.bound, plans)
 
 
-def _price(stage: Stage, progress: Progress) -> tuple[PriceTables, Budgets]:
+def _price(stage: Stage, progress: Progress, any_wakes: bool) -> tuple[PriceTables, Budgets]:
     """Priced states of all blocks and what the limits allow in all."""
     service = stage.task.world.evaluation.service
     offered, samples = [], 0.0
@@ -50,7 +51,10 @@ def _price(stage: Stage, progress: Progress) -> tuple[PriceTables, Budgets]:
     for block, scene in stage.scenes():
         if priced is None:
             priced = PriceTables(
-                stage.clock.n_ticks, wake_times(scene.tables, stage.network.allowed), stage.task.guard
+                stage.clock.n_ticks,
+                wake_times(scene.tables, stage.network.allowed),
+                stage.task.guard,
+                full_wakes=not any_wakes,
             )
         priced.add(scene.tables, scene.network, scene.path, scene.ul_per_dl, stage.clock.per_tick)
         groups = scene.network.groups
@@ -74,6 +78,6 @@ def _spent(stage: Stage, plans: list[Levels]) -> NDArray[np.float64]:
     """Unserved, below-target traffic and changes when the plant carries the plans out. (3,)"""
     spent = np.zeros(3)
     for block, scene in stage.scenes():
-        table = scene.execute(plans[block].plan, awake=plans[block].awake).table
+        table = scene.execute(plans[block].plan, served=plans[block].served).table
         spent += table[:, :, [UNSERVED, BELOW, CHANGES]].sum((0, 1))
     return spent

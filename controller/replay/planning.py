@@ -20,7 +20,6 @@ from controller.replay.true_inputs import TrueInputs
 from controller.tick import Commands, Controller, Observation
 from hw.tables import Tables
 from hw.telemetry import SimulatedPlant
-from hw.world import SYMBOL
 from policies.counterfactual import UPPER, Counterfactuals
 from policies.guards import Guards
 from policies.network import Network
@@ -41,7 +40,7 @@ class Planned:
     """What a policy decided. n cells, T ticks."""
 
     plan: NDArray[np.uint8]  # (n, T), or one column per sample for ``logged``
-    awake: NDArray[np.bool_] | None = None  # (n, samples) in which the guard loop had the cell at full
+    served: NDArray[np.uint8] | None = None  # (n, samples) level with the guard loop
     reason: NDArray[np.uint8] | None = None  # (n, T)
     expected: NDArray[np.float32] | None = None  # (n, T) median forecast of the tick
     upper: NDArray[np.float32] | None = None  # (n, T)
@@ -186,7 +185,7 @@ class Tick:
     index: int
     commands: Commands
     observation: Observation  # telemetry of the tick itself
-    awake: NDArray[np.bool_] | None  # (n, s) samples in which the guard loop had the cell at full
+    served: NDArray[np.uint8] | None  # (n, s) level in each sample with the guard loop
 
 
 def ticks_through(controller: Controller, scene: Scene, surge: SurgeGuard | None = None) -> Iterator[Tick]:
@@ -205,7 +204,7 @@ def ticks_through(controller: Controller, scene: Scene, surge: SurgeGuard | None
         else:
             n_samples = min(clock.per_tick, clock.n_samples - tick * clock.per_tick)
             observation = _watched(plant, surge, commands, observation, n_samples)
-        yield Tick(tick, commands, observation, observation.awake)
+        yield Tick(tick, commands, observation, observation.served)
 
 
 def run_controller(
@@ -218,7 +217,7 @@ def run_controller(
 ) -> Planned:
     """Tick through a scene to its end and keep what was decided."""
     clock, n = scene.clock, scene.network.n_cells
-    awake = np.zeros((n, 0 if surge is None else clock.n_samples), np.bool_)
+    served = np.zeros((n, 0 if surge is None else clock.n_samples), np.uint8)
     plan = np.empty((n, clock.n_ticks), np.uint8)
     reason = np.empty_like(plan)
     shape = plan.shape if keep_forecast else (0, 0)
@@ -231,16 +230,16 @@ def run_controller(
         if keep_forecast and commands.forecast is not None:
             expected[:, at] = commands.forecast.quantile(MEDIAN)[:, 0]
             upper[:, at] = commands.forecast.quantile(UPPER)[:, 0]
-        if tick.awake is not None:
+        if tick.served is not None:
             first = at * clock.per_tick
-            awake[:, first : first + tick.awake.shape[1]] = tick.awake
+            served[:, first : first + tick.served.shape[1]] = tick.served
         if at % 16 == 0:
             progress(at / clock.n_ticks)
     kept = keep_forecast and expected.size > 0
     used = 0 if controller.outlook is None else controller.outlook.model_cell_ticks
     return Planned(
         plan,
-        None if surge is None else awake,
+        None if surge is None else served,
         reason,
         expected if kept else None,
         upper if kept else None,
@@ -259,14 +258,14 @@ def _watched(
 ) -> Observation:
     """One tick sample by sample. Each sample is decided on the one before."""
     surge.begin(commands.level, commands.forecast, commands.risk)
-    awake = np.zeros((len(commands.level), n_samples), np.bool_)
-    carried = np.empty(awake.shape, np.float32)
-    last = np.full(len(awake), np.nan, np.float32) if before is None else before.carried[:, -1]
-    for t in range(awake.shape[1]):
-        awake[:, t] = surge.watch(last)
-        last = plant.step(np.where(awake[:, t], SYMBOL, commands.level).astype(np.uint8))[:, 0]
+    served = np.zeros((len(commands.level), n_samples), np.uint8)
+    carried = np.empty(served.shape, np.float32)
+    last = np.full(len(served), np.nan, np.float32) if before is None else before.carried[:, -1]
+    for t in range(served.shape[1]):
+        served[:, t] = level = surge.watch(last)
+        last = plant.step(level)[:, 0]
         carried[:, t] = last
-    return Observation(carried, commands.level, awake)
+    return Observation(carried, commands.level, served)
 
 
 def fixed_plan(level: int, scene: Scene) -> Planned:

@@ -33,7 +33,7 @@ def add_series(
     if series is None:
         series = Series(np.zeros((clock.n_ticks, n_levels)), np.zeros(clock.n_ticks))
     plan = planned.plan
-    carried_out = plan if planned.awake is None else scene.by_sample(plan, planned.awake)
+    carried_out = plan if planned.served is None else scene.by_sample(plan, planned.served)
     if carried_out.shape[1] != clock.n_ticks:  # a level per sample: count every one
         count = np.zeros((clock.n_samples, n_levels))
         for level in range(n_levels):
@@ -41,7 +41,7 @@ def add_series(
         starts = np.arange(0, clock.n_samples, clock.per_tick)
         series.level_samples += np.add.reduceat(count, starts)
         series.energy += np.add.reduceat(figures.energy_tick.sum(0, dtype=np.float64), starts)
-        if planned.awake is None:  # show the middle of each tick
+        if planned.served is None:  # show the middle of each tick
             plan = plan[:, np.minimum(starts + clock.per_tick // 2, clock.n_samples - 1)]
     else:
         known = scored_samples(scene)

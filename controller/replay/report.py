@@ -184,7 +184,7 @@ class Replay:
         entry: dict[str, Any] = {
             "applicable": True,
             "energy": run.outcome.energy * hours,
-            "energy_unit": energy_unit(world),
+            "energy_unit": world.energy_unit,
             **figures,
             "added_latency_ms_p95": latency_p95_ms(run.outcome),
             "guard": run.guard,
@@ -282,17 +282,6 @@ def order_policies(
     if with_analysis and MODELLED in names:
         names |= {SEASONAL, TRUE}
     return (*(name for name in KNOWN[:-1] if name in names), *foreign, KNOWN[-1])
-
-
-def energy_unit(world: World) -> str:
-    """Unit of energy figures: the power unit over an hour."""
-    if world.power_unit == "W":
-        return "Wh"
-    return (
-        world.power_unit.removesuffix(" per h")
-        if world.power_unit.endswith(" per h")
-        else f"{world.power_unit} x h"
-    )
 
 
 def _curve_row(point: CurvePoint) -> dict[str, Any]:

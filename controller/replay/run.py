@@ -76,7 +76,7 @@ def run_policy(
         tables = make_tables(stage.task.world.baseline, scene.clock) if name in FIXED else None
         figures = scene.execute(
             planned.plan,
-            awake=planned.awake,
+            served=planned.served,
             tables=tables,
             energy_per_tick=keep is not None or power is not None,
         )
@@ -87,7 +87,7 @@ def run_policy(
             series = add_series(series, scene, planned, figures, keep[stage.blocks[block]])
         parts.append(Figures(figures.table, figures.latency, figures.energy_tick[:, :0], figures.n_levels))
     run = PolicyRun(join(parts), time.perf_counter() - began, series)
-    run.guard, run.alarms = planned.awake is not None, alarms
+    run.guard, run.alarms = planned.served is not None, alarms
     run.power, run.unknown_ticks = power, unknown_ticks
     run.model_share = used / (stage.network.n_cells * stage.clock.n_ticks)
     run.faults = faults if name in stage.task.foreign else None
@@ -110,7 +110,7 @@ def score(stage: Stage, plans: list[Planned], target_mbit_s: float | None = None
         if target_mbit_s is not None:
             tables = make_tables(stage.task.world, scene.clock, target_mbit_s)
         planned = plans[block]
-        parts.append(scene.execute(planned.plan, awake=planned.awake, tables=tables))
+        parts.append(scene.execute(planned.plan, served=planned.served, tables=tables))
     return join(parts)
 
 

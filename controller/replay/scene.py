@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 from controller.worlds import EvaluatedWorld
 from hw.plant import Figures, count_changes, execute
 from hw.tables import Tables, pack
-from hw.world import SYMBOL
 from policies.network import Network, build_network
 from traces import Cells, Trace, TraceError
 from traces.path import sample_path, samples_per_step
@@ -88,16 +87,16 @@ class Scene:
         self,
         plan: NDArray[np.uint8],
         *,
-        awake: NDArray[np.bool_] | None = None,
+        served: NDArray[np.uint8] | None = None,
         tables: Tables | None = None,
         energy_per_tick: bool = False,
     ) -> Figures:
         """Carry out a plan: one level per planning tick, or one per sample. (n, ticks) or (n, samples)
 
-        In samples marked ``awake`` (n, samples) a cell serves at full instead. Only changes of the plan count as such.
+        ``served`` (n, samples): levels with the guard loop, never deeper. Only changes of the plan count as such.
         """
         clock = self.clock
-        carried_out = plan if awake is None else self.by_sample(plan, awake)
+        carried_out = plan if served is None else self.by_sample(plan, served)
         figures = execute(
             tables or self.tables,
             self.network.groups,
@@ -108,15 +107,14 @@ class Scene:
             samples_per_day=clock.per_day,
             energy_per_tick=energy_per_tick,
         )
-        if awake is not None:
-            count_changes(self.path, plan, awake, clock.per_tick, clock.per_day, figures.table)
+        if served is not None:
+            count_changes(self.path, plan, served, clock.per_tick, clock.per_day, figures.table)
         return figures
 
-    def by_sample(self, plan: NDArray[np.uint8], awake: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    def by_sample(self, plan: NDArray[np.uint8], served: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """The levels that are carried out, sample by sample. (n, samples)"""
         level = np.repeat(plan, self.clock.per_tick, axis=1)[:, : self.clock.n_samples]
-        level[awake & (level > SYMBOL)] = SYMBOL
-        return level
+        return np.minimum(level, served)
 
 
 def make_network(trace: Trace, world: EvaluatedWorld) -> Network:

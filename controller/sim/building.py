@@ -101,13 +101,16 @@ def build_plant(
 def _site_power(
     trace: Trace, world: EvaluatedWorld, scene: Scene, file: SitesFile, unit_w: float
 ) -> PowerTruth:
-    """Site power with the loads, weather, mains and reserve of a site comparison, radio apart."""
+    """Site power with the loads, weather, mains and reserve of a site comparison, radio apart, where there is any."""
     clock, cells = scene.clock, trace.cells
     awake = np.full((len(cells), clock.n_ticks), SYMBOL, np.uint8)
     drawn, unknown = tick_power(scene, scene.execute(awake, energy_per_tick=True))
-    full_w = by_site(cells, drawn * unit_w, unknown).power_w
-    grid = Grid(np.unique(cells.site_id).tolist(), clock.start, clock.n_ticks, clock.tick_s)
-    rated_w = np.maximum(rated_power_w(cells, world, unit_w), full_w.max(1))
+    names = np.unique(cells.site_id).tolist()
+    having = file.with_power(names)
+    rows = np.isin(names, having)
+    full_w = by_site(cells, drawn * unit_w, unknown).power_w[rows]
+    grid = Grid(having, clock.start, clock.n_ticks, clock.tick_s)
+    rated_w = np.maximum(rated_power_w(cells, world, unit_w)[rows], full_w.max(1))
     made = build_scene(prepare(file, grid), RadioLoad(grid, full_w, full_w, rated_w, "symbol"))
     return _truth(made, clock.tick_s)
 

@@ -5,8 +5,9 @@
     lab folder: certificates, traces, live.yaml, journal, state and log of each process
     plant  <--unix socket--  agent x N  <--mTLS on loopback--  controller
 
-All clocks run ``speed`` times as fast as time. The network is an invented one; a week of it is what the controller
-knows from before, the day after it is what the plant serves.
+Agents are those of radios and of sites with batteries. All clocks run ``speed`` times as fast as time. The network is
+an invented one; a week of it is what the controller knows from before, what comes after is what the plant serves. That
+begins before dawn: cells rest, and within minutes they wake.
 """
 
 from __future__ import annotations
@@ -15,9 +16,8 @@ import asyncio
 import datetime as dt
 import signal
 import socket
-import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,8 @@ import numpy as np
 
 from controller.sim.assign import agent_names
 from controller.sim.building import trace_start_us
+from controller.sim.lab_power import LabPower, equip
+from controller.sim.lab_process import Process, Tell
 from hw.security.certs import init_ca, issue
 from hw.security.identity import Identity, Role
 from traces.synthesis import SynthSpec, generate
@@ -34,16 +36,14 @@ from traces.writers.tidy import write_tidy
 
 CELLS_PER_SITE = 9
 KNOWN_DAYS = 7
-CONTROLLER, OPERATOR, ADMIN = "edge-1", "operator", "admin"
+BEGIN_H = 5  # local hour at which all clocks begin
+CONTROLLER = "edge-1"
+PEOPLE = (  # going up the ladder takes two
+    Identity(Role.OPERATOR, "operator"),
+    Identity(Role.ADMIN, "admin"),
+    Identity(Role.ADMIN, "admin-2"),
+)
 HOST = "127.0.0.1"
-READY_WITHIN_S = 600.0  # the first start compiles kernels
-END_WITHIN_S = 20.0
-
-Tell = Callable[[str], None]
-
-
-class LabError(OSError):
-    """A process of the lab did not start or ended by itself; its log says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +56,9 @@ class LabPlan:
     speed: float
     policy: str
     seed: int
+    stage: str  # of the ladder, where all cells begin
+    sites: Path | None = None  # a sites file; None: no site has a battery
+    power_agents: int | None = None  # whose sites get the defaults of ``sites``; None: as the file says
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,14 @@ class Lab:
     """Files and addresses of a lab."""
 
     plan: LabPlan
-    ports: tuple[int, ...]  # of the agents, then of the controller
+    ports: tuple[int, ...]  # of the agents, then of the power agents, then of the controller
     start_us: int  # what all clocks show when the lab begins
+    power: LabPower
 
     @property
     def agents(self) -> tuple[str, ...]:
-        """Names of the agents."""
-        return agent_names(self.plan.n_agents)
+        """Names of the radio agents, then of the power agents."""
+        return agent_names(self.plan.n_agents) + self.power.agents
 
     def address(self, k: int) -> str:
         """Address of agent k; after the last one, of the controller."""
@@ -77,24 +81,29 @@ class Lab:
 
 
 def prepare(plan: LabPlan, tell: Tell) -> Lab:
-    """Write certificates, traces and configuration. Raises FileExistsError where a lab stands already."""
+    """Write certificates, traces and configuration.
+
+    Raises FileExistsError where a lab stands already, and ConfigError for a sites file that is not valid.
+    """
     if (plan.folder / "live.yaml").exists():
         raise FileExistsError(f"{plan.folder} holds a lab already; give another --out, or remove it")
     plan.folder.mkdir(parents=True, exist_ok=True)
     tell(f"lab: inventing a network of {plan.n_cells} cells and certificates in {plan.folder}")
     network = _network(plan)
-    known = KNOWN_DAYS * dt.timedelta(days=1) // dt.timedelta(seconds=network.step_s)
+    known = dt.timedelta(days=KNOWN_DAYS, hours=BEGIN_H) // dt.timedelta(seconds=network.step_s)
     truth = _cut(network, known, network.n_steps)
     write_tidy(_cut(network, 0, known), plan.folder / "history")
     write_tidy(truth, plan.folder / "truth")
-    lab = Lab(plan, _free_ports(plan.n_agents + 1), trace_start_us(truth))
+    power = equip(plan.folder, network.cells, plan.n_agents, plan.sites, plan.power_agents)
+    ports = _free_ports(plan.n_agents + len(power.agents) + 1)
+    lab = Lab(plan, ports, trace_start_us(truth), power)
     tls = plan.folder / "tls"
     init_ca(tls)
     for name in lab.agents:
         issue(tls, Identity(Role.AGENT, name), [HOST])
     issue(tls, Identity(Role.CONTROLLER, CONTROLLER), [HOST])
-    issue(tls, Identity(Role.OPERATOR, OPERATOR))
-    issue(tls, Identity(Role.ADMIN, ADMIN))
+    for person in PEOPLE:
+        issue(tls, person)
     (plan.folder / "live.yaml").write_text(_config(lab), encoding="utf-8")
     return lab
 
@@ -102,7 +111,7 @@ def prepare(plan: LabPlan, tell: Tell) -> Lab:
 def _network(plan: LabPlan) -> Trace:
     """An invented city of at least as many cells, cut to them."""
     sites = -(-plan.n_cells // CELLS_PER_SITE)
-    trace = generate(SynthSpec(n_sites=max(sites, plan.n_agents), days=KNOWN_DAYS + 1, seed=plan.seed))
+    trace = generate(SynthSpec(n_sites=max(sites, plan.n_agents), days=KNOWN_DAYS + 2, seed=plan.seed))
     return trace.select_cells(np.arange(plan.n_cells))
 
 
@@ -134,7 +143,11 @@ def _config(lab: Lab) -> str:
     """The controller's configuration."""
     folder = lab.plan.folder.resolve()
     agents = "\n".join(
-        f"  - {{id: {name}, address: '{lab.address(k)}'}}" for k, name in enumerate(lab.agents)
+        f"  - {{id: {name}, address: '{lab.address(k)}'{', kind: power' * (name in lab.power.agents)}}}"
+        for k, name in enumerate(lab.agents)
+    )
+    sites = (
+        "" if lab.power.sites is None else f"sites: {lab.power.sites}    # batteries, for the power agents\n"
     )
     return f"""schema: quietcell.live/1
 controller: {CONTROLLER}
@@ -142,114 +155,55 @@ agents:
 {agents}
 trace: {folder / "history"}      # which cells there are
 history: {folder / "history"}    # what the forecaster learns from before it starts
-policy: {lab.plan.policy}
-ladder: {{stage: act}}           # the lab's cells are simulated
+{sites}policy: {lab.plan.policy}
+ladder: {{stage: {lab.plan.stage}}}    # how far the controller may go; the lab's cells are simulated
 lease_s: 60
 guard_every_s: 20
 journal: {folder / "journal.db"}
 tls: {folder / "tls"}
-listen: '{lab.address(lab.plan.n_agents)}'
+listen: '{lab.address(len(lab.agents))}'
 seed: {lab.plan.seed}
 """
 
 
-class Process:
-    """One process of the lab, with its log."""
-
-    def __init__(self, name: str, arguments: Sequence[str], folder: Path, tell: Tell | None) -> None:
-        """``tell`` is told each line, beside the log."""
-        self.name, self._arguments, self._tell = name, list(arguments), tell
-        self.log = folder / "logs" / f"{name}.log"
-        self._process: asyncio.subprocess.Process | None = None
-        self._lines: asyncio.Future[None] | None = None
-        self._said = asyncio.Event()
-
-    async def __aenter__(self) -> Process:
-        self.log.parent.mkdir(exist_ok=True)
-        self._process = await asyncio.create_subprocess_exec(
-            *[sys.executable, "-c", "from controller.cli import main; main()", *self._arguments],
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.STDOUT,
-            start_new_session=True,  # Ctrl-C is for the lab, which ends them in order
-        )
-        self._lines = asyncio.ensure_future(self._read())
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        process = self._process
-        assert process is not None
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        try:
-            async with asyncio.timeout(END_WITHIN_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-        if self._lines is not None:
-            await self._lines
-
-    async def ready(self) -> None:
-        """Wait for its first line. Raises LabError where it ends without one."""
-        async with asyncio.timeout(READY_WITHIN_S):
-            await self._said.wait()
-        if self._process is not None and self._process.returncode is not None:
-            raise self.ended()
-
-    async def wait(self) -> object:
-        """Wait for it to end."""
-        assert self._process is not None
-        return await self._process.wait()
-
-    def ended(self) -> LabError:
-        """It has ended by itself."""
-        return LabError(f"{self.name} has ended; see {self.log}")
-
-    async def _read(self) -> None:
-        assert self._process is not None
-        assert self._process.stdout is not None
-        with self.log.open("wb") as log:
-            async for line in self._process.stdout:
-                log.write(line)
-                log.flush()
-                self._said.set()
-                if self._tell is not None:
-                    self._tell(line.decode(errors="replace").rstrip())
-        await self._process.wait()
-        self._said.set()
-
-
 def _processes(lab: Lab, began_s: float, tell: Tell) -> tuple[Process, list[Process], Process]:
     plan, folder = lab.plan, lab.plan.folder
-    plant_at = f"unix:{folder.resolve() / 'plant.sock'}"
     clock = ["--speed", str(plan.speed), "--began", str(began_s)]
     shows = dt.datetime.fromtimestamp(lab.start_us / 1e6, dt.UTC)
-    plant = Process(
-        "plant",
-        ["plant", str(folder / "truth"), "--listen", plant_at, "--agents", str(plan.n_agents), *clock],
-        folder,
-        tell,
-    )
-    agents = [
-        Process(
-            name,
-            [
-                *["agent", "ran", "--sim", "--id", name, "--plant", plant_at, "--listen", lab.address(k)],
-                *["--state", str(folder / "state"), "--tls", str(folder / "tls")],
-                *[*clock, "--shown", str(lab.start_us / 1e6)],
-            ],
-            folder,
-            None,
-        )
-        for k, name in enumerate(lab.agents)
+    sites = [] if lab.power.sites is None else ["--site", str(lab.power.sites)]
+    plant = [
+        *["plant", str(folder / "truth"), "--listen", _plant_at(lab), "--agents", str(plan.n_agents)],
+        *[*sites, *clock],
     ]
-    controller = Process(
-        "controller",
-        ["run", "--config", str(folder / "live.yaml"), *clock, "--shows", f"{shows:%Y-%m-%dT%H:%M:%S}"],
-        folder,
-        tell,
+    controller = [
+        "run",
+        "--config",
+        str(folder / "live.yaml"),
+        *clock,
+        "--shows",
+        f"{shows:%Y-%m-%dT%H:%M:%S}",
+    ]
+    return (
+        Process("plant", plant, folder, tell),
+        [Process(name, _agent(lab, k, clock), folder, None) for k, name in enumerate(lab.agents)],
+        Process("controller", controller, folder, tell),
     )
-    return plant, agents, controller
+
+
+def _plant_at(lab: Lab) -> str:
+    return f"unix:{lab.plan.folder.resolve() / 'plant.sock'}"
+
+
+def _agent(lab: Lab, k: int, clock: Sequence[str]) -> list[str]:
+    """The command of agent k, which asks the plant for the sites of the radio agent that it stands beside."""
+    folder, name = lab.plan.folder, lab.agents[k]
+    is_power = k >= lab.plan.n_agents
+    beside = ["--plant-name", lab.power.beside[k - lab.plan.n_agents]] if is_power else []
+    return [
+        *["agent", "power" if is_power else "ran", "--sim", "--id", name, "--plant", _plant_at(lab), *beside],
+        *["--listen", lab.address(k), "--state", str(folder / "state"), "--tls", str(folder / "tls")],
+        *[*clock, "--shown", str(lab.start_us / 1e6)],
+    ]
 
 
 async def run_lab(lab: Lab, hours: float | None, tell: Tell) -> None:
@@ -266,6 +220,8 @@ async def run_lab(lab: Lab, hours: float | None, tell: Tell) -> None:
         for agent in agents:
             await agent.ready()
         tell(f"lab: {len(agents)} agents serve; the first is {lab.agents[0]} on {lab.address(0)}")
+        if lab.power.agents:
+            tell(f"lab: {len(lab.power.agents)} of them hold batteries, from {lab.power.agents[0]} on")
         await stack.enter_async_context(controller)
         await _until_ended(lab, hours, ended, [plant, *agents, controller])
 

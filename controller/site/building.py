@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.site.catalogue import load_class, load_cooling, load_plant
+from controller.site.cooling import Around, Planned, calendar_ageing, run_cooling
 from controller.site.floors import alarms_of, site_floors
 from controller.site.grid_events import EventSeries
 from controller.site.inputs import (
@@ -34,7 +35,6 @@ from controller.site.scene import SiteScene
 from controller.site.sites_file import Site, SitesFile
 from controller.site.tariff import Tariff, TariffSeries, load_tariff, tariff_names
 from controller.site.upper import LAG_DAYS, upper_power_w
-from hw.power.cooling import cool, make_cooling, start_room
 from hw.power.cooling_spec import CoolingSpec
 from hw.power.plant import Plant, make_plant
 from hw.power.room import solar_heat_w
@@ -88,7 +88,7 @@ def prepare(file: SitesFile, grid: Grid) -> Prepared:
         tariff=tariff,
         series=tariff.series(grid.start, grid.n_steps, grid.step_s, read_price_series(file, tariff)),
         plant=make_plant([plant_of(file, site, tariff.currency) for site in sites]),
-        classes=[_class_of(file, site) for site in sites],
+        classes=[class_of(file, site) for site in sites],
         rooms=[(i, load_cooling(str(name), beside)) for i, name in cooled],
         weather=read_sites_weather(file, sites, grid, tariff),
         mains=read_mains(file, sites, grid),
@@ -193,7 +193,8 @@ def plant_of(file: SitesFile, site: Site, currency: str) -> PlantSpec:
     )
 
 
-def _class_of(file: SitesFile, site: Site) -> BackupClass:
+def class_of(file: SitesFile, site: Site) -> BackupClass:
+    """The backup class of a site. Raises ConfigError where it does not know the site's mains grade."""
     found = load_class(site.backup_class, file.path.parent)
     if site.mains_grade not in found.grade_factors:
         known = ", ".join(found.grade_factors)
@@ -208,20 +209,35 @@ def _cooling(made: Prepared, dc_w: Float64) -> tuple[Float64, Float64]:
     battery_c = _over(indoor_c, made.grid)
     if not made.rooms:
         return power_w, battery_c
-    rows = [i for i, _ in made.rooms]
+    rows, specs = [i for i, _ in made.rooms], [spec for _, spec in made.rooms]
     loss_w = meter_load_w(made.plant, dc_w, np.zeros_like(dc_w)) - dc_w
     heat_w = (dc_w + made.file.spec.rectifier_loss_indoors * loss_w)[rows]
-    units = make_cooling([spec for _, spec in made.rooms])
-    setpoint_c = np.full(len(rows), made.file.spec.setpoint_c)
-    rooms = start_room(units, setpoint_c)
-    sun_w = solar_heat_w(units.solar_area_m2, weather.sun_w_m2[rows])
-    outdoor_c, dewpoint_c = weather.outdoor_c[rows], weather.dewpoint_c[rows]
-    for t in range(made.grid.n_steps):
-        before_c, mains = rooms.battery_c.copy(), made.mains[rows, t]
-        now = (outdoor_c[:, t], sun_w[:, t], heat_w[:, t], setpoint_c, step_s)
-        power_w[rows, t], _ = cool(units, rooms, *now, dewpoint_c=dewpoint_c[:, t], mains=mains)
-        battery_c[rows, t] = (before_c + rooms.battery_c) / 2
+    area_m2 = np.array([spec.room.solar_area_m2 for spec in specs])
+    around = Around(
+        weather.outdoor_c[rows],
+        weather.dewpoint_c[rows],
+        solar_heat_w(area_m2, weather.sun_w_m2[rows]),
+        heat_w,
+        made.mains[rows],
+    )
+    planned = _planned_cooling(made, rows) if made.file.spec.setpoints == "planned" else None
+    found = run_cooling(specs, around, step_s, made.file.spec.setpoint_c, planned)
+    power_w[rows], battery_c[rows] = found
     return power_w, battery_c
+
+
+def _planned_cooling(made: Prepared, rows: list[int]) -> Planned:
+    """What planned set points of some sites heed."""
+    own = [made.sites[i] for i in rows]
+    packs = [plant_of(made.file, site, made.tariff.currency).battery for site in own]
+    price = np.array([pack.price_per_kwh * pack.rated_wh / 1000 for pack in packs])
+    ageing = calendar_ageing(made.plant.ageing[rows], price, np.array([site.soc for site in own]))
+    event = np.zeros((len(rows), made.grid.n_steps), np.bool_)
+    known_at = np.zeros(event.shape, np.int64)
+    if made.events is not None:
+        asked = np.isfinite(made.events.limit_w) | (made.events.reduce_w > 0)
+        event, known_at = asked[rows], made.events.known_at[rows]
+    return Planned(made.series, ageing, event, known_at)
 
 
 def learning_days(file: SitesFile, n_days: int) -> int:

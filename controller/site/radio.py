@@ -47,7 +47,7 @@ def radio_power(stage: Stage, policy: str, unit_w: float, progress: Progress = q
     power = np.empty((stage.network.n_cells, stage.clock.n_ticks))
     unknown = 0
     for (block, scene), planned in zip(stage.scenes(), plans_of(policy, stage, progress), strict=True):
-        figures = scene.execute(planned.plan, awake=planned.awake, energy_per_tick=True)
+        figures = scene.execute(planned.plan, served=planned.served, energy_per_tick=True)
         power[stage.blocks[block]], gone = tick_power(scene, figures)
         unknown += gone
     return by_site(stage.task.trace.cells, power * unit_w, unknown)

@@ -155,6 +155,7 @@ class SitesSpec(Spec):
     neighbour_margin: NotNegative = 0.05  # on the upper load: traffic of failed neighbours [ratio]
     rectifier_loss_indoors: Share = 1.0  # share of the rectifiers' loss that heats the room
     setpoint_c: float = 25.0  # of simulated cooling [degC]
+    setpoints: Literal["fixed", "planned"] = "fixed"  # whether simulated cooling stays at setpoint_c
     history_days: Annotated[int, Field(ge=1)] = 7  # before the first day that is scored
     prices: PricesSpec | None = None
     weather: WeatherSpec | None = None
@@ -179,6 +180,13 @@ class SitesFile:
     def beside(self, name: str) -> Path:
         """A path as the file means it."""
         return self.path.parent / name
+
+    def with_power(self, site_ids: list[str]) -> list[str]:
+        """Of some sites those that an entry names, or all where ``defaults`` state a plant."""
+        if self.spec.defaults.plant is not None:
+            return site_ids
+        patterns = [pattern for entry in self.spec.sites for pattern in entry.match]
+        return [name for name in site_ids if any(fnmatchcase(name, pattern) for pattern in patterns)]
 
     def resolve(self, site_ids: list[str]) -> list[Site]:
         """The sites of a trace. Raises ConfigError for a pattern that fits none, or a field that is missing."""

@@ -34,6 +34,7 @@ REWEIGHTINGS = 2  # rounds towards the median
 LEAST_MISS = 0.05  # below it a residual counts as squared; log load
 UNDER = np.array([1.0, 2 / 3, 1.0])  # how much of the ridge each candidate stands on: itself, boosting, mlp
 N_TREES = 60  # of each anchor; all together bound the time of a forecast, see benchmarks/forecast_speed.py
+N_BINS = 255  # of each column of the trees; finding them weighs most in small trainings
 N_NETWORKS = 3
 MLP_SIZES = (48, 48)
 MLP_LIMIT = 1.0  # of what a network learns from, either way; a squared error would follow the few beyond it
@@ -144,6 +145,7 @@ def _fit_boosting(
     model = HistGradientBoostingRegressor(
         loss="absolute_error",
         max_iter=N_TREES,
+        max_bins=N_BINS,
         learning_rate=0.08,
         max_leaf_nodes=31,
         min_samples_leaf=max(20, min(100, int(known.sum()) // 500)),

@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import grpc
 import grpc.aio
 from quietcell.control.v1 import control_pb2, control_pb2_grpc
 
 from hw.adapters.caller import Caller
-from hw.adapters.control import AlarmStatus, CellQuery, CellStatus, Status
-from hw.adapters.control_codec import alarm_from, cell_from, status_from
+from hw.adapters.control import (
+    AlarmStatus,
+    CellExplanation,
+    CellQuery,
+    CellStatus,
+    SavingsStatus,
+    SiteQuery,
+    SiteStatus,
+    Status,
+)
+from hw.adapters.control_codec import alarm_from, cell_from, explanation_from, savings_from, status_from
+from hw.adapters.site_codec import site_from
 from hw.adapters.wire import MAX_MESSAGE_BYTES
 
 A = TypeVar("A")
@@ -49,28 +59,55 @@ class ControlClient(Caller):
 
     async def cells(self, query: CellQuery) -> AsyncIterator[CellStatus]:
         """Cells, page after page, in the order of the cell table."""
-        token = str(query.first or "")
-        while True:
-            request = control_pb2.ListCellsRequest(
-                cell_id=query.names,
-                agent_id=query.agent_id,
-                only_resting=query.only_resting,
-                only_stuck=query.only_stuck,
-                page_size=query.page_size,
-                page_token=token,
-            )
-            answer = await self._ask(self._stub.ListCells(request, timeout=DEADLINE_S))
+        request = control_pb2.ListCellsRequest(
+            cell_id=query.names,
+            agent_id=query.agent_id,
+            only_resting=query.only_resting,
+            only_stuck=query.only_stuck,
+            page_size=query.page_size,
+            page_token=str(query.first or ""),
+        )
+        async for answer in self._pages(self._stub.ListCells, request):
             for cell in answer.cells:
                 yield cell_from(cell)
-            token = answer.next_page_token
-            if not token:
+
+    async def explain(self, name: str) -> CellExplanation:
+        """Why a cell was planned as it was."""
+        request = control_pb2.ExplainCellRequest(cell_id=name)
+        return explanation_from(await self._ask(self._stub.ExplainCell(request, timeout=DEADLINE_S)))
+
+    async def sites(self, query: SiteQuery) -> AsyncIterator[SiteStatus]:
+        """Sites with power, page after page, in the order of their names."""
+        request = control_pb2.ListSitesRequest(
+            site_id=query.names,
+            agent_id=query.agent_id,
+            only_safe=query.only_safe,
+            page_size=query.page_size,
+            page_token=str(query.first or ""),
+        )
+        async for answer in self._pages(self._stub.ListSites, request):
+            for site in answer.sites:
+                yield site_from(site)
+
+    async def _pages(self, call: Any, request: Any) -> AsyncIterator[Any]:
+        """The answers to a request for a list, page after page."""
+        while True:
+            answer = await self._ask(call(request, timeout=DEADLINE_S))
+            yield answer
+            if not answer.next_page_token:
                 return
+            request.page_token = answer.next_page_token
 
     async def alarms(self, *, history: bool) -> list[AlarmStatus]:
         """Alarms that stand, or those that are over."""
         request = control_pb2.ListAlarmsRequest(history=history)
         answer = await self._ask(self._stub.ListAlarms(request, timeout=DEADLINE_S))
         return [alarm_from(alarm) for alarm in answer.alarms]
+
+    async def savings(self) -> SavingsStatus:
+        """What acting saves."""
+        request = control_pb2.GetSavingsRequest()
+        return savings_from(await self._ask(self._stub.GetSavings(request, timeout=DEADLINE_S)))
 
     async def acknowledge(self, number: int, author: str) -> AlarmStatus:
         """Note that somebody has seen an alarm."""

@@ -4,7 +4,19 @@ from __future__ import annotations
 
 from quietcell.control.v1 import control_pb2
 
-from hw.adapters.control import AgentStatus, AlarmStatus, CellStatus, LevelCount, Status
+from hw.adapters.control import (
+    AlarmStatus,
+    CellExplanation,
+    CellStatus,
+    Estimate,
+    LevelCount,
+    LevelOutlook,
+    OwnEnergy,
+    SavingsStatus,
+    SavingStatus,
+    Status,
+)
+from hw.adapters.site_codec import agent_from, agent_to, power_from, power_to
 from hw.adapters.wire import ContractError
 
 SEVERITY = {
@@ -31,23 +43,15 @@ def status_to(status: Status) -> control_pb2.Status:
             control_pb2.LevelCount(level=one.level, commanded=one.commanded, reported=one.reported)
             for one in status.levels
         ],
-        agents=[
-            control_pb2.AgentStatus(
-                agent_id=one.agent_id,
-                cells=one.cells,
-                leases=one.leases,
-                is_connected=one.is_connected,
-                is_reconciled=one.is_reconciled,
-                is_silent=one.is_silent,
-                is_stopped=one.is_stopped,
-                cause=one.cause,
-            )
-            for one in status.agents
-        ],
+        agents=map(agent_to, status.agents),
         cells_without_agent=status.cells_without_agent,
         cells_stuck=status.cells_stuck,
         alarms=status.alarms,
         alarms_unacknowledged=status.alarms_unacknowledged,
+        canaries=status.canaries,
+        canaries_wait=status.canaries_wait,
+        rolled_back=status.rolled_back,
+        power=power_to(status.power),
     )
 
 
@@ -64,23 +68,15 @@ def status_from(message: control_pb2.Status) -> Status:
         is_stopped=message.is_stopped,
         tick_unix_us=message.tick_unix_us,
         levels=tuple(LevelCount(one.level, one.commanded, one.reported) for one in message.levels),
-        agents=tuple(
-            AgentStatus(
-                one.agent_id,
-                one.cells,
-                one.leases,
-                one.is_connected,
-                one.is_reconciled,
-                one.is_silent,
-                one.is_stopped,
-                one.cause,
-            )
-            for one in message.agents
-        ),
+        agents=tuple(map(agent_from, message.agents)),
         cells_without_agent=message.cells_without_agent,
         cells_stuck=message.cells_stuck,
         alarms=message.alarms,
         alarms_unacknowledged=message.alarms_unacknowledged,
+        canaries=message.canaries,
+        canaries_wait=message.canaries_wait,
+        rolled_back=tuple(message.rolled_back),
+        power=power_from(message.power) if message.HasField("power") else None,
     )
 
 
@@ -108,6 +104,60 @@ def cell_from(message: control_pb2.CellStatus) -> CellStatus:
         message.is_local,
         message.is_stuck,
     )
+
+
+def explanation_to(told: CellExplanation) -> control_pb2.ExplainCellResponse:
+    """An explanation as a message."""
+    return control_pb2.ExplainCellResponse(
+        now=cell_to(told.now),
+        begin_unix_us=told.begin_unix_us,
+        length_s=told.length_s,
+        before=told.before,
+        wanted=told.wanted,
+        planned=_outlook_to(told.planned),
+        reason=told.reason,
+        reason_words=told.reason_words,
+        guard_words=told.guard_words,
+        upper=told.upper,
+        upper_probability=told.upper_probability,
+        deeper=None if told.deeper is None else _outlook_to(told.deeper),
+        wake_s=told.wake_s,
+        energy_unit=told.energy_unit,
+    )
+
+
+def explanation_from(message: control_pb2.ExplainCellResponse) -> CellExplanation:
+    """An explanation from its message."""
+    return CellExplanation(
+        now=cell_from(message.now),
+        begin_unix_us=message.begin_unix_us,
+        length_s=message.length_s,
+        before=message.before,
+        wanted=message.wanted,
+        planned=_outlook_from(message.planned),
+        reason=message.reason,
+        reason_words=message.reason_words,
+        guard_words=message.guard_words,
+        upper=message.upper,
+        upper_probability=message.upper_probability,
+        deeper=_outlook_from(message.deeper) if message.HasField("deeper") else None,
+        wake_s=message.wake_s,
+        energy_unit=message.energy_unit,
+    )
+
+
+def _outlook_to(told: LevelOutlook) -> control_pb2.LevelOutlook:
+    return control_pb2.LevelOutlook(
+        level=told.level,
+        is_off_air=told.is_off_air,
+        limit=told.limit,
+        saving=told.saving,
+        saving_wh=told.saving_wh,
+    )
+
+
+def _outlook_from(message: control_pb2.LevelOutlook) -> LevelOutlook:
+    return LevelOutlook(message.level, message.is_off_air, message.limit, message.saving, message.saving_wh)
 
 
 def alarm_to(alarm: AlarmStatus) -> control_pb2.Alarm:
@@ -138,3 +188,68 @@ def alarm_from(message: control_pb2.Alarm) -> AlarmStatus:
         message.acknowledged_by,
         message.acknowledged_unix_us,
     )
+
+
+def savings_to(told: SavingsStatus) -> control_pb2.GetSavingsResponse:
+    """Savings as a message."""
+    return control_pb2.GetSavingsResponse(
+        since_unix_us=told.since_unix_us,
+        until_unix_us=told.until_unix_us,
+        history_days=told.history_days,
+        control_sites=told.control_sites,
+        cause=told.cause,
+        savings=[
+            control_pb2.Saving(
+                kind=row.kind,
+                name=row.name,
+                energy_wh=row.energy_wh,
+                without_wh=row.without_wh,
+                combined=_estimate_to(row.combined),
+                by_controls=_estimate_to(row.by_controls),
+                by_baseline=_estimate_to(row.by_baseline),
+                users_ratio=row.users_ratio,
+                efficiency_gain=row.efficiency_gain,
+            )
+            for row in told.rows
+        ],
+        own=None if told.own is None else _own_to(told.own),
+    )
+
+
+def savings_from(message: control_pb2.GetSavingsResponse) -> SavingsStatus:
+    """Savings from their message."""
+    rows = tuple(
+        SavingStatus(
+            row.kind,
+            row.name,
+            row.energy_wh,
+            row.without_wh,
+            _estimate_from(row.combined),
+            _estimate_from(row.by_controls),
+            _estimate_from(row.by_baseline),
+            row.users_ratio,
+            row.efficiency_gain,
+        )
+        for row in message.savings
+    )
+    span_us = (message.since_unix_us, message.until_unix_us)
+    own = _own_from(message.own) if message.HasField("own") else None
+    return SavingsStatus(*span_us, message.history_days, message.control_sites, message.cause, rows, own)
+
+
+def _own_to(own: OwnEnergy) -> control_pb2.OwnEnergy:
+    return control_pb2.OwnEnergy(
+        energy_wh=own.energy_wh, since_unix_us=own.since_unix_us, net=_estimate_to(own.net)
+    )
+
+
+def _own_from(message: control_pb2.OwnEnergy) -> OwnEnergy:
+    return OwnEnergy(message.energy_wh, message.since_unix_us, _estimate_from(message.net))
+
+
+def _estimate_to(found: Estimate) -> control_pb2.Estimate:
+    return control_pb2.Estimate(value=found.value, low=found.low, high=found.high)
+
+
+def _estimate_from(message: control_pb2.Estimate) -> Estimate:
+    return Estimate(message.value, message.low, message.high)

@@ -8,8 +8,9 @@ from typing import Any
 import grpc
 from quietcell.control.v1 import control_pb2, control_pb2_grpc
 
-from hw.adapters.control import MAX_PAGE, CellQuery, ControlView
-from hw.adapters.control_codec import alarm_to, cell_to, status_to
+from hw.adapters.control import MAX_PAGE, CellQuery, ControlView, SiteQuery
+from hw.adapters.control_codec import alarm_to, cell_to, explanation_to, savings_to, status_to
+from hw.adapters.site_codec import site_to
 from hw.adapters.wire import MAX_TEXT
 from hw.security.gate import caller
 
@@ -35,23 +36,46 @@ class ControlServer(control_pb2_grpc.ControlServiceServicer):
         self, request: control_pb2.ListCellsRequest, context: Any
     ) -> control_pb2.ListCellsResponse:
         """A page of cells."""
-        token = request.page_token
-        if token and not (token.isascii() and token.isdigit() and len(token) < 10):
-            await context.abort(
-                grpc.StatusCode.INVALID_ARGUMENT, "page_token: is not from a page before; begin anew"
-            )
         query = CellQuery(
             names=tuple(request.cell_id),
             agent_id=request.agent_id,
             only_resting=request.only_resting,
             only_stuck=request.only_stuck,
             page_size=_page_size(request.page_size),
-            first=int(token or 0),
+            first=await _first(request.page_token, context),
         )
         cells, following = self._view.cells(query)
-        return control_pb2.ListCellsResponse(
-            cells=map(cell_to, cells), next_page_token=str(following) if following else ""
+        return control_pb2.ListCellsResponse(cells=map(cell_to, cells), next_page_token=_token(following))
+
+    async def ExplainCell(
+        self, request: control_pb2.ExplainCellRequest, context: Any
+    ) -> control_pb2.ExplainCellResponse:
+        """Why a cell was planned as it was."""
+        try:
+            told = self._view.explain(request.cell_id)
+        except KeyError:
+            text = f"cell_id: there is no cell {request.cell_id[:MAX_TEXT]!r}; list those that there are"
+            await context.abort(grpc.StatusCode.NOT_FOUND, text)
+            raise
+        if told is None:
+            text = "no plan has been made yet; ask again after the next planning tick"
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, text)
+        assert told is not None
+        return explanation_to(told)
+
+    async def ListSites(
+        self, request: control_pb2.ListSitesRequest, context: Any
+    ) -> control_pb2.ListSitesResponse:
+        """A page of sites with power."""
+        query = SiteQuery(
+            names=tuple(request.site_id),
+            agent_id=request.agent_id,
+            only_safe=request.only_safe,
+            page_size=_page_size(request.page_size),
+            first=await _first(request.page_token, context),
         )
+        sites, following = self._view.sites(query)
+        return control_pb2.ListSitesResponse(sites=map(site_to, sites), next_page_token=_token(following))
 
     async def ListAlarms(
         self, request: control_pb2.ListAlarmsRequest, context: Any
@@ -76,6 +100,12 @@ class ControlServer(control_pb2_grpc.ControlServiceServicer):
         assert alarm is not None
         return control_pb2.AcknowledgeAlarmResponse(alarm=alarm_to(alarm))
 
+    async def GetSavings(
+        self, request: control_pb2.GetSavingsRequest, context: Any
+    ) -> control_pb2.GetSavingsResponse:
+        """What acting saves."""
+        return savings_to(self._view.savings())
+
     async def WatchStatus(
         self, request: control_pb2.WatchStatusRequest, context: Any
     ) -> AsyncIterator[control_pb2.WatchStatusResponse]:
@@ -93,6 +123,19 @@ class ControlServer(control_pb2_grpc.ControlServiceServicer):
 
 def _page_size(asked: int) -> int:
     return asked if 0 < asked < MAX_PAGE else MAX_PAGE
+
+
+async def _first(page: str, context: Any) -> int:
+    """Where a page begins by its token. Ends the call for one that no page gave."""
+    if page and not (page.isascii() and page.isdigit() and len(page) < 10):
+        await context.abort(
+            grpc.StatusCode.INVALID_ARGUMENT, "page_token: is not from a page before; begin anew"
+        )
+    return int(page or 0)
+
+
+def _token(following: int) -> str:
+    return str(following) if following else ""
 
 
 def serves_control(view: ControlView, *, is_insecure: bool) -> Callable[[grpc.aio.Server], None]:

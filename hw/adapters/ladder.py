@@ -50,6 +50,10 @@ class Standing:
     overrides: tuple[tuple[int, str, str, str, str, int, str, str], ...] = ()
     # number, kind and name of its scope, what, level, until, author, reason
     stages: tuple[tuple[str, str], ...] = field(default=())  # site, stage
+    canaries: tuple[
+        tuple[str, str, str, tuple[str, ...], int], ...
+    ] = ()  # cell, site, state, controls, until
+    canaries_wait: str = ""
 
 
 class Desk(Protocol):
@@ -94,6 +98,11 @@ class LadderServicer(pb_grpc.LadderServiceServicer):
             waiting=[pb.WaitingWord(what=w, author=a, until_unix_us=u) for w, a, u in found.waiting],
             overrides=[_override_to(row) for row in found.overrides],
             stages=[pb.SiteStage(site_id=site, stage=stage) for site, stage in found.stages],
+            canaries=[
+                pb.Canary(cell_id=cell, site_id=site, state=state, control=controls, until_unix_us=until)
+                for cell, site, state, controls, until in found.canaries
+            ],
+            canaries_wait=found.canaries_wait,
         )
 
     async def Approve(self, request: pb.ApproveRequest, context: Any) -> pb.ApproveResponse:  # noqa: N802
@@ -188,6 +197,8 @@ class LadderClient(Caller):
                 for o in found.overrides
             ),
             tuple((site.site_id, site.stage) for site in found.stages),
+            tuple((c.cell_id, c.site_id, c.state, tuple(c.control), c.until_unix_us) for c in found.canaries),
+            found.canaries_wait,
         )
 
     async def _ask(self, call: Awaitable[A]) -> A:

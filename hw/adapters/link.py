@@ -85,15 +85,19 @@ class AgentLink:
         *,
         author: str,
         limits: LinkLimits | None = None,
+        leads: Callable[[], bool] = lambda: True,
     ) -> None:
-        """``on_message`` is awaited with agent id and message: inventory, report, answers, ..., or Lost."""
+        """``on_message`` is awaited with agent id and message: inventory, report, answers, ..., or Lost.
+
+        ``leads`` is asked right before anything but a wake leaves; what may not is dropped.
+        """
         self.dial, self.limits = dial, limits or LinkLimits()
         self.is_open = False
         self.reason = "not dialled yet"  # why it is not open
         self.streams = 0  # opened so far
         self.dropped = 0  # messages that were queued and never sent
         self.inventory: Any = None  # the last one
-        self._dialect, self._on_message, self._author = dialect, on_message, author
+        self._dialect, self._on_message, self._author, self._leads = dialect, on_message, author, leads
         self._backoff, self.breaker = Backoff(random), Breaker()
         self._outgoing: Outgoing[Any] = Outgoing()
         self.waker = Waker(self._wake, random, answer_s=self.limits.answer_s, keep_s=self.limits.keep_s)
@@ -240,6 +244,9 @@ class AgentLink:
     async def _write(self, call: Any) -> None:
         while True:
             message = await self._outgoing.take()
+            if not (isinstance(message, self._dialect.wakes) or self._leads()):
+                self.dropped += 1  # it has waited here beyond the term
+                continue
             encoded = self._dialect.encode(message)
             if encoded.ByteSize() > MAX_MESSAGE_BYTES:
                 self.dropped += 1  # a wake among these goes by unary call, once its answer is overdue

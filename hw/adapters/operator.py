@@ -21,7 +21,8 @@ from hw.adapters.dial import Dial
 from hw.adapters.power import PowerInventory
 from hw.adapters.power_report_codec import inventory_from as power_inventory_from
 from hw.adapters.radio import Inventory, Report
-from hw.adapters.radio_codec import inventory_from, report_from
+from hw.adapters.radio_codec import inventory_from
+from hw.adapters.radio_report_codec import report_from
 from hw.adapters.wire import ContractError
 from hw.security.signing import Signed
 

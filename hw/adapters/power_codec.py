@@ -26,6 +26,7 @@ def to_request(message: PowerDown) -> power_pb2.ControlRequest:
                 leader_epoch=message.leader_epoch,
                 controller_id=message.controller_id,
                 report_every_ms=message.report_every_ms,
+                leads_by_grants=message.leads_by_grants,
             )
             return power_pb2.ControlRequest(hello=hello)
         case SafeBatch():
@@ -78,8 +79,9 @@ def from_request(request: power_pb2.ControlRequest, n_sites: int | None = None) 
     """What an agent hears; ``n_sites`` of its inventory bounds the places."""
     match request.WhichOneof("message"):
         case "hello":
-            name = wire.checked_text(request.hello.controller_id, "hello.controller_id")
-            return Hello(request.hello.leader_epoch, name, request.hello.report_every_ms)
+            hello = request.hello
+            name = wire.checked_text(hello.controller_id, "hello.controller_id")
+            return Hello(hello.leader_epoch, name, hello.report_every_ms, hello.leads_by_grants)
         case "safe":
             return _safe_from(request.safe, n_sites)
         case "commands":

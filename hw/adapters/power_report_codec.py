@@ -43,6 +43,7 @@ def inventory_to(inventory: PowerInventory) -> power_pb2.GetInventoryResponse:
         longest_term_ms=inventory.longest_term_ms,
         longest_plan_ms=inventory.longest_plan_ms,
         highest_epoch=inventory.highest_epoch,
+        is_simulated=has.is_simulated,
     )
 
 
@@ -60,7 +61,7 @@ def inventory_from(message: power_pb2.GetInventoryResponse) -> PowerInventory:
     return PowerInventory(
         wire.checked_text(message.agent_id, "inventory.agent_id"),
         wire.checked_key(message.agent_boot_id, "inventory.agent_boot_id", wire.BOOT_ID_BYTES),
-        PowerAbilities(site_id, **limits, has_dead_man=has_dead_man),
+        PowerAbilities(site_id, **limits, has_dead_man=has_dead_man, is_simulated=message.is_simulated),
         message.longest_term_ms,
         message.longest_plan_ms,
         message.highest_epoch,

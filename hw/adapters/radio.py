@@ -5,13 +5,13 @@ Meaning of each field: proto/quietcell/ran/v1/ran.proto.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import IntEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.ports import Bools, Int64, RadioAbilities, UInt8
+from hw.ports import Bools, Float32, Int64, RadioAbilities, UInt8, not_measured
 
 UInt64 = NDArray[np.uint64]
 
@@ -44,6 +44,7 @@ class RejectCause(IntEnum):
     PLANT_FAILED = 12
     DIGEST_MISMATCH = 13
     TOO_MANY = 14
+    NOT_GRANTED = 15
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,9 @@ class Report:
     active_digest: bytes
     is_stopped: bool
     highest_epoch: int
+    # (n, s), or (0, 0) where none is measured; NaN: not this one
+    throughput: Float32 = field(default_factory=not_measured)  # of a user [Mbit/s]
+    energy_wh: Float32 = field(default_factory=not_measured)
 
 
 @dataclass(frozen=True, slots=True)

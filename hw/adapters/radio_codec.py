@@ -9,12 +9,11 @@ from __future__ import annotations
 from typing import assert_never
 
 import numpy as np
-from quietcell.lease.v1 import lease_pb2
 from quietcell.ran.v1 import ran_pb2
-from quietcell.telemetry.v1 import telemetry_pb2
 
 from hw.adapters import wire
 from hw.adapters.radio import Answers, CommandBatch, Inventory, Renewal, RenewalAnswer, Report, WakeBatch
+from hw.adapters.radio_report_codec import report_from, report_to
 from hw.adapters.wire import ContractError, Hello
 from hw.ports import Int64, RadioAbilities
 
@@ -30,6 +29,7 @@ def to_request(message: Down) -> ran_pb2.ControlRequest:
                 leader_epoch=message.leader_epoch,
                 controller_id=message.controller_id,
                 report_every_ms=message.report_every_ms,
+                leads_by_grants=message.leads_by_grants,
             )
             return ran_pb2.ControlRequest(hello=hello)
         case WakeBatch():
@@ -66,8 +66,9 @@ def from_request(request: ran_pb2.ControlRequest, n_cells: int | None = None) ->
     """What an agent hears; ``n_cells`` of its inventory bounds the places."""
     match request.WhichOneof("message"):
         case "hello":
-            name = wire.checked_text(request.hello.controller_id, "hello.controller_id")
-            return Hello(request.hello.leader_epoch, name, request.hello.report_every_ms)
+            hello = request.hello
+            name = wire.checked_text(hello.controller_id, "hello.controller_id")
+            return Hello(hello.leader_epoch, name, hello.report_every_ms, hello.leads_by_grants)
         case "wakes":
             return _wakes_from(request.wakes, n_cells)
         case "commands":
@@ -222,65 +223,4 @@ def inventory_from(message: ran_pb2.GetInventoryResponse) -> Inventory:
         message.longest_term_ms,
         message.longest_plan_ms,
         message.highest_epoch,
-    )
-
-
-def header_to(report: Report) -> telemetry_pb2.ReportHeader:
-    """The header of a report."""
-    return telemetry_pb2.ReportHeader(
-        agent_id=report.agent_id,
-        agent_boot_id=report.boot_id,
-        agent_monotonic_us=report.monotonic_us,
-        sequence=report.sequence,
-        measured_unix_us=report.measured_unix_us,
-    )
-
-
-def report_to(report: Report, stop: lease_pb2.StopLatch | None = None) -> ran_pb2.Report:
-    """The message of a report; ``stop`` tells more of the latch than a report keeps."""
-    samples = [
-        telemetry_pb2.CellSamples(interval_ms=report.interval_ms, carried_ratio=column.tolist())
-        for column in report.carried.T
-    ]
-    states = ran_pb2.CellStates(
-        level=report.level.tolist(),
-        commanded_level=report.commanded_level.tolist(),
-        revision=report.revision.tolist(),
-        lease_left_ms=report.lease_left_ms.tolist(),
-        local_control=report.local_control.tolist(),
-        active_digest=report.active_digest,
-        stop=stop or lease_pb2.StopLatch(is_set=report.is_stopped),
-        highest_epoch=report.highest_epoch,
-    )
-    return ran_pb2.Report(header=header_to(report), samples=samples, states=states)
-
-
-def report_from(message: ran_pb2.Report) -> Report:
-    """A report. All its samples must be of one interval."""
-    header, states = message.header, message.states
-    n = wire.checked_length(states.level, "report.states.level")
-    wire.checked_length(message.samples, "report.samples", most=wire.MAX_SAMPLES)
-    if len({sample.interval_ms for sample in message.samples}) > 1:
-        raise ContractError("report.samples.interval_ms: must be one and the same in a report")
-    carried = np.empty((n, len(message.samples)), np.float32)
-    for s, sample in enumerate(message.samples):
-        carried[:, s] = wire.measured(sample.carried_ratio, f"report.samples[{s}].carried_ratio", n)
-    wire.checked_length(states.lease_left_ms, "report.states.lease_left_ms", n)
-    wire.checked_length(states.local_control, "report.states.local_control", n)
-    return Report(
-        wire.checked_text(header.agent_id, "report.header.agent_id"),
-        wire.checked_key(header.agent_boot_id, "report.header.agent_boot_id", wire.BOOT_ID_BYTES),
-        header.agent_monotonic_us,
-        header.sequence,
-        header.measured_unix_us,
-        message.samples[0].interval_ms if message.samples else 0,
-        carried,
-        wire.bytes_of(states.level, "report.states.level", n),
-        wire.bytes_of(states.commanded_level, "report.states.commanded_level", n),
-        wire.revisions(states.revision, "report.states.revision", n),
-        np.array(states.lease_left_ms, np.int64),
-        np.array(states.local_control, np.bool_),
-        wire.checked_key(states.active_digest, "report.states.active_digest"),
-        states.stop.is_set,
-        states.highest_epoch,
     )

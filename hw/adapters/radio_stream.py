@@ -26,6 +26,7 @@ def radio_link(
     random: Random,
     *,
     limits: LinkLimits | None = None,
+    leads: Callable[[], bool] = lambda: True,
 ) -> AgentLink:
     """The link to one radio agent. Its ``run`` keeps the stream open."""
     dialect = Dialect(
@@ -40,7 +41,8 @@ def radio_link(
         names=lambda inventory: inventory.abilities.cell_id,
         wake=_wake,
     )
-    return AgentLink(dial, dialect, on_message, random, author=hello.controller_id, limits=limits)
+    author = hello.controller_id
+    return AgentLink(dial, dialect, on_message, random, author=author, limits=limits, leads=leads)
 
 
 def _control(channel: grpc.aio.Channel) -> Any:

@@ -24,6 +24,7 @@ MAX_STAGES = 32  # of an on-battery program
 MAX_TEXT = 512  # characters of a name, an author or a reason
 MAX_KEY_BYTES = 64  # of a boot id, a digest or an idempotency key
 BOOT_ID_BYTES = 16
+INSTANCE_BYTES = 16  # of one start of one controller
 MAX_MESSAGE_BYTES = 1 << 20
 
 
@@ -38,6 +39,26 @@ class Hello:
     leader_epoch: int
     controller_id: str
     report_every_ms: int  # 0: the agent's own
+    leads_by_grants: bool = False  # is obeyed only while a grant of the agent runs
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """Who asks for leadership: one start of one controller."""
+
+    epoch: int
+    controller_id: str
+    instance_id: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """How the leadership of an agent stands."""
+
+    is_granted: bool  # to who asked
+    highest_epoch: int
+    holder: str  # empty: nobody now
+    left_ms: int
 
 
 def checked_text(value: str, field: str) -> str:
@@ -117,7 +138,7 @@ def outcomes(values: Sequence[int], field: str, length: int) -> UInt8:
 def causes(values: Sequence[int], field: str, length: int) -> UInt8:
     """Causes of refusals, as (length,)."""
     array = bytes_of(values, field, length)
-    if (array > RejectCause.TOO_MANY).any():
+    if (array > max(RejectCause)).any():
         raise ContractError(f"{field}: {array.tolist()} holds an unknown cause")
     return array
 

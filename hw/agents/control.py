@@ -85,18 +85,17 @@ class Control(Generic[V, Down, Up]):
         if not isinstance(hello, Hello):
             return Closing(grpc.StatusCode.INVALID_ARGUMENT, "message: the first one must be hello")
         runner = self._runner
-        if hello.leader_epoch < runner.core.highest_epoch:
-            text = (
-                f"hello.leader_epoch: {hello.leader_epoch} is below {runner.core.highest_epoch}, seen before"
-            )
-            return Closing(grpc.StatusCode.FAILED_PRECONDITION, text)
+        now_us = runner.clock.monotonic_us()
+        refusal = runner.core.refusal(hello, now_us)
+        if refusal:
+            return Closing(grpc.StatusCode.FAILED_PRECONDITION, refusal)
         every_ms = max(hello.report_every_ms or runner.pace.report_every_ms, LEAST_REPORT_MS)
         opened: Outgoing[Up] = Outgoing(hello.leader_epoch, every_ms)
         if runner.leader is not None:
             text = f"replaced by a stream of epoch {hello.leader_epoch}"
             runner.leader.close(grpc.StatusCode.ABORTED, text)
         runner.leader = opened
-        step = runner.core.hello(hello.leader_epoch, runner.clock.monotonic_us())
+        step = runner.core.hello(hello, now_us)
         runner.spawn(runner.carry(step))
         opened.put(runner.inventory())
         opened.want_report()

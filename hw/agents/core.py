@@ -21,6 +21,7 @@ from typing import Generic
 import numpy as np
 
 from hw.adapters.radio import Origin, Outcome, RejectCause, Renewal, RenewalAnswer
+from hw.adapters.wire import Hello
 from hw.agents.durable import Durable, Latch
 from hw.agents.lease import LeaseBook
 from hw.agents.slot import APPLIED, EXPIRED, LAST_REVISION, Asked, Order, V, Verdict, rejected
@@ -79,9 +80,20 @@ class LeasedCore(ABC, Generic[V]):
         """Whether each slot is switched or locked by hand. Shape (n,)."""
         return np.array([slot.is_local for slot in self.book.slots], np.bool_)
 
-    def hello(self, epoch: int, now_us: int) -> Step[V]:
-        """A leader opens a stream; see whether ``epoch`` is below ``highest_epoch`` first."""
-        self.book.adopt_epoch(epoch)
+    def refusal(self, hello: Hello, now_us: int) -> str:
+        """Why a controller may not lead; empty: it may."""
+        durable, grants = self.book.durable, self.book.grants
+        if grants.follows(durable, hello.leader_epoch, hello.controller_id, now_us):
+            return ""
+        if hello.leader_epoch < durable.highest_epoch:
+            return f"hello.leader_epoch: {hello.leader_epoch} is below {durable.highest_epoch}, seen before"
+        left_s = grants.left_us(durable, now_us) / 1e6
+        return f"hello: leadership is granted to {durable.granted_to!r} for {left_s:.0f} s more"
+
+    def hello(self, hello: Hello, now_us: int) -> Step[V]:
+        """A leader opens a stream; see ``refusal`` first."""
+        by_grant_of = hello.controller_id if hello.leads_by_grants else ""
+        self.book.adopt_epoch(hello.leader_epoch, hello.controller_id, now_us, by_grant_of)
         return self._finish(Step(), now_us)
 
     def tick(self, now_us: int) -> Step[V]:
@@ -96,7 +108,7 @@ class LeasedCore(ABC, Generic[V]):
         """Extend all leases, if leader and agent mean the same ones."""
         book, origin = self.book, renewal.origin
         book.expire(now_us)
-        book.adopt_epoch(origin.leader_epoch)
+        book.adopt_epoch(origin.leader_epoch, origin.controller_id, now_us)
         end_us = book.end_us(origin, renewal.term_ms)
         verdict = book.judge_origin(origin, now_us)
         if verdict is None and end_us <= now_us:

@@ -20,6 +20,7 @@ import numpy as np
 
 from hw.adapters.power import OnBattery
 from hw.agents.durable import Durable, Latch, Position
+from hw.folders import sync_folder
 
 SCHEMA = "quietcell.agent-state/1"
 MOST_KEPT_ASIDE = 100
@@ -99,11 +100,7 @@ def _replace(path: Path, data: bytes) -> None:
     except OSError:
         partial.unlink(missing_ok=True)
         raise
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _encode(durable: Durable, agent_id: str) -> bytes:
@@ -118,6 +115,9 @@ def _encode(durable: Durable, agent_id: str) -> bytes:
         },
         "positions": {name: asdict(position) for name, position in durable.positions.items()},
         "saved_unix_us": durable.saved_unix_us,
+        "granted_to": durable.granted_to,
+        "granted_instance": durable.granted_instance,
+        "grant_ms": durable.grant_ms,
     }
     text = json.dumps(body, sort_keys=True)
     return json.dumps({"body": text, "sha256": _digest(text)}).encode()
@@ -145,6 +145,9 @@ def _decode(data: bytes, agent_id: str) -> Durable:
         {name: _program(fields) for name, fields in body["programs"].items()},
         {name: Position(**fields) for name, fields in body["positions"].items()},
         int(body["saved_unix_us"]),
+        str(body.get("granted_to", "")),  # older files have none
+        str(body.get("granted_instance", "")),
+        int(body.get("grant_ms", 0)),
     )
 
 

@@ -1,4 +1,4 @@
-"""What an agent must not forget when it is killed: the highest epoch, the stop latch, the on-battery programs."""
+"""What an agent must not forget when it is killed: whom it follows, the stop latch, the on-battery programs."""
 
 from __future__ import annotations
 
@@ -36,6 +36,9 @@ class Durable:
     programs: dict[str, OnBattery] = field(default_factory=dict)
     positions: dict[str, Position] = field(default_factory=dict)
     saved_unix_us: int = 0  # the time an agent was down counts as time on battery
+    granted_to: str = ""  # controller that the highest epoch was granted to; empty: it was not granted
+    granted_instance: str = ""  # which start of that controller, hexadecimal
+    grant_ms: int = 0  # longest term of that grant
 
 
 class Disk(Protocol):

@@ -32,6 +32,7 @@ from typing import Generic
 
 from hw.adapters.radio import Origin, Outcome, RejectCause
 from hw.agents.durable import Durable
+from hw.agents.grants import Grants
 from hw.agents.slot import (
     ACCEPTED,
     APPLIED,
@@ -71,6 +72,7 @@ class LeaseBook(Generic[V]):
         self.rest = rest
         self.boot_id = boot_id
         self.durable = durable
+        self.grants = Grants(durable)
         self.is_dirty = False  # the epoch or the latch is not on disk yet
         self.slots = [Slot(rest) for _ in has_dead_man]
         self._has_dead_man = has_dead_man
@@ -80,19 +82,26 @@ class LeaseBook(Generic[V]):
 
     # What a command must fulfil
 
-    def adopt_epoch(self, epoch: int) -> None:
-        """Keep the highest epoch; it must be on disk before anything toward less service of it is done."""
-        if epoch > self.durable.highest_epoch:
-            self.change(replace(self.durable, highest_epoch=epoch))
+    def adopt_epoch(self, epoch: int, controller_id: str, now_us: int, by_grant_of: str = "") -> None:
+        """Keep the highest epoch; it must be on disk before anything toward less service of it is done.
+
+        ``by_grant_of``: who leads by grants and has none here yet, and so is not obeyed before it has one.
+        """
+        durable = self.durable
+        if epoch > durable.highest_epoch and self.grants.follows(durable, epoch, controller_id, now_us):
+            durable = replace(durable, highest_epoch=epoch, granted_instance="", grant_ms=0)
+            self.change(replace(durable, granted_to=by_grant_of))
 
     def change(self, durable: Durable) -> None:
         """Change what is kept on disk; it is handed out with the next step."""
         self.durable, self.is_dirty = durable, True
 
     def judge_origin(self, origin: Origin, now_us: int) -> Verdict | None:
-        """Refuse what was decided by a former leader, for another boot or on a report that was never made."""
-        if origin.leader_epoch < self.durable.highest_epoch:
+        """Refuse what was decided by another leader, for another boot or on a report that was never made."""
+        if not self.grants.follows(self.durable, origin.leader_epoch, origin.controller_id, now_us):
             return rejected(RejectCause.LOWER_EPOCH)
+        if self.grants.has_lapsed(self.durable, now_us):
+            return rejected(RejectCause.NOT_GRANTED)
         if origin.boot_id != self.boot_id:
             return rejected(RejectCause.OTHER_BOOT)
         if origin.monotonic_us > now_us:

@@ -96,7 +96,7 @@ class PowerAgentCore(LeasedCore[Setpoint | None]):
         """New setpoints for some sites, and programs."""
         book, origin = self.book, batch.origin
         book.expire(now_us)
-        book.adopt_epoch(origin.leader_epoch)
+        book.adopt_epoch(origin.leader_epoch, origin.controller_id, now_us)
         refusal = book.judge_origin(origin, now_us)
         end_us = book.end_us(origin, batch.term_ms)
         step: Step[Setpoint | None] = Step()

@@ -9,10 +9,9 @@ only put to sleep where that is allowed by name.
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from hw.active_set import CELL, active_digest
 from hw.adapters.radio import Answers, CommandBatch, Inventory, Origin, RejectCause, Report, WakeBatch
@@ -20,7 +19,7 @@ from hw.agents.core import LeasedCore, Row, Step
 from hw.agents.durable import Durable
 from hw.agents.lease import LeaseBook
 from hw.agents.slot import ACCEPTED, Asked, Verdict, rejected
-from hw.ports import RadioAbilities, RadioReading
+from hw.ports import Float32, RadioAbilities, RadioReading, not_measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +28,9 @@ class Samples:
 
     end_unix_us: int
     interval_ms: int
-    carried: NDArray[np.float32]  # (n, s) [ratio]
+    carried: Float32  # (n, s) [ratio]
+    throughput: Float32 = field(default_factory=not_measured)  # (n, s), of a user [Mbit/s]
+    energy_wh: Float32 = field(default_factory=not_measured)  # (n, s)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +92,7 @@ class RadioAgentCore(LeasedCore[int]):
         """New levels for some cells."""
         book, origin = self.book, batch.origin
         book.expire(now_us)
-        book.adopt_epoch(origin.leader_epoch)
+        book.adopt_epoch(origin.leader_epoch, origin.controller_id, now_us)
         refusal = book.judge_origin(origin, now_us)
         end_us = book.end_us(origin, batch.term_ms)
         step: Step[int] = Step()
@@ -205,4 +206,6 @@ class RadioAgentCore(LeasedCore[int]):
             self.digest(),
             self.latch.is_set,
             self.highest_epoch,
+            samples.throughput,
+            samples.energy_wh,
         )

@@ -7,6 +7,7 @@ from quietcell.ran.v1 import ran_pb2
 
 from hw.adapters import radio_codec
 from hw.adapters.radio import CommandBatch, Outcome, RejectCause, Renewal, RenewalAnswer, Report, WakeBatch
+from hw.adapters.radio_report_codec import report_to
 from hw.agents.core import Row, Step
 from hw.agents.durable import Disk
 from hw.agents.radio_core import RadioAgentCore, Samples
@@ -22,7 +23,11 @@ def check_reading(reading: RadioReading, n_cells: int, n_levels: int) -> None:
     """Raise OSError where a plant's reading cannot be one of its cells."""
     n_samples = len(reading.end_unix_us)
     fits = reading.level.shape == reading.local_control.shape == (n_cells,)
-    if not fits or reading.carried.shape != (n_cells, n_samples) or reading.interval_ms < 0:
+    fits &= reading.carried.shape == (n_cells, n_samples) and reading.interval_ms >= 0
+    fits &= all(
+        not x.size or x.shape == reading.carried.shape for x in (reading.throughput, reading.energy_wh)
+    )
+    if not fits:
         raise OSError(f"the plant's reading is not one of {n_cells} cells and {n_samples} samples")
     if (reading.level >= n_levels).any():
         raise OSError(f"the plant's reading has level {int(reading.level.max())} of {n_levels} levels")
@@ -35,7 +40,7 @@ class RadioRunner(AgentRunner[int, Message, ran_pb2.ControlResponse]):
 
     def __init__(self, core: RadioAgentCore, plant: RadioPlant, disk: Disk, clock: Clock, pace: Pace) -> None:
         missing = np.full(core.abilities.n_cells, np.nan, np.float32)
-        super().__init__(core, SampleBuffer((missing,)), disk, clock, pace)
+        super().__init__(core, SampleBuffer((missing,) * 3), disk, clock, pace)
         self._plant = plant
         self._last_sample = 0
 
@@ -66,8 +71,13 @@ class RadioRunner(AgentRunner[int, Message, ran_pb2.ControlResponse]):
     def take_samples(self, reading: RadioReading) -> None:
         """Keep what was measured."""
         self._last_sample = reading.last_sample
-        for end_unix_us, column in zip(reading.end_unix_us.tolist(), reading.carried.T, strict=True):
-            self.samples.add(end_unix_us, reading.interval_ms, (column,))
+        optional = (
+            x if x.size else np.full_like(reading.carried, np.nan)
+            for x in (reading.throughput, reading.energy_wh)
+        )
+        columns = zip(reading.carried.T, *(x.T for x in optional), strict=True)
+        for end_unix_us, column in zip(reading.end_unix_us.tolist(), columns, strict=True):
+            self.samples.add(end_unix_us, reading.interval_ms, column)
 
     def feed(self, message: Message) -> Step[int]:
         """Feed a wake, a command batch or a renewal to the core."""
@@ -102,13 +112,13 @@ class RadioRunner(AgentRunner[int, Message, ran_pb2.ControlResponse]):
 
     def report(self, after_sample: int) -> tuple[int, ran_pb2.ControlResponse]:
         """A new report."""
-        last, (carried,) = self.samples.after(after_sample)
-        samples = Samples(self.samples.last_end_us, self.samples.interval_ms, carried)
+        last, column = self.samples.after(after_sample)
+        samples = Samples(self.samples.last_end_us, self.samples.interval_ms, *column)
         report = self.core.report(samples, self.clock.monotonic_us())
-        return last, ran_pb2.ControlResponse(report=radio_codec.report_to(report, self.stop_message()))
+        return last, ran_pb2.ControlResponse(report=report_to(report, self.stop_message()))
 
     def state(self) -> Report:
         """The state now, under the number of the last report."""
-        _, (none,) = self.samples.after(2**63)
-        samples = Samples(self.samples.last_end_us, self.samples.interval_ms, none)
+        _, none = self.samples.after(2**63)
+        samples = Samples(self.samples.last_end_us, self.samples.interval_ms, *none)
         return self.core.report(samples, self.clock.monotonic_us(), is_new=False)

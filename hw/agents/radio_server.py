@@ -14,6 +14,7 @@ from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
 from hw.adapters import radio_codec
 from hw.adapters.radio import WakeBatch
 from hw.adapters.radio_codec import Down
+from hw.adapters.radio_report_codec import report_to
 from hw.adapters.wire import BOOT_ID_BYTES
 from hw.agents.calls import Calls
 from hw.agents.control import Control
@@ -77,7 +78,7 @@ class RadioServicer(ran_pb2_grpc.RanAgentServiceServicer):
         """The state, now and after each change."""
         await self._calls.identity(context, "WatchState")
         async for _ in self._calls.changes(context):
-            message = radio_codec.report_to(self._runner.state(), self._runner.stop_message())
+            message = report_to(self._runner.state(), self._runner.stop_message())
             yield ran_pb2.WatchStateResponse(header=message.header, states=message.states)
 
     async def WakeUp(self, request: ran_pb2.WakeUpRequest, context: Any) -> ran_pb2.WakeUpResponse:

@@ -15,6 +15,8 @@ from grpc_reflection.v1alpha import reflection
 
 from hw.agents.heads_server import SERVICE as HEAD_SERVICE
 from hw.agents.heads_server import keep_heads_in
+from hw.agents.leader_server import SERVICE as LEADER_SERVICE
+from hw.agents.leader_server import serve_leader
 from hw.agents.running import AgentRunner, log
 from hw.security.credentials import check_insecure
 from hw.security.limits import Limits
@@ -41,6 +43,10 @@ class Door:
     authorize: Authorize | None = None  # identity of a caller; aborts the call of one who may not
     interceptors: Sequence[Any] = ()
     heads: Path | None = None  # file in which it keeps heads of the controller's journal; None: it keeps none
+
+    async def identity(self, context: Any, method: str) -> str:
+        """Who calls; the call is aborted for one who may not."""
+        return "anybody on this host" if self.authorize is None else await self.authorize(context, method)
 
 
 class Patience:
@@ -100,7 +106,8 @@ async def open_server(
         check_insecure(door.listen)
     server = aio.server(interceptors=list(door.interceptors), options=OPTIONS)
     add(server)
-    served = [service]
+    serve_leader(runner, door.identity, server)
+    served = [service, LEADER_SERVICE]
     if door.heads is not None:
         keep_heads_in(door.heads, server)
         served.append(HEAD_SERVICE)

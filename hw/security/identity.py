@@ -33,6 +33,7 @@ NAME = re.compile(
 RAN = "/quietcell.ran.v1.RanAgentService/"
 LADDER = "/quietcell.control.v1.LadderService/"
 POWER = "/quietcell.power.v1.PowerAgentService/"
+LEADER = "/quietcell.leader.v1.LeaderService/"
 CONTROL = "/quietcell.control.v1.ControlService/"
 FOR_ALL = ("/grpc.health.v1.Health/", "/grpc.reflection.v1alpha.ServerReflection/")
 
@@ -46,15 +47,29 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
-_READING = frozenset(
-    service + method for service in (RAN, POWER) for method in ("GetInventory", "WatchState")
-) | frozenset(CONTROL + method for method in ("GetStatus", "WatchStatus", "ListCells", "ListAlarms"))
+_READING = (
+    frozenset(service + method for service in (RAN, POWER) for method in ("GetInventory", "WatchState"))
+    | frozenset({LEADER + "GetLeader"})
+    | frozenset(
+        CONTROL + method
+        for method in (
+            "GetStatus",
+            "WatchStatus",
+            "ListCells",
+            "ExplainCell",
+            "ListSites",
+            "ListAlarms",
+            "GetSavings",
+        )
+    )
+)
 _ACKNOWLEDGING = frozenset({CONTROL + "AcknowledgeAlarm"})
 # Toward more service or more stored charge: no limit of rate may hold these up.
 WAKING = frozenset({RAN + "WakeUp", POWER + "ChargeSafely", RAN + "Stop", POWER + "Stop"})
-_LEADING = frozenset({RAN + "Control", POWER + "Control"})
+_LEADING = frozenset({RAN + "Control", POWER + "Control", LEADER + "Grant", LEADER + "GiveUp"})
 # Who among these may say what about which site is for the controller to decide: controller/live/roles.py.
 _HEADS = "/quietcell.audit.v1.HeadService/"
+_REPLICA = "/quietcell.replica.v1.ReplicaService/"
 _SAYING = frozenset(
     LADDER + method for method in ("ListPending", "Approve", "Override", "LiftOverride", "ChangeStage")
 )
@@ -67,14 +82,14 @@ ALLOWED: Mapping[Role, frozenset[str]] = {
     | _ACKNOWLEDGING
     | WAKING
     | _LEADING
-    | {LADDER + "ListPending", _HEADS + "KeepHead", _HEADS + "ListHeads"},
+    | {LADDER + "ListPending", _HEADS + "KeepHead", _HEADS + "ListHeads", _REPLICA + "Fetch"},
     Role.ADMIN: _READING
     | _ACKNOWLEDGING
     | WAKING
     | _LEADING
     | _ADMINISTERING
     | _SAYING
-    | {_HEADS + "ListHeads"},
+    | {_HEADS + "ListHeads", _REPLICA + "Fetch"},
 }
 
 

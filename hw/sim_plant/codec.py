@@ -11,6 +11,7 @@ from quietcell.plant.v1 import plant_pb2 as pb
 
 from hw.ports import (
     Bools,
+    Float32,
     Int64,
     PowerAbilities,
     PowerReading,
@@ -108,6 +109,8 @@ def radio_reading_to_message(found: RadioReading) -> pb.ReadRadioResponse:
                 end_unix_us=int(found.end_unix_us[k]),
                 interval_ms=found.interval_ms,
                 carried_ratio=found.carried[:, k].tolist(),
+                user_throughput_mbit_s=found.throughput[:, k].tolist() if found.throughput.size else (),
+                energy_wh=found.energy_wh[:, k].tolist() if found.energy_wh.size else (),
             )
             for k in range(found.carried.shape[1])
         ],
@@ -117,15 +120,24 @@ def radio_reading_to_message(found: RadioReading) -> pb.ReadRadioResponse:
 def radio_reading_of_message(told: pb.ReadRadioResponse, after_sample: int) -> RadioReading:
     """State of radios from the answer to a request for what is ``after_sample``."""
     samples = told.samples
-    carried = [np.array(sample.carried_ratio, np.float32) for sample in samples]
+    n = len(told.level)
     return RadioReading(
         level=np.array(told.level, np.uint8),
         local_control=np.array(told.local_control, np.bool_),
         last_sample=_last(samples, after_sample),
         end_unix_us=np.array([sample.end_unix_us for sample in samples], np.int64),
         interval_ms=samples[0].interval_ms if samples else 0,
-        carried=np.stack(carried, axis=1) if carried else np.empty((len(told.level), 0), np.float32),
+        carried=_columns([sample.carried_ratio for sample in samples], n),
+        throughput=_columns([sample.user_throughput_mbit_s for sample in samples], n),
+        energy_wh=_columns([sample.energy_wh for sample in samples], n),
     )
+
+
+def _columns(lists: Sequence[Sequence[float]], n: int) -> Float32:
+    """Samples side by side. (n, s), or (0, s) from a plant that does not measure this"""
+    if not lists:
+        return np.empty((n, 0), np.float32)
+    return np.stack([np.array(values, np.float32) for values in lists], axis=1)
 
 
 def sites_to_message(found: PowerAbilities) -> pb.DescribePowerResponse:
@@ -144,7 +156,7 @@ def sites_of_message(told: pb.DescribePowerResponse) -> PowerAbilities:
         field: np.array([getattr(site, field) for site in told.sites], np.float64) for field in PER_SITE
     }
     arrays["has_dead_man"] = arrays["has_dead_man"].astype(np.bool_)
-    return PowerAbilities(site_id=tuple(site.site_id for site in told.sites), **arrays)
+    return PowerAbilities(site_id=tuple(site.site_id for site in told.sites), **arrays, is_simulated=True)
 
 
 def power_setting_of_message(told: pb.ApplyPowerRequest) -> PowerSetting:

@@ -21,6 +21,7 @@ class Fault(IntEnum):
     OUTAGE = 7
     LOCAL_CONTROL = 8
     REBOOT = 9
+    SLOW_USERS = 10
 
 
 PERCENT = 100.0  # of a share in the wrong unit
@@ -32,10 +33,13 @@ class Faults:
 
     def __init__(self, n: int) -> None:
         self._at = np.zeros((max(Fault) + 1, n), np.bool_)
+        self.slower = np.zeros(n)  # how much slower users are served where they are [ratio]
 
-    def put(self, fault: Fault, where: Int64, *, heals: bool) -> None:
-        """Inject a fault at some places, or heal it."""
+    def put(self, fault: Fault, where: Int64, *, heals: bool, share: float = 0.0) -> None:
+        """Inject a fault at some places, or heal it; ``share`` is that of ``SLOW_USERS``."""
         self._at[fault, where] = not heals
+        if fault is Fault.SLOW_USERS:
+            self.slower[where] = 0.0 if heals else share
 
     def at(self, fault: Fault) -> Bools:
         """Where a fault is. (n,)"""
@@ -45,7 +49,7 @@ class Faults:
         """Which commands (k,) of a batch reach the relays: of a partial batch every other one, from the first on."""
         return np.asarray(~self.at(Fault.PARTIAL)[place] | (np.arange(len(place)) % 2 == 0))
 
-    def measured(self, true: Floats, before: Floats, *, is_share: bool) -> Floats:
-        """What is measured of ``true`` (n,), with ``before`` (n,) the measurement of the last sample."""
+    def measured(self, true: Floats, before: Floats, *, is_share: bool | Bools) -> Floats:
+        """What is measured of ``true``, (n,) or (q, n), with ``before`` the measurement of the last sample."""
         scaled = np.where(self.at(Fault.WRONG_UNIT) & is_share, PERCENT * true, true)
         return np.where(self.at(Fault.FROZEN_COUNTERS), before, scaled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 import grpc
@@ -64,9 +64,19 @@ class PlantLink:
         except grpc.aio.AioRpcError as error:
             raise OSError(f"plant at {self.address}: {error.code().name}: {error.details()}") from None
 
-    async def inject(self, agent_id: str, fault: Fault, *, heals: bool = False) -> None:
-        """Inject a fault at an agent, or at all with an empty name, or heal it."""
-        request = pb.InjectFaultRequest(agent_id=agent_id, fault=pb.Fault.ValueType(fault), heals=heals)
+    async def inject(
+        self,
+        agent_id: str,
+        fault: Fault,
+        *,
+        heals: bool = False,
+        cell_id: Sequence[str] = (),
+        share: float = 0.0,
+    ) -> None:
+        """Inject a fault, or heal it, as hw.sim_plant.plant.PlantSim.inject has it."""
+        request = pb.InjectFaultRequest(
+            agent_id=agent_id, fault=pb.Fault.ValueType(fault), heals=heals, cell_id=cell_id, share=share
+        )
         await self.call(self.stub.InjectFault, request)
 
 

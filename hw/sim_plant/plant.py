@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -22,6 +22,7 @@ from hw.sim_plant.errors import PlantError, PlantSilentError
 from hw.sim_plant.faults import Fault
 from hw.sim_plant.power import PowerSample, PowerSim
 from hw.sim_plant.radio import FULL_SERVICE, RadioSim
+from hw.sim_plant.service import energy_wh
 
 MEASURES = tuple(name for name in PowerSample._fields if name != "end_unix_us")
 
@@ -130,9 +131,11 @@ class PlantSim:
         cells = self._cells_of(agent)
         self.advance(now_us)
         samples = self.radio.samples.after(after_sample)
-        carried = np.empty((len(cells), len(samples)), np.float32)
-        for column, sample in enumerate(samples):
-            carried[:, column] = sample.carried[cells]
+        measured = np.empty((3, len(cells), len(samples)), np.float32)
+        for s, sample in enumerate(samples):
+            measured[:, :, s] = sample.carried[cells], sample.throughput[cells], sample.power[cells]
+        carried, throughput, power = measured
+        energy = energy_wh(self._watt_per_unit * power.astype(np.float64), self.radio.clock.sample_us)
         return RadioReading(
             level=self.radio.level[cells],
             local_control=self.radio.faults.at(Fault.LOCAL_CONTROL)[cells],
@@ -140,6 +143,8 @@ class PlantSim:
             end_unix_us=np.array([sample.end_unix_us for sample in samples], np.int64),
             interval_ms=self.radio.clock.sample_us // 1000,
             carried=carried,
+            throughput=throughput,
+            energy_wh=energy.astype(np.float32),
         )
 
     def describe_power(self, agent: str) -> PowerAbilities:
@@ -158,6 +163,7 @@ class PlantSim:
             reserve_wh=truth.reserve_wh[sites],
             import_cap_w=truth.import_cap_w[sites],
             has_dead_man=truth.has_dead_man[sites],
+            is_simulated=True,
         )
 
     def apply_power(self, agent: str, setting: PowerSetting, number: int, now_us: int) -> Bools:
@@ -192,17 +198,45 @@ class PlantSim:
             **(measured | {"mains": measured["mains"].astype(np.bool_)}),
         )
 
-    def inject(self, agent: str, fault: Fault, now_us: int, *, heals: bool) -> None:
-        """Inject a fault at an agent, or at all with an empty name, or heal it."""
+    def inject(
+        self,
+        agent: str,
+        fault: Fault,
+        now_us: int,
+        *,
+        heals: bool,
+        cell_id: Collection[str] = (),
+        share: float = 0.0,
+    ) -> None:
+        """Inject a fault at an agent, or at all with an empty name, or heal it.
+
+        ``cell_id`` names single cells of it, for faults of radios; ``share`` is that of ``Fault.SLOW_USERS``.
+        """
+        self._check_fault(agent, fault, cell_id, share)
         self.advance(now_us)
         for name in [agent] if agent else self.agents:
             cells = self._known(name)
+            if cell_id:
+                at = cells[[self.names.cell_id[i] in cell_id for i in cells]]
+                self.radio.inject(fault, at, now_us, heals=heals, share=share)
+                continue
             if fault is Fault.SILENT:
                 (self._silent.discard if heals else self._silent.add)(name)
                 continue
-            self.radio.inject(fault, cells, now_us, heals=heals)
+            self.radio.inject(fault, cells, now_us, heals=heals, share=share)
             if self.power is not None:
                 self.power.inject(fault, self._sites[name], now_us, heals=heals)
+
+    def _check_fault(self, agent: str, fault: Fault, cell_id: Collection[str], share: float) -> None:
+        """Raise PlantError for cells that the agent does not have, and for a share that cannot be."""
+        here = self._known(agent).tolist() if agent else range(len(self.names.cell_id))
+        missing = set(cell_id) - {self.names.cell_id[i] for i in here}
+        if missing:
+            raise PlantError(f"cell {min(missing)!r} is not known here")
+        if cell_id and fault in (Fault.SILENT, Fault.OUTAGE):
+            raise PlantError("this fault is that of a whole agent; name no cells")
+        if not 0 <= share <= 1:
+            raise PlantError(f"share must be within 0 and 1, not {share}")
 
     def _known(self, agent: str) -> Int64:
         if agent not in self._cells:

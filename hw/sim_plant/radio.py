@@ -24,6 +24,7 @@ from hw.sharing import Groups
 from hw.sim_plant.booking import EnergyBook
 from hw.sim_plant.faults import SLOW_WAKE, Fault, Faults
 from hw.sim_plant.samples import Samples
+from hw.sim_plant.service import UserService
 from hw.sim_plant.timing import NEVER_US, SampleClock
 from hw.tables import Tables
 from hw.telemetry import serve
@@ -54,6 +55,8 @@ class RadioSample(NamedTuple):
 
     end_unix_us: int
     carried: NDArray[np.float32]  # (n,) NaN: not measured [ratio]
+    throughput: NDArray[np.float32]  # (n,) of a user; NaN: nobody was served [Mbit/s]
+    power: NDArray[np.float32]  # (n,) mean; NaN: its traffic was not recorded [power_unit]
 
 
 class RadioSim:
@@ -73,7 +76,8 @@ class RadioSim:
         self._now_us = now_us
         self._served_us = np.full(n, clock.end_us(sample), np.int64)  # of the running sample, up to here
         self._carried = np.zeros(n)
-        self._last_measured = np.full(n, np.nan)
+        self._service = UserService(truth.tables, truth.groups.model)
+        self._last_measured = np.full((3, n), np.nan)  # carried, throughput, power
         self._group_of = np.empty(n, np.int64)
         sizes = np.diff(truth.groups.group_start)
         self._group_of[truth.groups.member] = np.repeat(np.arange(len(sizes)), sizes)
@@ -137,11 +141,11 @@ class RadioSim:
         self._command(cell[moves], wanted[moves], self._now_us)
         return np.asarray((can & stuck) | (self._commanded[cell] == level))
 
-    def inject(self, fault: Fault, cell: Int64, now_us: int, *, heals: bool) -> None:
-        """Inject a fault at some cells, or heal it."""
+    def inject(self, fault: Fault, cell: Int64, now_us: int, *, heals: bool, share: float = 0.0) -> None:
+        """Inject a fault at some cells, or heal it; ``share`` is that of ``Fault.SLOW_USERS``."""
         self.advance(now_us)
         if fault is not Fault.REBOOT:
-            self.faults.put(fault, cell, heals=heals)
+            self.faults.put(fault, cell, heals=heals, share=share)
         if heals or fault not in (Fault.REBOOT, Fault.LOCAL_CONTROL):
             return
         self._until_us[cell] = NEVER_US
@@ -169,12 +173,14 @@ class RadioSim:
 
     def _end_sample(self, at_us: int) -> None:
         self._serve_until(at_us, None)
-        true = self._carried
-        self._last_measured = self.faults.measured(true, self._last_measured, is_share=True)
-        measured = self._last_measured.astype(np.float32)
-        self.samples.append(RadioSample(self.clock.end_unix_us(self.samples.last + 1), measured))
         self.book.end_sample()
-        self._carried = np.zeros(len(true))
+        throughput = self._service.end_sample(self.faults.slower)
+        true = np.stack([self._carried, throughput, self.book.last_power])
+        is_share = np.array([[True], [False], [False]])
+        self._last_measured = self.faults.measured(true, self._last_measured, is_share=is_share)
+        measured = self._last_measured.astype(np.float32)
+        self.samples.append(RadioSample(self.clock.end_unix_us(self.samples.last + 1), *measured))
+        self._carried = np.zeros(true.shape[1])
         self._served_us[:] = at_us
 
     def _serve_until(self, at_us: int, cell: Int64 | None) -> None:
@@ -196,6 +202,7 @@ class RadioSim:
             asked = carried
         share = (at_us - self._served_us[member]) / self.clock.sample_us
         self._carried[member] += share * carried[member]
+        self._service.add(member, self._serving[member], offered[member, 0], carried[member], share)
         step = column * truth.ul_per_dl.shape[1] // truth.path.shape[1]
         ul_per_dl = truth.ul_per_dl[member, step]
         own, known = offered[member, 0], ~unrecorded

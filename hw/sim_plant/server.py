@@ -99,7 +99,14 @@ class PlantServicer(plant_pb2_grpc.PlantServiceServicer):
 
         def inject() -> pb.InjectFaultResponse:
             fault = codec.fault_of_message(request)
-            self._plant.inject(request.agent_id, fault, self._clock.monotonic_us(), heals=request.heals)
+            self._plant.inject(
+                request.agent_id,
+                fault,
+                self._clock.monotonic_us(),
+                heals=request.heals,
+                cell_id=tuple(request.cell_id),
+                share=request.share,
+            )
             return pb.InjectFaultResponse()
 
         return await _answer(context, inject)

@@ -27,6 +27,9 @@ SPARE_SHARE = (
     0.003  # of the capacity that a plan leaves for holding the month's limit: a last step must not fall short
 )
 CHEAP_SHARE = 1 / 8  # of a day: the hours in which a store is refilled
+# of the price of what is stored at a plan's end, under a month's target: at just its price a plan would as well store
+# later, until it must, in cheap hours and dear, within what the target leaves of the import
+READY_PREMIUM = 0.02
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
@@ -128,7 +131,9 @@ class PlanDispatch:
             peak_w = np.maximum(peak_w, self._target(moment).limit_w)
         fleet = self._fleet(moment, ahead, Bill(np.where(charged, peak_w, 0.0), moment.bill.demand_price))
         if moment.step + n_steps < self.calendar.end:
-            fleet = fleet._replace(end_price=replacement_price(fleet, self.calendar.steps_per_day))
+            end_price = replacement_price(fleet, self.calendar.steps_per_day)
+            readiness = np.where(charged & aims, 1 + READY_PREMIUM, 1.0)
+            fleet = fleet._replace(end_price=end_price * readiness)
         if charged.any():
             spare_wh = SPARE_SHARE * fleet.capacity_wh[:, None] * charged[:, None]
             fleet = fleet._replace(floor_wh=np.minimum(fleet.floor_wh + spare_wh, fleet.capacity_wh[:, None]))

@@ -43,9 +43,15 @@ def follow(plant: Plant, wanted: Setpoint, loads: Loads) -> Float64:
     """
     rectified = swing(plant, loads.dc_w)
     battery_w = wanted.battery_w * np.where(wanted.battery_w > 0, rectified.discharge, rectified.charge)
+    return hold(plant, battery_w, wanted.import_limit_w, loads)
+
+
+def hold(plant: Plant, battery_w: Float64, import_limit_w: Float64, loads: Loads) -> Float64:
+    """What a battery set to a power at the bus does so that its site holds an import limit. All (n,). [W]"""
+    rectified = swing(plant, loads.dc_w)
     for _ in range(2):  # the rectifiers' efficiency moves with what they carry
         import_w = meter_import_w(plant, loads.dc_w, loads.ac_w, loads.pv_w, battery_w)
-        over_w = np.maximum(import_w - wanted.import_limit_w, 0.0)
+        over_w = np.maximum(import_w - import_limit_w, 0.0)
         battery_w = battery_w + over_w * rectified.discharge
     ratio = plant.sites["converter_efficiency"]
     most_w = loads.dc_w * (1 + MAX_CABLE_SHARE) - np.minimum(loads.pv_w * ratio, plant.sites["converter_w"])

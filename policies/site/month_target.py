@@ -5,10 +5,12 @@ is priced over the whole remaining month at a ladder of import limits, never bel
 
     limit of a scenario: the P with the least  V(P) + demand_price x max(billed peak, P),
                          V(P) = least energy and wear cost with the import at or below P
-    target:              a high quantile of the limits of the scenarios
+    target:              the median of the limits of the scenarios
+    need:                what must be stored so that every scenario can keep the target
 
-High, because a target that cannot be kept costs more than one that is not low enough: the store runs empty on the way,
-and the full load is billed.
+A target that turns out too low is raised on the way, and little is lost; one that was too high is billed. What is not
+stored in time may cost the whole saving: when the month ends, and the store must be full again, all hours together may
+leave too little room below the target.
 """
 
 from __future__ import annotations
@@ -24,8 +26,6 @@ from policies.site.problem import Fleet, checked, cost_at_caps
 Float64 = NDArray[np.float64]
 LADDER = 9  # limits that are priced in one look
 LOOKS = 4  # each look narrows the ladder to the neighbours of the best limit
-NEED_QUANTILE = 0.9  # of the scenarios, whose need of stored energy is met
-TARGET_QUANTILE = 0.8  # of the scenarios, whose best limit is not above the target
 INSIDE_WH = 20.0  # a floor is so far below what charging reaches, lest rounding make it out of reach
 
 
@@ -42,11 +42,10 @@ def month_target(scenarios: Fleet, count: int) -> MonthTarget:
     by_scenario = best_limits_w(scenarios).reshape(-1, count)
     charged = np.isfinite(by_scenario).all(1)
     limit_w = np.full(len(by_scenario), np.inf)
-    limit_w[charged] = np.quantile(by_scenario[charged], TARGET_QUANTILE, axis=1)
+    limit_w[charged] = np.median(by_scenario[charged], axis=1)
     need_wh = np.empty_like(scenarios.floor_wh)
     _needs(scenarios, np.repeat(limit_w, count), need_wh)
-    by_site = need_wh.reshape(len(limit_w), count, -1)
-    return MonthTarget(limit_w, np.quantile(by_site, NEED_QUANTILE, axis=1))
+    return MonthTarget(limit_w, need_wh.reshape(len(limit_w), count, -1).max(axis=1))
 
 
 @njit(parallel=True, cache=True)

@@ -42,12 +42,13 @@ def expected_throughput(
     Parameters
     ----------
     model : row of the tables of each cell. Shape (n,).
-    level : commanded level of each cell. Shape (n,).
+    level : commanded level of each cell, or in each sample. Shape (n,) or (n, samples).
     carried : traffic that each sample of the tick carried, NaN unmeasured. Shape (n, samples). [ratio of full rate]
 
     NaN where nothing was carried, as off air.
     """
-    rate = tables.rate[model, level].astype(np.float64)[:, None]
+    by_sample = np.broadcast_to(level if level.ndim > 1 else level[:, None], carried.shape)
+    rate = tables.rate[model[:, None], by_sample].astype(np.float64)
     traffic = np.nan_to_num(carried).astype(np.float64)
     free = np.maximum(rate - traffic, 0.0)
     total = traffic.sum(1)

@@ -157,6 +157,8 @@ def _pooled(usual: Usual, member: Bools, difference: Floats, slot: Ints) -> tupl
 
 
 def _evidence(mean: Floats, drop: Floats, sigma: Floats) -> Floats:
+    # however quiet a pool is, the whole drop is what says most: a third of it speaks neither for nor against
+    sigma = np.maximum(sigma, drop[:, None] / CLIP)
     a = np.minimum(drop[:, None] / sigma, LARGEST_SHIFT)
     return np.asarray(a * (np.clip(-mean / sigma, -CLIP, CLIP) - a / 2))
 
@@ -194,7 +196,8 @@ def _peaks(sums: Floats) -> tuple[Floats, Ints]:
     for row in sums:
         above = row > 0
         start = np.flatnonzero(above & ~np.concatenate([[False], above[:-1]]))
-        for first, last in zip(start, [*start[1:], len(row)], strict=True):
+        end = [*start[1:], len(row)][: len(start)]  # none, where the sum never rose
+        for first, last in zip(start, end, strict=True):
             at = first + int(np.argmax(row[first:last]))
             height.append(row[at])
             tick.append(at)

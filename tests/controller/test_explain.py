@@ -107,13 +107,14 @@ def test_the_guard_loop_of_the_tick_is_told(make_stage: Callable[..., Stage], mu
     from controller.replay.run import plans_of
 
     (plan,) = plans_of("predictive", stage)
-    assert plan.awake is not None
+    assert plan.served is not None
     per_tick = stage.clock.per_tick
-    by_tick = plan.awake.reshape(len(plan.awake), -1, per_tick).sum(2)
+    woken = plan.served < np.repeat(plan.plan, per_tick, axis=1)
+    by_tick = woken.reshape(len(woken), -1, per_tick).sum(2)
     cell, tick = np.unravel_index(by_tick.argmax(), by_tick.shape)
     made = explanation("predictive", stage.task, rerun("predictive", stage.task, int(cell), int(tick), quiet))
-    assert made["came"]["guard_loop_awake_s"] == by_tick.max() * 60 > 0
-    samples = plan.awake[cell, tick * per_tick : (tick + 1) * per_tick]
+    assert made["came"]["guard_loop_woken_s"] == by_tick.max() * 60 > 0
+    samples = woken[cell, tick * per_tick : (tick + 1) * per_tick]
     starts = (np.diff(samples.astype(int), prepend=0) > 0).sum()
     assert len(made["came"]["guard_loop_wakes"]) == starts > 0
 

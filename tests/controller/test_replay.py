@@ -54,12 +54,11 @@ def asleep(run: PolicyRun, world: EvaluatedWorld) -> np.ndarray:
 @pytest.mark.parametrize("policy", POLICIES)
 def test_two_runs_are_bit_identical(policy: str, multi_layer: Trace, replay: Replay) -> None:
     one = replay(policy, multi_layer)
-    threads = numba.get_num_threads()
-    numba.set_num_threads(1)
+    numba.set_num_threads(numba.config.NUMBA_NUM_THREADS)
     try:
         other = replay(policy, multi_layer)
     finally:
-        numba.set_num_threads(threads)
+        numba.set_num_threads(1)
     assert bits(one) == bits(other)
     assert one.outcome.latency.tobytes() == other.outcome.latency.tobytes()
     assert one.bound == other.bound

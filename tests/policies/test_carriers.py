@@ -16,7 +16,7 @@ from benchmarks.milp_cluster import cheapest, priced_states
 from hw.sharing import local_candidates, share_out
 from hw.tables import Tables
 from hw.world import SYMBOL
-from policies.expected import target_load, watched_price
+from policies.expected import target_load, watched_prices
 from policies.forecast import Forecast
 from policies.policy import Allowance, View
 from policies.predictive import PredictivePlanner
@@ -120,10 +120,11 @@ def cheapest_alone(
     """Price of the best plan of a cell of its own that the guard loop watches, by trying all plans."""
     risk, least_margin, change = prices
     limit = target_load(tables)
-    price = [
-        [watched_price(tables, limit, 0, lv, m, sd, risk, least_margin, log_sd[0]) for lv in levels]
-        for m, sd in zip(log_median, log_sd, strict=True)
-    ]
+    allowed, price = np.isin(np.arange(len(tables.asleep)), levels), []
+    for m, sd in zip(log_median, log_sd, strict=True):
+        of_level = np.zeros(len(allowed))
+        watched_prices(tables, limit, 0, allowed, m, sd, risk, least_margin, log_sd[0], 1.0, of_level)
+        price.append(of_level[levels])
     return min(
         sum(price[h][lv] for h, lv in enumerate(plan))
         + change

@@ -13,7 +13,7 @@ from benchmarks.clusters import make_clusters
 from hw.sharing import local_candidates
 from policies.coupled import cheapest_first, expected_loads
 from policies.coupled_horizon import price_horizon
-from policies.coupled_price import floors, least_slope, price_alone
+from policies.coupled_price import allowed_levels, floors, least_slope, price_alone
 from policies.expected import target_load
 from policies.joint import joint_states
 
@@ -53,9 +53,10 @@ class Drawn:
     def floor(self, h: int) -> Any:
         """Floor of every state in a tick. (S,)"""
         alone, floor = np.empty((6, 3, len(self.tables.asleep))), np.empty(len(self.service_as))
+        allowed = allowed_levels(self.levels, 3, len(self.tables.asleep))
         price_alone(
-            self.tables, target_load(self.tables), self.models, self.mean[h], self.belief[h], self.risk, LEAST_MARGIN,
-            self.surge, self.off_air, alone,
+            self.tables, target_load(self.tables), self.models, allowed, self.mean[h], self.belief[h], self.risk,
+            LEAST_MARGIN, self.surge, self.off_air, alone,
         )  # fmt: skip
         floors(
             self.tables, self.models, self.levels, self.service_as, self.forbidden, self.mean[h], self.risk,

@@ -19,9 +19,9 @@ N, RF8, OFF = 4, 4, 5  # cell 1 is a capacity cell, the others coverage cells
 def some_view() -> View:
     now = Now(*(np.full(N, 0.1) for _ in Now._fields[:-1]), 0.5)
     forecast = Forecast(np.full((N, 4), -2.0), np.full((N, 4), 0.3), np.ones(N, bool), now)
-    offered, awake = np.full((N, 15), 0.1, np.float32), np.zeros((N, 15), bool)
+    offered, served = np.full((N, 15), 0.1, np.float32), np.full((N, 15), 2, np.uint8)
     return View(
-        3.0, 900, np.full(N, 2, np.uint8), np.full(N, 900), offered, forecast, Allowance(1e-3, 1e-2), awake
+        3.0, 900, np.full(N, 2, np.uint8), np.full(N, 900), offered, forecast, Allowance(1e-3, 1e-2), served
     )
 
 
@@ -86,12 +86,12 @@ def test_nothing_that_it_does_to_its_view_is_seen_elsewhere(ask: Any) -> None:
     def spoil(view: View) -> Decision:
         assert view.forecast is not None
         assert view.forecast.now is not None
-        assert view.awake is not None
+        assert view.served is not None
         for array in (
             view.level,
             view.held_s,
             view.offered,
-            view.awake,
+            view.served,
             view.forecast.log_sd,
             *view.forecast.now[:-1],
         ):
@@ -101,7 +101,7 @@ def test_nothing_that_it_does_to_its_view_is_seen_elsewhere(ask: Any) -> None:
     view, untouched = some_view(), some_view()
     _, faults = ask(spoil, view)
     assert faults == Faults()
-    for name in ("level", "held_s", "offered", "awake"):
+    for name in ("level", "held_s", "offered", "served"):
         np.testing.assert_array_equal(getattr(view, name), getattr(untouched, name))
     assert view.forecast is not None
     assert untouched.forecast is not None

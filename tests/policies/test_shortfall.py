@@ -19,11 +19,11 @@ RF8, OFF = 4, 5
 LIMITS = Allowance(of_all=0.001, of_cell=0.01)
 
 
-def seen(offered: Any, awake: Any = None, tick_s: int = 900) -> View:
+def seen(offered: Any, served: Any = None, tick_s: int = 900) -> View:
     offered = np.asarray(offered, np.float32)
     n = len(offered)
     level, held = np.full(n, RF8, np.uint8), np.zeros(n, np.int64)
-    return View(0.0, tick_s, level, held, offered, None, LIMITS, awake)
+    return View(0.0, tick_s, level, held, offered, None, LIMITS, served)
 
 
 @pytest.fixture
@@ -35,9 +35,10 @@ def test_only_traffic_that_the_level_in_use_could_not_serve_counts_as_missed(sho
     offered = np.full((3, 1000), 0.2)
     offered[1, :2] = 0.7  # about 0.7 % of its traffic beyond the reach of 8 TxRU
     offered[2, :2] = 0.7
-    awake = np.zeros((3, 1000), bool)
-    awake[2, :2] = True  # served at full
-    shortfall.learn(seen(offered, awake))
+    served = np.full((3, 1000), RF8, np.uint8)
+    served[1, :2] = RF8 - 1  # woken, but not far enough
+    served[2, :2] = 1, 2  # at full, and at a level between that reaches it
+    shortfall.learn(seen(offered, served))
     factor = shortfall.factor(LIMITS)
     share = 2 * 0.7 / (998 * 0.2 + 2 * 0.7)
     assert factor == pytest.approx([1, (1 - share / 0.01) ** -2, 1], rel=1e-4)

@@ -24,6 +24,7 @@ CANDIDATES = {1: (0,), 2: (0, 1)}
 GROUPS = ([0, 1, 2], [3], [4])
 N = 5
 PERSISTENCE = 0.8
+NOT_WOKEN = 99
 
 
 class Cell:
@@ -65,34 +66,58 @@ class Twin:
         self.t, self.hold, self.level, self.known, self.risk = tables, hold, level, forecast.known, risk
         self.cells = [Cell(forecast.now, i) for i in range(N)]
         self.limit, self.epsilon = target_load(tables)[0], epsilon
-        self.before, self.left, self.first = [False] * N, [0] * N, True
+        self.before, self.left, self.first = [NOT_WOKEN] * N, [0] * N, True
 
-    def watch(self, carried: np.ndarray) -> list[bool]:
+    def watch(self, carried: np.ndarray) -> list[int]:
         for i in range(0 if self.first else N):
             self.cells[i].step(float(carried[i]))
-        self.first, awake = False, [False] * N
+        self.first, served = False, [int(level) for level in self.level]
         for group in GROUPS:
             off = any(self.t.asleep[self.level[i]] for i in group)
             for members in [group] if off else [[i] for i in group]:
                 if all(self.level[i] <= SYMBOL for i in members):
                     self.left[members[0]] = 0
                     continue
-                wake = any(self.left[i] > 0 for i in members) or self.must(members, carried)
-                if not wake:
-                    saving, price, likely = self.balance(members, carried)
-                    wake = price > saving or likely > self.epsilon
+                if off:
+                    wake = any(self.left[i] > 0 for i in members) or self.must(members, carried)
+                    if not wake:
+                        saving, price, likely = self.balance(members, carried)
+                        wake = price > saving or likely > self.epsilon
+                    wanted = {i: SYMBOL if wake else int(self.level[i]) for i in members}
+                else:
+                    must = self.must(members, carried)
+                    wanted = {i: SYMBOL if must else self.cheapest(i, carried) for i in members}
                 for i in members:
-                    awake[i] = wake and self.level[i] > SYMBOL
-                    if awake[i] and not self.before[i]:
-                        self.left[i] = self.hold
-                    self.left[i] = max(self.left[i] - 1, 0)
-        self.before = awake
-        return awake
+                    if self.level[i] > SYMBOL:
+                        self.settle(i, wanted[i], served)
+                    else:
+                        self.left[i] = 0
+        self.before = [s if s < lv else NOT_WOKEN for s, lv in zip(served, self.level, strict=True)]
+        return served
+
+    def settle(self, i: int, wanted: int, served: list[int]) -> None:
+        """Hold the level that a cell was woken to, and begin to hold where it goes further up."""
+        last = min(self.before[i], int(self.level[i]))
+        served[i] = min(wanted, last) if self.left[i] else wanted
+        self.left[i] = max((self.hold if served[i] < last else self.left[i]) - 1, 0)
+
+    def cheapest(self, i: int, carried: np.ndarray) -> int:
+        """The level from the planned one up that costs least with its risk, of those likely enough to serve."""
+        at, sd = self.cells[i].coming()
+        if not self.known[i]:
+            at = float(np.log(max(carried[i], FLOOR)))
+        mean = min(np.exp(at + sd**2 / 2), 1.0)
+        cost = {SYMBOL: naive_power(self.t, SYMBOL, mean)}
+        for level in range(SYMBOL + 1, int(self.level[i]) + 1):
+            reach = float(self.limit[level])
+            if 1 - NormalDist(at, sd).cdf(float(np.log(reach))) <= self.epsilon:
+                cost[level] = naive_power(self.t, level, mean) + self.risk[i] * naive_tail(mean, sd, reach)
+        return min(cost, key=lambda level: cost[level])
 
     def must(self, members: list[int], carried: np.ndarray) -> bool:
         """A cell on air that was not measured, or ran at its limit."""
         for i in members:
-            serving = SYMBOL if self.before[i] else self.level[i]
+            serving = min(self.before[i], int(self.level[i]))
             if self.t.asleep[self.level[i]]:
                 continue
             if np.isnan(carried[i]) or (

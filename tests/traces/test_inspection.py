@@ -181,6 +181,11 @@ def test_inspection_of_bad_rows_is_finite_json(tmp_path: Path) -> None:
     assert json.loads(text)["set_aside_examples"][0]["place"] == "line 2"
 
 
+def words(text: str) -> str:
+    """Without frames and line breaks, which lie where the length of a path puts them."""
+    return " ".join(text.replace("│", " ").split())
+
+
 def test_commands(tmp_path: Path) -> None:
     energy = SiteEnergy(np.array(["c0"]), np.ones((1, 24 * DAYS), np.float32), "Wh")
     write_tidy(trace_of(daily(), site_energy=energy, activation={"symbol": daily()}), tmp_path / "t")
@@ -196,11 +201,11 @@ def test_commands(tmp_path: Path) -> None:
 
     converted = run(app, ["convert", str(tmp_path / "t"), str(tmp_path / "u")])
     assert (converted.exit_code, converted.stdout) == (0, "")
-    assert "3 cells" in converted.stderr
+    assert "3 cells" in words(converted.stderr)
     np.testing.assert_array_equal(read_trace(tmp_path / "u").dl_prb_ratio, daily())
     again = run(app, ["convert", str(tmp_path / "t"), str(tmp_path / "u")])
     assert again.exit_code == 2
-    assert "not an empty folder" in again.stderr
+    assert "not an empty folder" in words(again.stderr)
 
     pm = run(app, ["convert", str(tmp_path / "t"), str(tmp_path / "pm"), "--to", "pm"])
     assert pm.exit_code == 0, pm.output

@@ -63,7 +63,7 @@ class Twin:
             surprise, variance = value - self.x.sum(), float((H @ self.P @ H.T).item()) + 1e-3
             if self.seen > len(offered):
                 excess = min(surprise**2 / variance, 16) - 1
-                self.spread = max(0.2, self.spread * (1 + excess / self.spread_memory))
+                self.spread = max(0.2, self.spread * (1 + excess / min(self.seen, self.spread_memory)))
             gain = self.P @ H.T / variance
             self.x = self.x + gain[:, 0] * surprise
             left = np.eye(2) - gain @ H

@@ -11,9 +11,16 @@ import pytest
 from controller.config import PROFILES
 from controller.live.building import NOTHING_RESUMED, make_core
 from controller.live.core import LiveCore, Resumed
+from controller.live.power import asking
 from tests.controller.live.doubles import CELLS_CSV, live_config
 
 MakeCore = Callable[..., LiveCore]
+
+
+@pytest.fixture(autouse=True)
+def few_scenarios(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a month's target is worth is tested elsewhere; pricing it in all scenarios takes most of a test's time."""
+    monkeypatch.setattr(asking, "SCENARIOS", 3)
 
 
 @pytest.fixture(scope="session")

@@ -20,9 +20,11 @@ from controller.live.events import (
     GuardTick,
     Latched,
     Lifted,
+    Matched,
     Overridden,
     PlanTick,
     Record,
+    RolledBack,
     Ruling,
     Scope,
     StageChanged,
@@ -71,6 +73,8 @@ def one_of_each() -> list[Record]:
         woken,
         Latched(BEGAN_US, True, "ann", "smoke"),
         Alarm(BEGAN_US, "major", "x", "y"),
+        Matched(BEGAN_US, ("a", "b"), (("c", "d"), ("e",)), ("f",)),
+        RolledBack(BEGAN_US, "s0", BEGAN_US + 9, 2),
     ]
     taken: list[Record] = [Taken(BEGAN_US + i, event) for i, event in enumerate(events)]
     return [*taken[:3], *others[:8], *taken[3:7], *others[8:], *taken[7:]]

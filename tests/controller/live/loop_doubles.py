@@ -62,6 +62,7 @@ class JournalDouble:
 
     def __init__(self) -> None:
         self.records: list[Record] = []
+        self.appended: list[int] = []  # records of each append that went well
         self.fails = False
         self.lost = 0
         self.may_go_on = asyncio.Event()
@@ -72,6 +73,7 @@ class JournalDouble:
         if self.fails:
             raise OSError("no space left on device")
         self.records.extend(records)
+        self.appended.append(len(records))
 
     def count_lost(self, records: int) -> None:
         self.lost += records

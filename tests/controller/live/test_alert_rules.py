@@ -15,14 +15,19 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from controller.live.alarm_book import AlarmBook
-from controller.live.events import Alarm, Answered, GuardTick, Output, PlanTick, Renewed
+from controller.live.events import Alarm, Answered, GuardTick, Output, PlanTick, Renewed, RolledBack
 from controller.live.metrics import Metrics
+from controller.live.own_energy import host_meter
 from controller.live.scraping import scraped_at
+from hw.adapters.control import Estimate, SavingsStatus, SavingStatus
 from hw.adapters.radio import RenewalAnswer
+from hw.ports import HostClock
 from tests.controller.live.doubles import LEVELS
+from tests.controller.live.sites_made import sites_state
 from tests.controller.live.test_metrics import answers, state
 
 OPERATIONS = Path(__file__).resolve().parents[3] / "docs" / "operations"
@@ -56,6 +61,14 @@ EXPECTED = {
     "QuietcellCommandsRefused",
     "QuietcellRenewalsRefused",
     "QuietcellAlarmCritical",
+    "QuietcellRolledBack",
+    "QuietcellUsersSlower",
+    "QuietcellSavesNothing",
+    "QuietcellSitesDoubted",
+    "QuietcellSitesBelowFloor",
+    "QuietcellSitesOutage",
+    "QuietcellSitesNoPlan",
+    "QuietcellPowerAgentsAway",
 }
 
 
@@ -70,7 +83,9 @@ def test_promtool_accepts_the_rules() -> None:
 def test_rules_and_dashboard_name_metrics_that_exist_and_the_runbook_knows_every_alert() -> None:
     metrics = Metrics(LEVELS, by_agent=True)
     link = SimpleNamespace(waiting=0, is_open=True, streams=1, dropped=0)
-    server = scraped_at("127.0.0.1:0", metrics, _runner(link), Path("journal.db"), None)
+    server = scraped_at(
+        "127.0.0.1:0", metrics, _runner(link), Path("journal.db"), None, host_meter(HostClock())
+    )
     server.stop()
     known = {"quietcell_certificate_expiry_timestamp_seconds"}
     for family in metrics.registry.collect():
@@ -92,7 +107,9 @@ def test_prometheus_raises_each_alert_for_its_fault_and_none_without(tmp_path: P
     )
     runner = _runner(link)
     (tmp_path / "journal.db").write_bytes(b"")
-    server = scraped_at("127.0.0.1:0", metrics, runner, tmp_path / "journal.db", None)
+    server = scraped_at(
+        "127.0.0.1:0", metrics, runner, tmp_path / "journal.db", None, host_meter(HostClock())
+    )
     _be_well(metrics)
     web = _free_port()
     process = _prometheus(tmp_path, server.port, web)
@@ -123,7 +140,9 @@ def _be_well(metrics: Metrics) -> None:
     metrics.ready.set(True)
     well = state()
     agents = tuple(replace(agent, is_silent=False) for agent in well.agents)
-    metrics.saw(replace(well, agents=agents, is_stuck=well.is_stuck & False))
+    sites = sites_state(trusted=np.ones(4, np.bool_), charge_reason=np.zeros(4, np.uint8))
+    metrics.saw(replace(well, agents=agents, is_stuck=well.is_stuck & False, sites=sites))
+    metrics.saved(_savings(0.2, users_ratio=0.01))
     metrics.stand(AlarmBook())
     metrics.appended(0.01, False)
     for tick in (GuardTick(1), PlanTick(1)):
@@ -141,7 +160,12 @@ def _break(metrics: Metrics, runner: Any) -> None:
     agents = tuple(
         replace(agent, is_silent=True, is_connected=False, is_stopped=True) for agent in bad.agents
     )
-    metrics.saw(replace(bad, leads=False, is_stopped=True, agents=agents))
+    dark = np.zeros(4, np.bool_)
+    sites = sites_state(mains=dark, floor_wh=np.full(4, 9000.0), agents=agents, plan_age_s=3600.0)
+    metrics.saw(replace(bad, leads=False, is_stopped=True, agents=agents, sites=sites))
+    metrics.saved(_savings(-0.1, users_ratio=-0.2))
+    felt = RolledBack(1, "s1", 10**9, 1)
+    metrics.fed(GuardTick(1), Output(durable=[felt]), 0.1)
     book = AlarmBook()
     book.take(Alarm(0, "critical", "controller", "no plan"))
     metrics.stand(book)
@@ -152,6 +176,14 @@ def _break(metrics: Metrics, runner: Any) -> None:
         metrics.fed(Renewed("a", RenewalAnswer(1, 3, 13, b"")), Output(), 0.0)
     for kind in ("guard", "plan"):
         metrics.tick_at.labels(kind).set(time.time() - 3600)
+
+
+def _savings(ratio: float, users_ratio: float) -> SavingsStatus:
+    """Savings of a network with an interval of 0.05 to both sides."""
+    found = Estimate(ratio, ratio - 0.05, ratio + 0.05)
+    return SavingsStatus(
+        0, 0, 8, 3, "", (SavingStatus("network", "", 1.0, 1.0, found, found, found, users_ratio, 0.1),)
+    )
 
 
 def _prometheus(folder: Path, scraped: int, web: int) -> subprocess.Popen[bytes]:

@@ -54,7 +54,7 @@ def test_an_export_is_sound_and_holds_all(lines: list[bytes]) -> None:
     assert found.problems == []
     assert (found.batches, found.heads) == (len(lines) - 2, 2)
     kinds = {entry[1] for line in lines for entry in json.loads(line).get("entries", ())}
-    assert kinds == {1, 2, 3, 4, 5, 6}
+    assert kinds == {1, 2, 3, 4, 5, 6, 7, 8}
 
 
 def test_a_changed_byte_is_found_at_a_thousand_places(lines: list[bytes]) -> None:

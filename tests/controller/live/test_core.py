@@ -148,25 +148,6 @@ def test_cells_of_an_agent_that_never_comes_back_are_given_up(night: Harness, li
     assert levels(again) == [2, 5, 2, 1, 1]
 
 
-def test_a_later_leader_ends_sleep_for_good(night: Harness) -> None:
-    agent = night.agents["site-b"]
-    agent.epoch = 7
-    out = report(night, agent)
-    assert woken(out) == [("site-a", [0, 1, 2]), ("site-b", [0, 1])]
-    night.run(ASLEEP_S + 7200)
-    later = night.outputs[-1000:]
-    assert not any(out.commands or out.renewals or out.urgent or out.wakes for _, out in later)
-    assert sum("later leader" in text for text in said(night)) == 1
-
-
-def test_what_a_later_leader_commands_is_left_alone(night: Harness) -> None:
-    agent = night.agents["site-b"]
-    report(night, agent, highest_epoch=7)
-    agent.revision[0] = 99
-    agent.lease[0] = (99, 3, night.now_us + 60 * SECOND_US)
-    assert not report(night, agent, highest_epoch=7).wakes
-
-
 def test_a_foreign_lease_is_woken(night: Harness) -> None:
     agent = night.agents["site-a"]
     agent.revision[0] = 40
@@ -317,6 +298,20 @@ def test_a_shallower_level_waits_for_nothing(night: Harness) -> None:
     assert [(i, b.cell.tolist(), b.level.tolist()) for i, b in out.urgent] == [("site-a", [0], [2])]
     assert not out.commands
     assert [record.level.tolist() for record in out.durable if isinstance(record, Decided)] == [[2]]
+
+
+@pytest.mark.parametrize(("heard", "told"), [("confirmed", 2), ("on its way", 1), ("silent", 1)])
+def test_the_guard_loop_wakes_to_full_where_a_command_might_not_arrive(
+    heard: str, told: int, night: Harness
+) -> None:
+    """A wake is obeyed whatever the agent stands at; a command of a level between may be refused."""
+    core: LiveCore = night.core
+    core.wanted.planned[:] = [3, 5, 2, 2, 5]
+    core.wanted.guarded[:3] = [2, 9, 9]
+    core.leases.command(np.array([0]), np.array([3], np.uint8))
+    core.leases.confirmed[0] = heard != "on its way"
+    core.fleet.agents[0].is_reconciled = heard != "silent"
+    assert core.wanted.levels()[0][:3].tolist() == [told, 5, 2]
 
 
 def test_inventories_are_held_against_the_cell_table(live_core: MakeCore) -> None:

@@ -79,10 +79,10 @@ def test_a_live_day_is_its_replay(policy: str, network: tuple[Path, Path]) -> No
     scene = make_scene(trace, task.world, seed=0)
     controller, surge = set_up(policy, task, scene, profile)
     planned = run_controller(controller, scene, surge=surge, progress=lambda share: None)
-    assert planned.awake is not None
-    replayed = scene.by_sample(planned.plan, planned.awake)[:, : HOURS * 60]
+    assert planned.served is not None
+    replayed = scene.by_sample(planned.plan, planned.served)[:, : HOURS * 60]
     config = live_config(folder, cells=None, trace=str(folder), policy=policy, profile=str(quick))
     lived = live_levels(scene, trace, config)
     assert (replayed > 4).any(), "some cell must leave the air, or the test shows nothing"
-    assert planned.awake[:, : HOURS * 60].any() or policy == "threshold"
+    assert planned.served[:, : HOURS * 60].any() or policy == "threshold"
     assert np.array_equal(lived, np.maximum(replayed, 1))

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from controller.cli.ladder_commands import _show
 from controller.live.core import LiveCore
 from controller.live.desk import Desk
 from controller.live.events import CallRefused, Overridden, Ruling, Scope, StageChanged
 from controller.live.inbox import Inbox
 from controller.live.roles import RoleConfig, Roles
 from hw.adapters.health import HealthServer
-from hw.adapters.ladder import SERVICE, LadderClient, LadderError, Said, serves_ladder
+from hw.adapters.ladder import SERVICE, LadderClient, LadderError, Said, Standing, serves_ladder
 from hw.ports import HostClock
 from hw.security.certs import init_ca, issue
 from hw.security.credentials import TlsFiles, client_credentials, server_credentials
@@ -68,13 +69,17 @@ class Scene:
 
 @asynccontextmanager
 async def scene(make: MakeCore, lab: Path, *roles: RoleConfig) -> AsyncIterator[Scene]:
-    harness = Harness(make(ladder={"regions": {"north": ["s0"]}}), two_agents(), lambda second: (0.02,) * 5)
+    harness = Harness(
+        make(ladder={"regions": {"north": ["s0"]}, "canaries": ["a1"]}),
+        two_agents(),
+        lambda second: (0.02,) * 5,
+    )
     harness.connect()
     harness.run(60)
     core, inbox = harness.core, Inbox()
     files = TlsFiles(lab, "edge-1")
     gate = Gate(Limits(), revoked=revoked_in(files))
-    desk = Desk(inbox, core.ladder, Roles(roles), CLOCK)
+    desk = Desk(inbox, core.ladder, Roles(roles), CLOCK, core.canaries)
     gate.on_refused.append(desk.refused)
     server = HealthServer([gate])
     server.add(SERVICE, serves_ladder(desk, is_insecure=False))
@@ -136,6 +141,7 @@ def test_an_operator_overrides_and_sees_it(live_core: MakeCore, lab: Path) -> No
             assert (*one[:5], *one[6:]) == (1, "site", "s0", "awake", "", "operator/anna", "a fair")
             assert 0 < one[5] - CLOCK.unix_us() <= HOUR_S * 1_000_000
             assert found.stages == (("s0", "shadow"), ("s1", "shadow"))
+            assert found.canaries == (("a1", "s0", "waits", (), 0),)
             refused = await at.as_("anna", lambda c: c.override(("site", "s9"), "awake", "", HOUR_S, ""))
             assert refused.verdict == "refused"
 
@@ -189,3 +195,13 @@ def test_who_may_what_at_each_rank(live_core: MakeCore) -> None:
         roles = Roles([RoleConfig(who="operator/anna", may=rank)])
         allowed = [not roles.refusal("operator/anna", word, ladder) for word, _ in words]
         assert allowed == [ranks.index(needed) <= ranks.index(rank) for _, needed in words]
+
+
+def test_canaries_are_shown_with_what_they_are_compared_with(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = (("a1", "s0", "acts", ("b1", "c1"), 0), ("a0", "s0", "rolled back", (), 1_800_000_000_000_000))
+    _show(Standing(canaries=rows, canaries_wait="3 of 7"), as_json=False)
+    assert capsys.readouterr().out.splitlines() == [
+        "no canary acts: 3 of 7",
+        "canary a1 at s0: acts, compared with b1, c1",
+        "canary a0 at s0: rolled back until 2027-01-15 08:00:00Z",
+    ]

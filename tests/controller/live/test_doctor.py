@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from controller.cli import app
 from controller.live.config import load_live
-from hw.adapters import radio_codec
+from hw.adapters import radio_codec, radio_report_codec
 from hw.security.certs import init_ca, issue
 from hw.security.credentials import TlsFiles, server_credentials
 from hw.security.identity import Role, make_identity
@@ -45,7 +45,7 @@ class Radio(ran_pb2_grpc.RanAgentServiceServicer):
     def WatchState(self, request: Any, context: Any) -> Any:  # noqa: N802
         report = self.double.report(MORNING_S * 1_000_000, None)
         measured = time.time_ns() // 1000 + round(self.off_s * 1e6)
-        message = radio_codec.report_to(replace(report, measured_unix_us=measured))
+        message = radio_report_codec.report_to(replace(report, measured_unix_us=measured))
         yield WatchStateResponse(header=message.header, states=message.states)
 
 
@@ -73,6 +73,8 @@ def _network(folder: Path, *, tls: bool, days: int = 30) -> Iterator[list[Radio]
             issue(lab, make_identity(Role.AGENT, name), ["127.0.0.1"], days)
     (folder / "cells.csv").write_text(CELLS_CSV)
     radios = [Radio(double) for double in two_agents()]
+    for radio in radios:
+        radio.double.is_simulated = False
     given = [server_credentials(TlsFiles(lab, r.double.agent_id)) if tls else None for r in radios]
     with _serving(radios[0], given[0]) as a, _serving(radios[1], given[1]) as b:
         more = f"tls: {lab}" if tls else ""
@@ -152,6 +154,15 @@ def test_what_is_wrong_with_agents(tmp_path: Path) -> None:
         "1 cells, such as b1, are named by no agent",
     ):
         assert part in texts
+
+
+def test_a_simulated_plant_may_have_another_time(tmp_path: Path) -> None:
+    with _network(tmp_path, tls=False) as (one, other):
+        one.double.is_simulated, one.off_s, other.off_s = True, -1e7, -400.0
+        code, findings = _doctor(tmp_path, "--insecure")
+    assert code == 0
+    late = [f["about"] for f in findings if "last sample" in f["text"]]
+    assert late == ["agent site-b"]
 
 
 def test_an_agent_that_is_away_a_port_that_is_taken_and_a_bad_model_fail(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,7 @@ from controller.live.events import (
 from controller.live.journal_codec import Decoder, Encoder
 from controller.live.journal_shape import FIELDS
 from hw.adapters.radio import Answers, Outcome, RenewalAnswer, Report
+from hw.ports import not_measured
 from tests.controller.live.live_made import BEGAN_US, fleet_seconds, inventory, one_of_each, same
 
 AGENTS = st.sampled_from(["a", "b", "", "naïve \ud800"])
@@ -144,3 +146,16 @@ def test_blocks_of_other_classes_are_refused(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setitem(FIELDS, "GuardTick", ["unix_ms"])
     with pytest.raises(JournalError, match="use the version of then"):
         Decoder().decode(block, is_key=True)
+
+
+def test_reports_of_before_a_field_was_added_are_read_without_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    report = next(
+        r.event.report for r in one_of_each() if isinstance(r, Taken) and isinstance(r.event, Reported)
+    )
+    old = replace(report, throughput=not_measured(), energy_wh=not_measured())
+    names = FIELDS["Report"]
+    with monkeypatch.context() as then:
+        then.setitem(FIELDS, "Report", [n for n in names if n not in ("throughput", "energy_wh")])
+        block = Encoder().encode([Taken(BEGAN_US, Reported(report))])
+    (found,) = Decoder().decode(block, is_key=True)
+    assert same(found, Taken(BEGAN_US, Reported(old)))

@@ -6,8 +6,10 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from controller.errors import ConfigError
 from controller.live.building import NOTHING_RESUMED
 from controller.live.events import (
     Approved,
@@ -103,9 +105,27 @@ def test_an_approved_plan_goes_out_and_ends_with_its_interval(live_core: MakeCor
     assert "does not wait" in late.cause
 
 
-def test_only_canaries_rest_at_the_stage_canary(live_core: MakeCore) -> None:
+def test_canaries_wait_for_something_to_compare_them_with(live_core: MakeCore) -> None:
     harness = night(live_core, stage="canary", canaries=["a1", "b0"])
-    assert levels(harness) == [FULL, RESTING[1], FULL, RESTING[3], FULL]
+    assert sent(harness) == 0
+    assert "0 of 7" in harness.core.canaries.waits
+    canaries = np.array([False, True, False, True, False])
+    harness.core.ladder.limit_canaries(canaries, np.array([True, True, True, False, False]))
+    assert harness.core.ladder.acts.tolist() == [False, False, False, True, False]
+
+
+@pytest.mark.parametrize(
+    ("ladder", "says"),
+    [
+        ({"sample": {"sites": 2}}, "2 of 2 sites leave none to compare with"),
+        ({"sample": {"sites": 1}, "canaries": ["a1"]}, "give either canaries or sample"),
+    ],
+)
+def test_canaries_that_cannot_be_drawn_are_refused(
+    live_core: MakeCore, ladder: dict[str, object], says: str
+) -> None:
+    with pytest.raises((ConfigError, ValueError), match=says):
+        live_core(ladder=ladder)
 
 
 def test_a_site_has_its_own_stage(live_core: MakeCore) -> None:

@@ -18,8 +18,10 @@ from controller.live.alarm_book import AlarmBook
 from controller.live.events import CLEARED, Alarm, Answered, GuardTick, Output, PlanTick, Renewed, Woken
 from controller.live.looking import AgentState, CoreState
 from controller.live.metrics import Metrics
+from controller.live.own_energy import host_meter
 from controller.live.scraping import scraped_at
 from hw.adapters.radio import Answers, RenewalAnswer
+from hw.ports import HostClock
 from tests.controller.live.doubles import LEVELS, live_config
 
 MAX_SERIES = 1000
@@ -153,7 +155,8 @@ def scraped(tmp_path: Path) -> str:
     metrics.saw(state())
     metrics.ready.set(True)
     (tmp_path / "journal.db").write_bytes(bytes(5000))
-    server = scraped_at("127.0.0.1:0", metrics, _runner(), tmp_path / "journal.db", None)
+    meter = host_meter(HostClock())
+    server = scraped_at("127.0.0.1:0", metrics, _runner(), tmp_path / "journal.db", None, meter)
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
             return str(answer.read().decode())
@@ -170,6 +173,7 @@ def test_a_scrape_reads_queues_links_and_disk(scraped: str) -> None:
         "quietcell_links_open 2.0",
         "quietcell_journal_size_bytes 5000.0",
         "quietcell_journal_lost_records 7.0",
+        "# TYPE quietcell_controller_energy_joules_total counter",
     ):
         assert line in scraped.splitlines()
     assert "process_resident_memory_bytes" in scraped

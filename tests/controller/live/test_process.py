@@ -17,10 +17,12 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from controller.errors import ConfigError
+from controller.live import cores as live_cores
 from controller.live import process
 from controller.live.config import LiveConfig
 from controller.live.core import Resumed
 from controller.live.events import Connected, GuardTick, Output, Reported
+from controller.live.kpi_rows import rows_of
 from hw.errors import SecurityError
 from hw.ports import HostClock
 from tests.controller.live.doubles import LEVELS
@@ -36,22 +38,24 @@ class Cores:
         self.made: list[CoreDouble] = []
         self.resumed: list[Resumed] = []
 
-    def __call__(self, config: LiveConfig, resumed: Resumed) -> Any:
+    def __call__(self, config: LiveConfig, resumed: Resumed, _sites: object) -> Any:
         core: Any = CoreDouble()
         core.epoch, core.timing = resumed.highest_epoch + 1, SimpleNamespace(tick_s=900)
         core.constrain = lambda text: None
+        rows_kept = SimpleNamespace(rows_of=rows_of(("a", "b"), 900))
+        core.canaries = SimpleNamespace(facts=rows_kept, take_fresh=list)
         core.fleet = SimpleNamespace(names=("a", "b"), level_names=LEVELS)
         core.answers[Connected] = lambda _: Output(wakes=[("site-001", wakes(3))])
         self.made.append(core)
         self.resumed.append(resumed)
-        return core
+        return live_cores.Cores(core, None)
 
 
 @pytest.fixture
 def cores(monkeypatch: pytest.MonkeyPatch) -> Cores:
     made = Cores()
-    monkeypatch.setattr(process, "make_core", made)
-    monkeypatch.setattr(process, "look", lambda core, unix_us: state(unix_us=unix_us))
+    monkeypatch.setattr(process, "make_cores", made)
+    monkeypatch.setattr(process, "look", lambda _core, unix_us, *_: state(unix_us=unix_us))
     return made
 
 
@@ -165,6 +169,11 @@ def test_metrics_are_scraped_and_a_bad_reload_is_refused_while_it_runs(cores: Co
     assert told.of("reload_refused")[0]["cause"] == "live.yaml:3: lease_s: must be above 0"
     lines = scraped[0].splitlines()
     assert "quietcell_ready 1.0" in lines
+    drawn_j = [
+        line.split()[1] for line in lines if line.startswith("quietcell_controller_energy_joules_total ")
+    ]
+    assert len(drawn_j) == 1
+    assert float(drawn_j[0]) > 0
     assert any(line.startswith("quietcell_journal_append_duration_seconds_count") for line in lines)
 
 
@@ -184,7 +193,7 @@ def test_a_core_that_cannot_be_built_leaves_the_journal_free(
     def fails(*_: Any) -> Any:
         raise ValueError("no such world")
 
-    monkeypatch.setattr(process, "make_core", fails)
+    monkeypatch.setattr(process, "make_cores", fails)
     for _ in range(2):  # the second finds the journal unlocked
         with pytest.raises(ValueError, match="no such world"):
             run(process.serve(_config(tmp_path, "127.0.0.1:1"), HostClock(), Told(), insecure=True))

@@ -135,11 +135,15 @@ def _serving(
         thread.join(5.0)
 
 
-def _call(folder: Path, port: int, command: str, *more: str, tls: bool = False) -> Result:
+def _call(
+    folder: Path, port: int, command: str, *more: str, tls: bool = False, option: str = "--config"
+) -> Result:
+    """``option`` names the configuration, empty: not at all."""
     told: LiveConfig = live_config(folder, listen=f"127.0.0.1:{port}", tls=str(folder) if tls else None)
     path = folder / "live.yaml"
     path.write_text(told.model_dump_json(by_alias=True, exclude_none=True))
-    arguments = [command, "--config", str(path), *([] if tls else ["--insecure"]), *more]
+    named = [option, str(path)] if option else []
+    arguments = [command, *named, *([] if tls else ["--insecure"]), *more]
     return CliRunner().invoke(app, arguments)
 
 
@@ -151,6 +155,14 @@ def test_status_cells_and_alarms_at_the_terminal(tmp_path: Path) -> None:
         assert "edge-1  ready  term 3, policy threshold" in shown
         assert "site-0000: it sends no reports or no samples" in shown
         assert "2 alarms stand, 2 not acknowledged" in shown
+        assert "canar" not in shown
+        assert watcher.state is not None
+        felt = {"n_canaries": 3, "canaries_wait": "2 of 7 days", "rolled_back": ("s1", "")}
+        watcher.state = replace(watcher.state, **felt)
+        shown = _call(tmp_path, port, "status").stdout
+        assert "3 canaries are watched" in shown
+        assert "no canary acts: 2 of 7 days" in shown
+        assert "at full service for what users felt: s1, all sites of canaries" in shown
         document = json.loads(_call(tmp_path, port, "status", "--json").stdout)
         assert {level["level"]: level["commanded"] for level in document["levels"]}["symbol"] == 2
         assert _call(tmp_path, port, "status", "--check").exit_code == 0

@@ -155,7 +155,7 @@ async def serving(double: AgentDouble, address: str = "127.0.0.1:0") -> AsyncIte
 
 @asynccontextmanager
 async def linked(
-    dial: Dial, limits: LinkLimits = FAST
+    dial: Dial, limits: LinkLimits = FAST, leads: Callable[[], bool] = lambda: True
 ) -> AsyncIterator[tuple[AgentLink, asyncio.Queue[Any]]]:
     """A running link; what it hands on."""
     messages: asyncio.Queue[Any] = asyncio.Queue()
@@ -163,7 +163,8 @@ async def linked(
     async def on_message(_: str, message: Any) -> None:
         messages.put_nowait(message)
 
-    link = radio_link(dial, Hello(1, "controller", 0), on_message, Random(1), limits=limits)
+    hello = Hello(1, "controller", 0)
+    link = radio_link(dial, hello, on_message, Random(1), limits=limits, leads=leads)
     task = asyncio.ensure_future(link.run())
     try:
         yield link, messages

@@ -70,6 +70,26 @@ def test_a_wake_passes_all_commands_that_wait() -> None:
     run(test())
 
 
+def test_what_waited_beyond_the_term_does_not_leave_but_for_wakes() -> None:
+    async def test() -> None:
+        double, is_leader = AgentDouble(), [True]
+        async with serving(double) as dial, linked(dial, leads=lambda: is_leader[0]) as (link, messages):
+            await _next(messages, Inventory)
+            assert link.send(commands(1))
+            assert link.send_urgent(commands(2))
+            assert link.renew(renewal())
+            is_leader[0] = False  # the process was stopped here, before the writer had its turn
+            link.wake(wakes(7))
+            await until(lambda: double.heard and not link.waiting)
+            assert link.dropped == 2  # the wake has replaced the renewal
+            is_leader[0] = True
+            assert link.send(commands(8))
+            await until(lambda: len(double.heard) == 2)
+            assert [revisions for _, revisions in double.heard] == [[7], [8]]
+
+    run(test())
+
+
 def test_a_stream_that_dies_is_opened_again_and_said_to_be_lost() -> None:
     async def test() -> None:
         double = AgentDouble()

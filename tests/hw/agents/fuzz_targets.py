@@ -76,7 +76,7 @@ class Target(ABC):
         match heard:
             case Hello():
                 if heard.leader_epoch >= self.core.highest_epoch:
-                    self.carry(self.core.hello(heard.leader_epoch, now_us), now_us)
+                    self.carry(self.core.hello(heard, now_us), now_us)
             case CommandBatch() | SetpointBatch():
                 self.carry(self.command(heard, now_us), now_us)
             case Renewal():

@@ -37,6 +37,7 @@ class Twin(ABC):
     def __init__(self, boot_id: bytes, rest: Any) -> None:
         self.boot_id, self.rest = boot_id, rest
         self.epoch, self.is_stopped = 0, False
+        self.ungranted = ""  # who leads with the epoch, once it is granted that here; nothing here grants it
         self.value: list[Any] = [rest] * N
         self.until_us = [0] * N  # 0: no lease
         self.plan_end_us = [0] * N
@@ -108,7 +109,8 @@ class Twin(ABC):
         """A message that fulfils the contract's form."""
         kind = message.WhichOneof("message")
         if kind == "hello":
-            self.epoch = max(self.epoch, message.hello.leader_epoch)
+            hello = message.hello
+            self._hear(hello.leader_epoch, hello.controller_id if hello.leads_by_grants else "")
         elif kind == "commands":
             self._command(message.commands, now_us)
         elif kind == "renewal":
@@ -123,9 +125,14 @@ class Twin(ABC):
         """Of the active set."""
         return hashlib.sha256(b"".join(self.record(i) for i in range(N) if self.until_us[i])).digest()
 
+    def _hear(self, epoch: int, ungranted: str) -> None:
+        if epoch > self.epoch:
+            self.epoch, self.ungranted = epoch, ungranted
+
     def _is_believed(self, origin: lease_pb2.Origin, now_us: int) -> bool:
         is_led = origin.leader_epoch >= self.epoch
-        self.epoch = max(self.epoch, origin.leader_epoch)
+        self._hear(origin.leader_epoch, "")
+        is_led &= not self.ungranted
         return is_led and origin.agent_boot_id == self.boot_id and origin.agent_monotonic_us <= now_us
 
     def _command(self, batch: Any, now_us: int) -> None:

@@ -58,9 +58,9 @@ class Peer:
         self.epoch = epoch
         self.report: Report | None = None
 
-    async def open(self, report_every_ms: int = 60_000) -> Any:
+    async def open(self, report_every_ms: int = 60_000, *, leads_by_grants: bool = False) -> Any:
         """Say hello; returns the inventory."""
-        await self.say(Hello(self.epoch, "test", report_every_ms))
+        await self.say(Hello(self.epoch, "test", report_every_ms, leads_by_grants))
         inventory = await self.hear()
         await self.hear_report()
         return inventory

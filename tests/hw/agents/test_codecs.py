@@ -52,6 +52,8 @@ def radio_report() -> Report:
         b"d",
         True,
         9,
+        np.array([[np.nan, 20.5], [np.nan, np.nan]], np.float32),
+        np.array([[3.5, 4.0], [np.nan, 1.0]], np.float32),
     )
 
 
@@ -59,6 +61,7 @@ def radio_report() -> Report:
     "message",
     [
         Hello(3, "c", 5000),
+        Hello(3, "c", 5000, leads_by_grants=True),
         commands(ORIGIN, (0, 2**64 - 1, 3, 1), (1, 1, 2, 1)),
         wakes(ORIGIN, (1, 5)),
         Renewal(ORIGIN, b"d" * 32, 60_000),
@@ -170,7 +173,7 @@ def test_unlawful_responses_are_named() -> None:
             answers=ran_pb2.Answers(cell=[0], revision=[1], outcome=[6], cause=[0], level=[1])
         ),
         ran_pb2.ControlResponse(
-            answers=ran_pb2.Answers(cell=[0], revision=[1], outcome=[1], cause=[15], level=[1])
+            answers=ran_pb2.Answers(cell=[0], revision=[1], outcome=[1], cause=[16], level=[1])
         ),
         ran_pb2.ControlResponse(report=ran_pb2.Report()),
     ):

@@ -64,8 +64,13 @@ def test_a_lease_that_is_not_renewed_ends_in_agent_and_plant(tmp_path: Path) -> 
         async with radio_agent(tmp_path) as (_, plant, stub):
             peer = Peer(stub, 1)
             await peer.open()
+            over_us = (
+                peer.origin().monotonic_us + 300_000
+            )  # what comes before it may be from before the order
             assert (await peer.order((1, 1, 3, FULL), term_ms=300))[0][2] == Outcome.APPLIED
-            report = await peer.see(lambda r: r.commanded_level[1] == FULL and r.level[1] == FULL)
+            report = await peer.see(
+                lambda r: r.monotonic_us >= over_us and r.commanded_level[1] == r.level[1] == FULL
+            )
             assert full(plant)
             assert report.lease_left_ms.tolist() == [0, 0, 0, 0]
             assert (await peer.order((1, 1, 3, FULL), term_ms=300))[0][2] == Outcome.EXPIRED

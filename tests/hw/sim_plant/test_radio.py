@@ -268,3 +268,47 @@ def test_counters_freeze_and_change_their_unit() -> None:
     true.advance(at(3))
     assert third[1] == pytest.approx(100 * true.samples.after(2)[0].carried[1])
     np.testing.assert_array_equal(third[2:], true.samples.after(2)[0].carried[2:])
+
+
+def naive_throughput(sim: RadioSim, level: int, offered: float) -> float:
+    tables = sim.truth.tables
+    model = sim.truth.groups.model[0]
+    if offered > tables.capacity[model, level]:
+        return 0.0
+    return float(tables.full_rate * tables.size[model] * (tables.rate[model, level] - offered))
+
+
+def test_users_share_what_the_level_leaves_free(tables: Tables) -> None:
+    sim = lonely(tables, 0.1)
+    command(sim, 4, 1, until=9)
+    sim.advance(at(1.25))
+    command(sim, FULL_SERVICE, 1.25)
+    sim.advance(at(3))
+    first, mixed, last = (float(s.throughput[0]) for s in sim.samples.after(0))
+    full, slow = naive_throughput(sim, FULL_SERVICE, 0.1), naive_throughput(sim, 4, 0.1)
+    assert slow < full
+    assert [first, mixed, last] == pytest.approx([full, 0.25 * slow + 0.75 * full, full], abs=1 / 32)
+
+
+def test_nobody_is_served_off_air_or_without_traffic(tables: Tables) -> None:
+    idle, away = lonely(tables, 0.0), lonely(tables, 0.4)
+    command(away, CARRIER, 0, until=9)
+    for sim in (idle, away):
+        sim.advance(at(1))
+        assert np.isnan(sim.samples.after(0)[0].throughput[0])
+        assert sim.samples.after(0)[0].power[0] > 0
+
+
+def test_slow_users_lose_a_share_where_they_are_named() -> None:
+    sim, true = radios(recorded(2)), radios(recorded(2))
+    sim.inject(Fault.SLOW_USERS, np.array([1]), at(0), heals=False, share=0.1)
+    sim.advance(at(1))
+    sim.inject(Fault.SLOW_USERS, np.array([1]), at(1), heals=True)
+    sim.advance(at(2))
+    true.advance(at(2))
+    (slow, healed), (was, then) = sim.samples.after(0), true.samples.after(0)
+    np.testing.assert_array_equal(slow.carried, was.carried)
+    np.testing.assert_array_equal(healed.throughput, then.throughput)
+    others = np.arange(len(was.carried)) != 1
+    np.testing.assert_array_equal(slow.throughput[others], was.throughput[others])
+    assert slow.throughput[1] == pytest.approx(0.9 * was.throughput[1], abs=1 / 16)

@@ -59,6 +59,12 @@ def setting_of(
     return RadioSetting(np.array(cell), np.array(level, np.uint8), np.array(until_us), np.full(k, extends))
 
 
+@pytest.fixture(autouse=True, scope="module")
+def compiled() -> None:
+    """Compile first, as the plant's process does: what compiles while it serves outlasts a link's deadline."""
+    plant().advance(at(1))
+
+
 Body = Callable[[PlantSim, HandClock, str], Awaitable[None]]
 
 
@@ -176,6 +182,26 @@ def test_a_silent_plant_lets_wait_and_its_timers_go_on() -> None:
         await one.inject("one", Fault.SILENT, heals=True)
         assert (await one.read(0)).level[0] == 1
         await asyncio.gather(one.close(), two.close())
+
+    served(body)
+
+
+def test_users_and_energy_come_over_the_wire_and_a_fault_at_a_named_cell() -> None:
+    async def body(sim: PlantSim, clock: HandClock, address: str) -> None:
+        link = RadioPlantLink(address, "one")
+        with pytest.raises(OSError, match="'cell-4' is not known here"):
+            await link.inject("one", Fault.SLOW_USERS, cell_id=["cell-4"], share=0.5)
+        await link.inject("one", Fault.SLOW_USERS, cell_id=["cell-2"], share=1.0)
+        clock.samples = 2
+        found, true = await link.read(0), sim.read_radio("one", 0, at(2))
+        for name in ("carried", "throughput", "energy_wh"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(true, name))
+        served = found.throughput[found.carried > 0]
+        assert found.energy_wh.shape == (4, 2)
+        assert (found.energy_wh > 0).all()
+        assert (found.throughput[2][found.carried[2] > 0] == 0).all()
+        assert (served > 0).any()
+        await link.close()
 
     served(body)
 

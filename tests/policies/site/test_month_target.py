@@ -37,14 +37,18 @@ def test_what_must_be_stored_for_a_peak_to_come() -> None:
     assert made.need_wh[0] == pytest.approx([1000 / 0.9 - 300, 1000 / 0.9, 500 / 0.9, 0, 0], abs=12)
 
 
-def test_the_target_is_high_among_the_limits_of_its_courses() -> None:
-    """One too low is paid with an empty store and a full peak, one too high with the difference alone."""
-    calm = one_site([500, 500, 500], 0.2, demand_price=10)
-    high = one_site([500, 2000, 500], 0.2, demand_price=10)
-    both = type(calm)(calm.step_h, *(np.concatenate([a, b]) for a, b in zip(calm[1:], high[1:], strict=True)))
-    low, top = month_target(calm, 1).limit_w[0], month_target(high, 1).limit_w[0]
-    assert low < top - 100
-    assert month_target(both, 2).limit_w[0] == pytest.approx(low + 0.8 * (top - low))
+def test_the_target_is_in_the_middle_and_the_need_is_that_of_every_course() -> None:
+    """One too low can be raised on the way; what is not stored when it is needed cannot be had."""
+    courses = [
+        one_site([500, load, 500], 0.2, demand_price=10, capacity_wh=2000) for load in (500, 900, 1500)
+    ]
+    fields = zip(*(course[1:] for course in courses), strict=True)
+    together = type(courses[0])(courses[0].step_h, *(np.concatenate(field) for field in fields))
+    limits = [month_target(course, 1).limit_w[0] for course in courses]
+    made = month_target(together, 3)
+    assert limits[0] < limits[1] - 100 < limits[2] - 200
+    assert made.limit_w[0] == pytest.approx(limits[1])
+    assert made.need_wh[0, 1] == pytest.approx((1500 - made.limit_w[0]) / 0.9)
 
 
 def test_a_plan_is_ready_for_what_the_month_needs() -> None:

@@ -148,6 +148,10 @@ class Status(_message.Message):
     ALARMS_FIELD_NUMBER: _builtins.int
     ALARMS_UNACKNOWLEDGED_FIELD_NUMBER: _builtins.int
     POLICY_FIELD_NUMBER: _builtins.int
+    CANARIES_FIELD_NUMBER: _builtins.int
+    CANARIES_WAIT_FIELD_NUMBER: _builtins.int
+    ROLLED_BACK_FIELD_NUMBER: _builtins.int
+    POWER_FIELD_NUMBER: _builtins.int
     controller_id: _builtins.str
     """Identity of the controller."""
     version: _builtins.str
@@ -174,6 +178,10 @@ class Status(_message.Message):
     """Alarms that stand and nobody has acknowledged."""
     policy: _builtins.str
     """Policy that decides."""
+    canaries: _builtins.int
+    """Canaries that are compared with controls."""
+    canaries_wait: _builtins.str
+    """Why there are none although some are wanted; empty where there are, or none is wanted."""
     @_builtins.property
     def levels(self) -> _containers.RepeatedCompositeFieldContainer[Global___LevelCount]:
         """Cells by level, shallow to deep."""
@@ -181,6 +189,14 @@ class Status(_message.Message):
     @_builtins.property
     def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentStatus]:
         """Agents, in the order of the configuration."""
+
+    @_builtins.property
+    def rolled_back(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Sites that are at full service for what their users felt; "" stands for all sites of canaries."""
+
+    @_builtins.property
+    def power(self) -> Global___PowerStatus:
+        """Site power; not set where none is configured."""
 
     def __init__(
         self,
@@ -200,14 +216,118 @@ class Status(_message.Message):
         alarms: _builtins.int = ...,
         alarms_unacknowledged: _builtins.int = ...,
         policy: _builtins.str = ...,
+        canaries: _builtins.int = ...,
+        canaries_wait: _builtins.str = ...,
+        rolled_back: _abc.Iterable[_builtins.str] | None = ...,
+        power: Global___PowerStatus | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["power", b"power"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "alarms", b"alarms", "alarms_unacknowledged", b"alarms_unacknowledged", "cells_stuck", b"cells_stuck", "cells_without_agent", b"cells_without_agent", "controller_id", b"controller_id", "is_ready", b"is_ready", "is_stopped", b"is_stopped", "leader_epoch", b"leader_epoch", "leads", b"leads", "levels", b"levels", "not_ready_cause", b"not_ready_cause", "policy", b"policy", "tick_unix_us", b"tick_unix_us", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "alarms", b"alarms", "alarms_unacknowledged", b"alarms_unacknowledged", "canaries", b"canaries", "canaries_wait", b"canaries_wait", "cells_stuck", b"cells_stuck", "cells_without_agent", b"cells_without_agent", "controller_id", b"controller_id", "is_ready", b"is_ready", "is_stopped", b"is_stopped", "leader_epoch", b"leader_epoch", "leads", b"leads", "levels", b"levels", "not_ready_cause", b"not_ready_cause", "policy", b"policy", "power", b"power", "rolled_back", b"rolled_back", "tick_unix_us", b"tick_unix_us", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___Status: _TypeAlias = Status  # noqa: Y015
+
+@_typing.final
+class SafeCount(_message.Message):
+    """How many sites with power charge safely for one reason."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REASON_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    reason: _builtins.str
+    """Why, as a word that does not change."""
+    sites: _builtins.int
+    """Sites."""
+    def __init__(
+        self,
+        *,
+        reason: _builtins.str = ...,
+        sites: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reason", b"reason", "sites", b"sites"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SafeCount: _TypeAlias = SafeCount  # noqa: Y015
+
+@_typing.final
+class PowerStatus(_message.Message):
+    """How site power stands as a whole."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    AGENTS_FIELD_NUMBER: _builtins.int
+    SITES_FIELD_NUMBER: _builtins.int
+    LEASED_FIELD_NUMBER: _builtins.int
+    SAFE_FIELD_NUMBER: _builtins.int
+    UNTRUSTED_FIELD_NUMBER: _builtins.int
+    WITHOUT_MAINS_FIELD_NUMBER: _builtins.int
+    BELOW_FLOOR_FIELD_NUMBER: _builtins.int
+    UNMEASURED_FIELD_NUMBER: _builtins.int
+    BATTERY_W_FIELD_NUMBER: _builtins.int
+    IMPORT_W_FIELD_NUMBER: _builtins.int
+    STORED_WH_FIELD_NUMBER: _builtins.int
+    FLOOR_WH_FIELD_NUMBER: _builtins.int
+    PLAN_AGE_S_FIELD_NUMBER: _builtins.int
+    sites: _builtins.int
+    """Sites with power."""
+    leased: _builtins.int
+    """Those under a setpoint by lease."""
+    untrusted: _builtins.int
+    """Those whose state of charge is found wrong, and so not believed."""
+    without_mains: _builtins.int
+    """Those without mains."""
+    below_floor: _builtins.int
+    """Those with less than their reserve floor by a charge that is believed."""
+    unmeasured: _builtins.int
+    """Those of which nothing was measured, or that no agent has named; the sums below leave them out."""
+    battery_w: _builtins.float
+    """Power of all batteries as measured, above 0 while they discharge. [W]"""
+    import_w: _builtins.float
+    """Import of all sites as measured. [W]"""
+    stored_wh: _builtins.float
+    """Energy stored in all sites. [Wh]"""
+    floor_wh: _builtins.float
+    """Reserve floors of the same sites. [Wh]"""
+    plan_age_s: _builtins.float
+    """Age of the last plan of site power. [s]"""
+    @_builtins.property
+    def agents(self) -> _containers.RepeatedCompositeFieldContainer[Global___AgentStatus]:
+        """Power agents, in the order of the configuration; their cells are sites."""
+
+    @_builtins.property
+    def safe(self) -> _containers.RepeatedCompositeFieldContainer[Global___SafeCount]:
+        """The others, which charge safely, by why."""
+
+    def __init__(
+        self,
+        *,
+        agents: _abc.Iterable[Global___AgentStatus] | None = ...,
+        sites: _builtins.int = ...,
+        leased: _builtins.int = ...,
+        safe: _abc.Iterable[Global___SafeCount] | None = ...,
+        untrusted: _builtins.int = ...,
+        without_mains: _builtins.int = ...,
+        below_floor: _builtins.int = ...,
+        unmeasured: _builtins.int = ...,
+        battery_w: _builtins.float = ...,
+        import_w: _builtins.float = ...,
+        stored_wh: _builtins.float = ...,
+        floor_wh: _builtins.float = ...,
+        plan_age_s: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agents", b"agents", "battery_w", b"battery_w", "below_floor", b"below_floor", "floor_wh", b"floor_wh", "import_w", b"import_w", "leased", b"leased", "plan_age_s", b"plan_age_s", "safe", b"safe", "sites", b"sites", "stored_wh", b"stored_wh", "unmeasured", b"unmeasured", "untrusted", b"untrusted", "without_mains", b"without_mains"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PowerStatus: _TypeAlias = PowerStatus  # noqa: Y015
 
 @_typing.final
 class GetStatusRequest(_message.Message):
@@ -382,6 +502,146 @@ class CellStatus(_message.Message):
 Global___CellStatus: _TypeAlias = CellStatus  # noqa: Y015
 
 @_typing.final
+class ExplainCellRequest(_message.Message):
+    """Asks why a cell was planned as it was."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CELL_ID_FIELD_NUMBER: _builtins.int
+    cell_id: _builtins.str
+    """Name in the network."""
+    def __init__(
+        self,
+        *,
+        cell_id: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainCellRequest: _TypeAlias = ExplainCellRequest  # noqa: Y015
+
+@_typing.final
+class LevelOutlook(_message.Message):
+    """What a level would bear and save in a planning tick. NaN where a forecast is missing that it takes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    LEVEL_FIELD_NUMBER: _builtins.int
+    LIMIT_FIELD_NUMBER: _builtins.int
+    SAVING_FIELD_NUMBER: _builtins.int
+    SAVING_WH_FIELD_NUMBER: _builtins.int
+    IS_OFF_AIR_FIELD_NUMBER: _builtins.int
+    level: _builtins.str
+    """Name of the level in the world."""
+    limit: _builtins.float
+    """Largest offered load that keeps its target; infinite: any. [ratio]"""
+    saving: _builtins.float
+    """Expected saving against symbol shutdown, in the energy unit of the world."""
+    saving_wh: _builtins.float
+    """The same; NaN too where the world knows no W. [Wh]"""
+    is_off_air: _builtins.bool
+    """Whether the cell is off air there, so that its candidates must have room for its load."""
+    def __init__(
+        self,
+        *,
+        level: _builtins.str = ...,
+        limit: _builtins.float = ...,
+        saving: _builtins.float = ...,
+        saving_wh: _builtins.float = ...,
+        is_off_air: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["is_off_air", b"is_off_air", "level", b"level", "limit", b"limit", "saving", b"saving", "saving_wh", b"saving_wh"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___LevelOutlook: _TypeAlias = LevelOutlook  # noqa: Y015
+
+@_typing.final
+class ExplainCellResponse(_message.Message):
+    """Why a cell was planned as it was, and where it stands now."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NOW_FIELD_NUMBER: _builtins.int
+    BEGIN_UNIX_US_FIELD_NUMBER: _builtins.int
+    LENGTH_S_FIELD_NUMBER: _builtins.int
+    BEFORE_FIELD_NUMBER: _builtins.int
+    WANTED_FIELD_NUMBER: _builtins.int
+    PLANNED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REASON_WORDS_FIELD_NUMBER: _builtins.int
+    GUARD_WORDS_FIELD_NUMBER: _builtins.int
+    UPPER_FIELD_NUMBER: _builtins.int
+    UPPER_PROBABILITY_FIELD_NUMBER: _builtins.int
+    DEEPER_FIELD_NUMBER: _builtins.int
+    WAKE_S_FIELD_NUMBER: _builtins.int
+    ENERGY_UNIT_FIELD_NUMBER: _builtins.int
+    begin_unix_us: _builtins.int
+    """Begin of the planning tick, Unix time UTC. [us]"""
+    length_s: _builtins.int
+    """Length of the tick. [s]"""
+    before: _builtins.str
+    """Level so far."""
+    wanted: _builtins.str
+    """Level that the planner wanted, before the guards."""
+    reason: _builtins.str
+    """Why, as a word that does not change."""
+    reason_words: _builtins.str
+    """The same in words."""
+    guard_words: _builtins.str
+    """The guard that decided, in words; empty: none did."""
+    upper: _builtins.float
+    """Offered load that is not exceeded with this probability; NaN: not forecast. [ratio]"""
+    upper_probability: _builtins.float
+    """That probability. [ratio]"""
+    wake_s: _builtins.float
+    """From a command to the first traffic at full service. [s]"""
+    energy_unit: _builtins.str
+    """Unit of savings in the world."""
+    @_builtins.property
+    def now(self) -> Global___CellStatus:
+        """Where it stands now."""
+
+    @_builtins.property
+    def planned(self) -> Global___LevelOutlook:
+        """Level that was planned."""
+
+    @_builtins.property
+    def deeper(self) -> Global___LevelOutlook:
+        """Next deeper level that it may use; not set where there is none."""
+
+    def __init__(
+        self,
+        *,
+        now: Global___CellStatus | None = ...,
+        begin_unix_us: _builtins.int = ...,
+        length_s: _builtins.int = ...,
+        before: _builtins.str = ...,
+        wanted: _builtins.str = ...,
+        planned: Global___LevelOutlook | None = ...,
+        reason: _builtins.str = ...,
+        reason_words: _builtins.str = ...,
+        guard_words: _builtins.str = ...,
+        upper: _builtins.float = ...,
+        upper_probability: _builtins.float = ...,
+        deeper: Global___LevelOutlook | None = ...,
+        wake_s: _builtins.float = ...,
+        energy_unit: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["deeper", b"deeper", "now", b"now", "planned", b"planned"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["before", b"before", "begin_unix_us", b"begin_unix_us", "deeper", b"deeper", "energy_unit", b"energy_unit", "guard_words", b"guard_words", "length_s", b"length_s", "now", b"now", "planned", b"planned", "reason", b"reason", "reason_words", b"reason_words", "upper", b"upper", "upper_probability", b"upper_probability", "wake_s", b"wake_s", "wanted", b"wanted"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ExplainCellResponse: _TypeAlias = ExplainCellResponse  # noqa: Y015
+
+@_typing.final
 class ListCellsResponse(_message.Message):
     """A page of cells."""
 
@@ -408,6 +668,184 @@ class ListCellsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___ListCellsResponse: _TypeAlias = ListCellsResponse  # noqa: Y015
+
+@_typing.final
+class ListSitesRequest(_message.Message):
+    """Asks for sites with power."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    ONLY_SAFE_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    agent_id: _builtins.str
+    """Only those of this power agent; empty: of all."""
+    only_safe: _builtins.bool
+    """Only those that charge safely."""
+    page_size: _builtins.int
+    """Sites at most; 0 or more than 1000: 1000."""
+    page_token: _builtins.str
+    """From the page before; empty: the first page."""
+    @_builtins.property
+    def site_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Only these; empty: all."""
+
+    def __init__(
+        self,
+        *,
+        site_id: _abc.Iterable[_builtins.str] | None = ...,
+        agent_id: _builtins.str = ...,
+        only_safe: _builtins.bool = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "only_safe", b"only_safe", "page_size", b"page_size", "page_token", b"page_token", "site_id", b"site_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSitesRequest: _TypeAlias = ListSitesRequest  # noqa: Y015
+
+@_typing.final
+class SiteStatus(_message.Message):
+    """Where a site with power stands. What is measured is NaN where it is not known."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    AGENT_ID_FIELD_NUMBER: _builtins.int
+    STAGE_FIELD_NUMBER: _builtins.int
+    IS_LEASED_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
+    REASON_WORDS_FIELD_NUMBER: _builtins.int
+    COMMANDED_W_FIELD_NUMBER: _builtins.int
+    IMPORT_LIMIT_W_FIELD_NUMBER: _builtins.int
+    CONNECTION_W_FIELD_NUMBER: _builtins.int
+    SOC_FIELD_NUMBER: _builtins.int
+    LOW_SOC_FIELD_NUMBER: _builtins.int
+    UNTRUSTED_WORDS_FIELD_NUMBER: _builtins.int
+    BATTERY_W_FIELD_NUMBER: _builtins.int
+    IMPORT_W_FIELD_NUMBER: _builtins.int
+    LOAD_W_FIELD_NUMBER: _builtins.int
+    PV_W_FIELD_NUMBER: _builtins.int
+    HAS_MAINS_FIELD_NUMBER: _builtins.int
+    STORED_WH_FIELD_NUMBER: _builtins.int
+    FLOOR_WH_FIELD_NUMBER: _builtins.int
+    AGENT_RESERVE_WH_FIELD_NUMBER: _builtins.int
+    PROGRAM_FIELD_NUMBER: _builtins.int
+    IS_LOCAL_FIELD_NUMBER: _builtins.int
+    MEASURED_UNIX_US_FIELD_NUMBER: _builtins.int
+    site_id: _builtins.str
+    """Name in the network."""
+    agent_id: _builtins.str
+    """Its power agent; empty: none has named it."""
+    stage: _builtins.str
+    """One of shadow, advise, canary, act."""
+    is_leased: _builtins.bool
+    """Whether a setpoint holds by lease; otherwise it charges safely."""
+    reason: _builtins.str
+    """Why the setpoint is as it is, or why it charges safely, as a word that does not change."""
+    reason_words: _builtins.str
+    """The same in words."""
+    commanded_w: _builtins.float
+    """Commanded power of the battery at the bus, above 0 while it discharges; NaN while it charges safely. [W]"""
+    import_limit_w: _builtins.float
+    """Commanded import limit; NaN while it charges safely. [W]"""
+    connection_w: _builtins.float
+    """Import that its connection allows; infinite: not limited. [W]"""
+    soc: _builtins.float
+    """Reported state of charge. [ratio]"""
+    low_soc: _builtins.float
+    """State of charge that it has at least by all that was checked. [ratio]"""
+    untrusted_words: _builtins.str
+    """Why the state of charge is not believed, in words; empty: it is."""
+    battery_w: _builtins.float
+    """Measured power of the battery, above 0 while it discharges. [W]"""
+    import_w: _builtins.float
+    """Measured import. [W]"""
+    load_w: _builtins.float
+    """Measured load of radio and transport. [W]"""
+    pv_w: _builtins.float
+    """Measured power of PV. [W]"""
+    has_mains: _builtins.bool
+    """Whether mains is there, as last measured."""
+    stored_wh: _builtins.float
+    """Stored energy that counts against the floor: what the checked charge leaves possible at least. [Wh]"""
+    floor_wh: _builtins.float
+    """Reserve floor: the higher of the agent's and the controller's own. [Wh]"""
+    agent_reserve_wh: _builtins.float
+    """The agent's own reserve; infinite: no agent has named the site. [Wh]"""
+    program: _builtins.str
+    """On-battery program: one of none, not stored, stored (its agent has acknowledged it)."""
+    is_local: _builtins.bool
+    """Whether it is switched or locked by hand."""
+    measured_unix_us: _builtins.int
+    """End of the newest measurement, Unix time UTC; 0: none. [us]"""
+    def __init__(
+        self,
+        *,
+        site_id: _builtins.str = ...,
+        agent_id: _builtins.str = ...,
+        stage: _builtins.str = ...,
+        is_leased: _builtins.bool = ...,
+        reason: _builtins.str = ...,
+        reason_words: _builtins.str = ...,
+        commanded_w: _builtins.float = ...,
+        import_limit_w: _builtins.float = ...,
+        connection_w: _builtins.float = ...,
+        soc: _builtins.float = ...,
+        low_soc: _builtins.float = ...,
+        untrusted_words: _builtins.str = ...,
+        battery_w: _builtins.float = ...,
+        import_w: _builtins.float = ...,
+        load_w: _builtins.float = ...,
+        pv_w: _builtins.float = ...,
+        has_mains: _builtins.bool = ...,
+        stored_wh: _builtins.float = ...,
+        floor_wh: _builtins.float = ...,
+        agent_reserve_wh: _builtins.float = ...,
+        program: _builtins.str = ...,
+        is_local: _builtins.bool = ...,
+        measured_unix_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "agent_reserve_wh", b"agent_reserve_wh", "battery_w", b"battery_w", "commanded_w", b"commanded_w", "connection_w", b"connection_w", "floor_wh", b"floor_wh", "has_mains", b"has_mains", "import_limit_w", b"import_limit_w", "import_w", b"import_w", "is_leased", b"is_leased", "is_local", b"is_local", "load_w", b"load_w", "low_soc", b"low_soc", "measured_unix_us", b"measured_unix_us", "program", b"program", "pv_w", b"pv_w", "reason", b"reason", "reason_words", b"reason_words", "site_id", b"site_id", "soc", b"soc", "stage", b"stage", "stored_wh", b"stored_wh", "untrusted_words", b"untrusted_words"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___SiteStatus: _TypeAlias = SiteStatus  # noqa: Y015
+
+@_typing.final
+class ListSitesResponse(_message.Message):
+    """A page of sites."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SITES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """For the next page; empty: this is the last."""
+    @_builtins.property
+    def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___SiteStatus]:
+        """In the order of their names."""
+
+    def __init__(
+        self,
+        *,
+        sites: _abc.Iterable[Global___SiteStatus] | None = ...,
+        next_page_token: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "sites", b"sites"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListSitesResponse: _TypeAlias = ListSitesResponse  # noqa: Y015
 
 @_typing.final
 class Alarm(_message.Message):
@@ -562,3 +1000,192 @@ class AcknowledgeAlarmResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___AcknowledgeAlarmResponse: _TypeAlias = AcknowledgeAlarmResponse  # noqa: Y015
+
+@_typing.final
+class Estimate(_message.Message):
+    """A share with its 95 % interval; NaN where it cannot be told. [ratio]"""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VALUE_FIELD_NUMBER: _builtins.int
+    LOW_FIELD_NUMBER: _builtins.int
+    HIGH_FIELD_NUMBER: _builtins.int
+    value: _builtins.float
+    """The share."""
+    low: _builtins.float
+    """Lower end."""
+    high: _builtins.float
+    """Upper end."""
+    def __init__(
+        self,
+        *,
+        value: _builtins.float = ...,
+        low: _builtins.float = ...,
+        high: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["high", b"high", "low", b"low", "value", b"value"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Estimate: _TypeAlias = Estimate  # noqa: Y015
+
+@_typing.final
+class Saving(_message.Message):
+    """What acting saves somewhere."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    KIND_FIELD_NUMBER: _builtins.int
+    NAME_FIELD_NUMBER: _builtins.int
+    ENERGY_WH_FIELD_NUMBER: _builtins.int
+    WITHOUT_WH_FIELD_NUMBER: _builtins.int
+    COMBINED_FIELD_NUMBER: _builtins.int
+    BY_CONTROLS_FIELD_NUMBER: _builtins.int
+    BY_BASELINE_FIELD_NUMBER: _builtins.int
+    USERS_RATIO_FIELD_NUMBER: _builtins.int
+    EFFICIENCY_GAIN_FIELD_NUMBER: _builtins.int
+    kind: _builtins.str
+    """One of network, region, site, cell, day."""
+    name: _builtins.str
+    """Its name; none for the network."""
+    energy_wh: _builtins.float
+    """Energy that was drawn. [Wh]"""
+    without_wh: _builtins.float
+    """Energy that would have been drawn. [Wh]"""
+    users_ratio: _builtins.float
+    """User throughput over its promise, against controls and history, less 1; NaN without controls. [ratio]"""
+    efficiency_gain: _builtins.float
+    """Bits per joule over those of the history, less 1. [ratio]"""
+    @_builtins.property
+    def combined(self) -> Global___Estimate:
+        """Share of energy saved, by both ways together."""
+
+    @_builtins.property
+    def by_controls(self) -> Global___Estimate:
+        """By matched controls alone."""
+
+    @_builtins.property
+    def by_baseline(self) -> Global___Estimate:
+        """By the calibrated baseline alone."""
+
+    def __init__(
+        self,
+        *,
+        kind: _builtins.str = ...,
+        name: _builtins.str = ...,
+        energy_wh: _builtins.float = ...,
+        without_wh: _builtins.float = ...,
+        combined: Global___Estimate | None = ...,
+        by_controls: Global___Estimate | None = ...,
+        by_baseline: Global___Estimate | None = ...,
+        users_ratio: _builtins.float = ...,
+        efficiency_gain: _builtins.float = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["by_baseline", b"by_baseline", "by_controls", b"by_controls", "combined", b"combined"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["by_baseline", b"by_baseline", "by_controls", b"by_controls", "combined", b"combined", "efficiency_gain", b"efficiency_gain", "energy_wh", b"energy_wh", "kind", b"kind", "name", b"name", "users_ratio", b"users_ratio", "without_wh", b"without_wh"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Saving: _TypeAlias = Saving  # noqa: Y015
+
+@_typing.final
+class OwnEnergy(_message.Message):
+    """What the controller itself drew in the ticks that are counted, as estimated."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    ENERGY_WH_FIELD_NUMBER: _builtins.int
+    SINCE_UNIX_US_FIELD_NUMBER: _builtins.int
+    NET_FIELD_NUMBER: _builtins.int
+    energy_wh: _builtins.float
+    """Its energy, at its mean power. [Wh]"""
+    since_unix_us: _builtins.int
+    """From when that is the mean, Unix time UTC. [us]"""
+    @_builtins.property
+    def net(self) -> Global___Estimate:
+        """Share of energy that the network saved by both ways together, the controller's energy counted as drawn."""
+
+    def __init__(
+        self,
+        *,
+        energy_wh: _builtins.float = ...,
+        since_unix_us: _builtins.int = ...,
+        net: Global___Estimate | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["net", b"net"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["energy_wh", b"energy_wh", "net", b"net", "since_unix_us", b"since_unix_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___OwnEnergy: _TypeAlias = OwnEnergy  # noqa: Y015
+
+@_typing.final
+class GetSavingsRequest(_message.Message):
+    """Asks for savings."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSavingsRequest: _TypeAlias = GetSavingsRequest  # noqa: Y015
+
+@_typing.final
+class GetSavingsResponse(_message.Message):
+    """Savings as of the last plan."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SINCE_UNIX_US_FIELD_NUMBER: _builtins.int
+    UNTIL_UNIX_US_FIELD_NUMBER: _builtins.int
+    HISTORY_DAYS_FIELD_NUMBER: _builtins.int
+    CONTROL_SITES_FIELD_NUMBER: _builtins.int
+    CAUSE_FIELD_NUMBER: _builtins.int
+    SAVINGS_FIELD_NUMBER: _builtins.int
+    OWN_FIELD_NUMBER: _builtins.int
+    since_unix_us: _builtins.int
+    """Begin of the first tick that is counted, Unix time UTC; 0: none. [us]"""
+    until_unix_us: _builtins.int
+    """End of the last one. [us]"""
+    history_days: _builtins.int
+    """Whole days at full service behind them."""
+    control_sites: _builtins.int
+    """Sites that did not act."""
+    cause: _builtins.str
+    """Why nothing can be told, empty where something can."""
+    @_builtins.property
+    def savings(self) -> _containers.RepeatedCompositeFieldContainer[Global___Saving]:
+        """Network, regions, sites, canaries, days."""
+
+    @_builtins.property
+    def own(self) -> Global___OwnEnergy:
+        """The controller itself; not set where nothing can be told."""
+
+    def __init__(
+        self,
+        *,
+        since_unix_us: _builtins.int = ...,
+        until_unix_us: _builtins.int = ...,
+        history_days: _builtins.int = ...,
+        control_sites: _builtins.int = ...,
+        cause: _builtins.str = ...,
+        savings: _abc.Iterable[Global___Saving] | None = ...,
+        own: Global___OwnEnergy | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["own", b"own"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cause", b"cause", "control_sites", b"control_sites", "history_days", b"history_days", "own", b"own", "savings", b"savings", "since_unix_us", b"since_unix_us", "until_unix_us", b"until_unix_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___GetSavingsResponse: _TypeAlias = GetSavingsResponse  # noqa: Y015

@@ -60,6 +60,21 @@ class ControlServiceStub:
                 request_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.WatchStatusRequest.SerializeToString,
                 response_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.WatchStatusResponse.FromString,
                 _registered_method=True)
+        self.GetSavings = channel.unary_unary(
+                '/quietcell.control.v1.ControlService/GetSavings',
+                request_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.GetSavingsRequest.SerializeToString,
+                response_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.GetSavingsResponse.FromString,
+                _registered_method=True)
+        self.ListSites = channel.unary_unary(
+                '/quietcell.control.v1.ControlService/ListSites',
+                request_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ListSitesRequest.SerializeToString,
+                response_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ListSitesResponse.FromString,
+                _registered_method=True)
+        self.ExplainCell = channel.unary_unary(
+                '/quietcell.control.v1.ControlService/ExplainCell',
+                request_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellRequest.SerializeToString,
+                response_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
@@ -101,6 +116,27 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetSavings(self, request, context):
+        """What acting saves, and what it does to users.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListSites(self, request, context):
+        """Where sites with power stand, page by page.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ExplainCell(self, request, context):
+        """Why a cell was planned as it was in the last planning tick.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -128,6 +164,21 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     servicer.WatchStatus,
                     request_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.WatchStatusRequest.FromString,
                     response_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.WatchStatusResponse.SerializeToString,
+            ),
+            'GetSavings': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetSavings,
+                    request_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.GetSavingsRequest.FromString,
+                    response_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.GetSavingsResponse.SerializeToString,
+            ),
+            'ListSites': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListSites,
+                    request_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ListSitesRequest.FromString,
+                    response_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ListSitesResponse.SerializeToString,
+            ),
+            'ExplainCell': grpc.unary_unary_rpc_method_handler(
+                    servicer.ExplainCell,
+                    request_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellRequest.FromString,
+                    response_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -266,6 +317,87 @@ class ControlService:
             '/quietcell.control.v1.ControlService/WatchStatus',
             quietcell_dot_control_dot_v1_dot_control__pb2.WatchStatusRequest.SerializeToString,
             quietcell_dot_control_dot_v1_dot_control__pb2.WatchStatusResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetSavings(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quietcell.control.v1.ControlService/GetSavings',
+            quietcell_dot_control_dot_v1_dot_control__pb2.GetSavingsRequest.SerializeToString,
+            quietcell_dot_control_dot_v1_dot_control__pb2.GetSavingsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListSites(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quietcell.control.v1.ControlService/ListSites',
+            quietcell_dot_control_dot_v1_dot_control__pb2.ListSitesRequest.SerializeToString,
+            quietcell_dot_control_dot_v1_dot_control__pb2.ListSitesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ExplainCell(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quietcell.control.v1.ControlService/ExplainCell',
+            quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellRequest.SerializeToString,
+            quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellResponse.FromString,
             options,
             channel_credentials,
             insecure,

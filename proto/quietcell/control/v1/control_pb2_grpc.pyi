@@ -43,6 +43,12 @@ class ControlServiceStub:
     """Notes that somebody has seen an alarm and works on it."""
     WatchStatus: _grpc.UnaryStreamMultiCallable[_control_pb2.WatchStatusRequest, _control_pb2.WatchStatusResponse]
     """How the controller stands now and after each tick."""
+    GetSavings: _grpc.UnaryUnaryMultiCallable[_control_pb2.GetSavingsRequest, _control_pb2.GetSavingsResponse]
+    """What acting saves, and what it does to users."""
+    ListSites: _grpc.UnaryUnaryMultiCallable[_control_pb2.ListSitesRequest, _control_pb2.ListSitesResponse]
+    """Where sites with power stand, page by page."""
+    ExplainCell: _grpc.UnaryUnaryMultiCallable[_control_pb2.ExplainCellRequest, _control_pb2.ExplainCellResponse]
+    """Why a cell was planned as it was in the last planning tick."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
@@ -59,6 +65,12 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Notes that somebody has seen an alarm and works on it."""
     WatchStatus: _aio.UnaryStreamMultiCallable[_control_pb2.WatchStatusRequest, _control_pb2.WatchStatusResponse]  # type: ignore[assignment]
     """How the controller stands now and after each tick."""
+    GetSavings: _aio.UnaryUnaryMultiCallable[_control_pb2.GetSavingsRequest, _control_pb2.GetSavingsResponse]  # type: ignore[assignment]
+    """What acting saves, and what it does to users."""
+    ListSites: _aio.UnaryUnaryMultiCallable[_control_pb2.ListSitesRequest, _control_pb2.ListSitesResponse]  # type: ignore[assignment]
+    """Where sites with power stand, page by page."""
+    ExplainCell: _aio.UnaryUnaryMultiCallable[_control_pb2.ExplainCellRequest, _control_pb2.ExplainCellResponse]  # type: ignore[assignment]
+    """Why a cell was planned as it was in the last planning tick."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
     """What a controller says of itself to operators. It commands nothing: waking and stopping go to the agents directly."""
@@ -102,5 +114,29 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_abc.Iterator[_control_pb2.WatchStatusResponse], _abc.AsyncIterator[_control_pb2.WatchStatusResponse]]:
         """How the controller stands now and after each tick."""
+
+    @_abc_1.abstractmethod
+    def GetSavings(
+        self,
+        request: _control_pb2.GetSavingsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.GetSavingsResponse, _abc.Awaitable[_control_pb2.GetSavingsResponse]]:
+        """What acting saves, and what it does to users."""
+
+    @_abc_1.abstractmethod
+    def ListSites(
+        self,
+        request: _control_pb2.ListSitesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ListSitesResponse, _abc.Awaitable[_control_pb2.ListSitesResponse]]:
+        """Where sites with power stand, page by page."""
+
+    @_abc_1.abstractmethod
+    def ExplainCell(
+        self,
+        request: _control_pb2.ExplainCellRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ExplainCellResponse, _abc.Awaitable[_control_pb2.ExplainCellResponse]]:
+        """Why a cell was planned as it was in the last planning tick."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

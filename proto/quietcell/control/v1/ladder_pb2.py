@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!quietcell/control/v1/ladder.proto\x12\x14quietcell.control.v1\"#\n\x05Scope\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"8\n\x06Ruling\x12\x0f\n\x07verdict\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"-\n\x0bPendingSite\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\r\n\x05\x63\x65lls\x18\x02 \x01(\r\"B\n\x0bWaitingWord\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x15\n\runtil_unix_us\x18\x03 \x01(\x03\"\xa0\x01\n\x0e\x41\x63tiveOverride\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12*\n\x05scope\x18\x02 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\x12\x0c\n\x04what\x18\x03 \x01(\t\x12\r\n\x05level\x18\x04 \x01(\t\x12\x15\n\runtil_unix_us\x18\x05 \x01(\x03\x12\x0e\n\x06\x61uthor\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"+\n\tSiteStage\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\"\x14\n\x12ListPendingRequest\"\x8d\x02\n\x13ListPendingResponse\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12\x15\n\runtil_unix_us\x18\x02 \x01(\x03\x12\x30\n\x05sites\x18\x03 \x03(\x0b\x32!.quietcell.control.v1.PendingSite\x12\x32\n\x07waiting\x18\x04 \x03(\x0b\x32!.quietcell.control.v1.WaitingWord\x12\x37\n\toverrides\x18\x05 \x03(\x0b\x32$.quietcell.control.v1.ActiveOverride\x12/\n\x06stages\x18\x06 \x03(\x0b\x32\x1f.quietcell.control.v1.SiteStage\"M\n\x0e\x41pproveRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12*\n\x05scope\x18\x02 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\"?\n\x0f\x41pproveResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling\"|\n\x0fOverrideRequest\x12*\n\x05scope\x18\x01 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\r\n\x05level\x18\x03 \x01(\t\x12\x10\n\x08length_s\x18\x04 \x01(\r\x12\x0e\n\x06reason\x18\x05 \x01(\t\"@\n\x10OverrideResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling\"5\n\x13LiftOverrideRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x14LiftOverrideResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling\"_\n\x12\x43hangeStageRequest\x12*\n\x05scope\x18\x01 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"C\n\x13\x43hangeStageResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling2\xf1\x03\n\rLadderService\x12\x62\n\x0bListPending\x12(.quietcell.control.v1.ListPendingRequest\x1a).quietcell.control.v1.ListPendingResponse\x12V\n\x07\x41pprove\x12$.quietcell.control.v1.ApproveRequest\x1a%.quietcell.control.v1.ApproveResponse\x12Y\n\x08Override\x12%.quietcell.control.v1.OverrideRequest\x1a&.quietcell.control.v1.OverrideResponse\x12\x65\n\x0cLiftOverride\x12).quietcell.control.v1.LiftOverrideRequest\x1a*.quietcell.control.v1.LiftOverrideResponse\x12\x62\n\x0b\x43hangeStage\x12(.quietcell.control.v1.ChangeStageRequest\x1a).quietcell.control.v1.ChangeStageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!quietcell/control/v1/ladder.proto\x12\x14quietcell.control.v1\"#\n\x05Scope\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\"8\n\x06Ruling\x12\x0f\n\x07verdict\x18\x01 \x01(\t\x12\x0e\n\x06number\x18\x02 \x01(\x04\x12\r\n\x05\x63\x61use\x18\x03 \x01(\t\"-\n\x0bPendingSite\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\r\n\x05\x63\x65lls\x18\x02 \x01(\r\"B\n\x0bWaitingWord\x12\x0c\n\x04what\x18\x01 \x01(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x15\n\runtil_unix_us\x18\x03 \x01(\x03\"\xa0\x01\n\x0e\x41\x63tiveOverride\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12*\n\x05scope\x18\x02 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\x12\x0c\n\x04what\x18\x03 \x01(\t\x12\r\n\x05level\x18\x04 \x01(\t\x12\x15\n\runtil_unix_us\x18\x05 \x01(\x03\x12\x0e\n\x06\x61uthor\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"+\n\tSiteStage\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\r\n\x05stage\x18\x02 \x01(\t\"a\n\x06\x43\x61nary\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\x0f\n\x07site_id\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0f\n\x07\x63ontrol\x18\x04 \x03(\t\x12\x15\n\runtil_unix_us\x18\x05 \x01(\x03\"\x14\n\x12ListPendingRequest\"\xd4\x02\n\x13ListPendingResponse\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12\x15\n\runtil_unix_us\x18\x02 \x01(\x03\x12\x30\n\x05sites\x18\x03 \x03(\x0b\x32!.quietcell.control.v1.PendingSite\x12\x32\n\x07waiting\x18\x04 \x03(\x0b\x32!.quietcell.control.v1.WaitingWord\x12\x37\n\toverrides\x18\x05 \x03(\x0b\x32$.quietcell.control.v1.ActiveOverride\x12/\n\x06stages\x18\x06 \x03(\x0b\x32\x1f.quietcell.control.v1.SiteStage\x12.\n\x08\x63\x61naries\x18\x07 \x03(\x0b\x32\x1c.quietcell.control.v1.Canary\x12\x15\n\rcanaries_wait\x18\x08 \x01(\t\"M\n\x0e\x41pproveRequest\x12\x0f\n\x07plan_id\x18\x01 \x01(\t\x12*\n\x05scope\x18\x02 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\"?\n\x0f\x41pproveResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling\"|\n\x0fOverrideRequest\x12*\n\x05scope\x18\x01 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\x12\x0c\n\x04what\x18\x02 \x01(\t\x12\r\n\x05level\x18\x03 \x01(\t\x12\x10\n\x08length_s\x18\x04 \x01(\r\x12\x0e\n\x06reason\x18\x05 \x01(\t\"@\n\x10OverrideResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling\"5\n\x13LiftOverrideRequest\x12\x0e\n\x06number\x18\x01 \x01(\x04\x12\x0e\n\x06reason\x18\x02 \x01(\t\"D\n\x14LiftOverrideResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling\"_\n\x12\x43hangeStageRequest\x12*\n\x05scope\x18\x01 \x01(\x0b\x32\x1b.quietcell.control.v1.Scope\x12\r\n\x05stage\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"C\n\x13\x43hangeStageResponse\x12,\n\x06ruling\x18\x01 \x01(\x0b\x32\x1c.quietcell.control.v1.Ruling2\xf1\x03\n\rLadderService\x12\x62\n\x0bListPending\x12(.quietcell.control.v1.ListPendingRequest\x1a).quietcell.control.v1.ListPendingResponse\x12V\n\x07\x41pprove\x12$.quietcell.control.v1.ApproveRequest\x1a%.quietcell.control.v1.ApproveResponse\x12Y\n\x08Override\x12%.quietcell.control.v1.OverrideRequest\x1a&.quietcell.control.v1.OverrideResponse\x12\x65\n\x0cLiftOverride\x12).quietcell.control.v1.LiftOverrideRequest\x1a*.quietcell.control.v1.LiftOverrideResponse\x12\x62\n\x0b\x43hangeStage\x12(.quietcell.control.v1.ChangeStageRequest\x1a).quietcell.control.v1.ChangeStageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,26 +43,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ACTIVEOVERRIDE']._serialized_end=430
   _globals['_SITESTAGE']._serialized_start=432
   _globals['_SITESTAGE']._serialized_end=475
-  _globals['_LISTPENDINGREQUEST']._serialized_start=477
-  _globals['_LISTPENDINGREQUEST']._serialized_end=497
-  _globals['_LISTPENDINGRESPONSE']._serialized_start=500
-  _globals['_LISTPENDINGRESPONSE']._serialized_end=769
-  _globals['_APPROVEREQUEST']._serialized_start=771
-  _globals['_APPROVEREQUEST']._serialized_end=848
-  _globals['_APPROVERESPONSE']._serialized_start=850
-  _globals['_APPROVERESPONSE']._serialized_end=913
-  _globals['_OVERRIDEREQUEST']._serialized_start=915
-  _globals['_OVERRIDEREQUEST']._serialized_end=1039
-  _globals['_OVERRIDERESPONSE']._serialized_start=1041
-  _globals['_OVERRIDERESPONSE']._serialized_end=1105
-  _globals['_LIFTOVERRIDEREQUEST']._serialized_start=1107
-  _globals['_LIFTOVERRIDEREQUEST']._serialized_end=1160
-  _globals['_LIFTOVERRIDERESPONSE']._serialized_start=1162
-  _globals['_LIFTOVERRIDERESPONSE']._serialized_end=1230
-  _globals['_CHANGESTAGEREQUEST']._serialized_start=1232
-  _globals['_CHANGESTAGEREQUEST']._serialized_end=1327
-  _globals['_CHANGESTAGERESPONSE']._serialized_start=1329
-  _globals['_CHANGESTAGERESPONSE']._serialized_end=1396
-  _globals['_LADDERSERVICE']._serialized_start=1399
-  _globals['_LADDERSERVICE']._serialized_end=1896
+  _globals['_CANARY']._serialized_start=477
+  _globals['_CANARY']._serialized_end=574
+  _globals['_LISTPENDINGREQUEST']._serialized_start=576
+  _globals['_LISTPENDINGREQUEST']._serialized_end=596
+  _globals['_LISTPENDINGRESPONSE']._serialized_start=599
+  _globals['_LISTPENDINGRESPONSE']._serialized_end=939
+  _globals['_APPROVEREQUEST']._serialized_start=941
+  _globals['_APPROVEREQUEST']._serialized_end=1018
+  _globals['_APPROVERESPONSE']._serialized_start=1020
+  _globals['_APPROVERESPONSE']._serialized_end=1083
+  _globals['_OVERRIDEREQUEST']._serialized_start=1085
+  _globals['_OVERRIDEREQUEST']._serialized_end=1209
+  _globals['_OVERRIDERESPONSE']._serialized_start=1211
+  _globals['_OVERRIDERESPONSE']._serialized_end=1275
+  _globals['_LIFTOVERRIDEREQUEST']._serialized_start=1277
+  _globals['_LIFTOVERRIDEREQUEST']._serialized_end=1330
+  _globals['_LIFTOVERRIDERESPONSE']._serialized_start=1332
+  _globals['_LIFTOVERRIDERESPONSE']._serialized_end=1400
+  _globals['_CHANGESTAGEREQUEST']._serialized_start=1402
+  _globals['_CHANGESTAGEREQUEST']._serialized_end=1497
+  _globals['_CHANGESTAGERESPONSE']._serialized_start=1499
+  _globals['_CHANGESTAGERESPONSE']._serialized_end=1566
+  _globals['_LADDERSERVICE']._serialized_start=1569
+  _globals['_LADDERSERVICE']._serialized_end=2066
 # @@protoc_insertion_point(module_scope)

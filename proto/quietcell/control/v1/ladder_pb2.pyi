@@ -205,6 +205,46 @@ class SiteStage(_message.Message):
 Global___SiteStage: _TypeAlias = SiteStage  # noqa: Y015
 
 @_typing.final
+class Canary(_message.Message):
+    """A cell that is wanted as a canary."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    CELL_ID_FIELD_NUMBER: _builtins.int
+    SITE_ID_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    CONTROL_FIELD_NUMBER: _builtins.int
+    UNTIL_UNIX_US_FIELD_NUMBER: _builtins.int
+    cell_id: _builtins.str
+    """Name of the cell."""
+    site_id: _builtins.str
+    """Name of its site."""
+    state: _builtins.str
+    """One of: acts, waits, unmatched (nothing is like it), rolled back."""
+    until_unix_us: _builtins.int
+    """When its site may act again, for rolled back. [us]"""
+    @_builtins.property
+    def control(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Cells that it is compared with."""
+
+    def __init__(
+        self,
+        *,
+        cell_id: _builtins.str = ...,
+        site_id: _builtins.str = ...,
+        state: _builtins.str = ...,
+        control: _abc.Iterable[_builtins.str] | None = ...,
+        until_unix_us: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cell_id", b"cell_id", "control", b"control", "site_id", b"site_id", "state", b"state", "until_unix_us", b"until_unix_us"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Canary: _TypeAlias = Canary  # noqa: Y015
+
+@_typing.final
 class ListPendingRequest(_message.Message):
     """Asks for what waits."""
 
@@ -233,10 +273,14 @@ class ListPendingResponse(_message.Message):
     WAITING_FIELD_NUMBER: _builtins.int
     OVERRIDES_FIELD_NUMBER: _builtins.int
     STAGES_FIELD_NUMBER: _builtins.int
+    CANARIES_FIELD_NUMBER: _builtins.int
+    CANARIES_WAIT_FIELD_NUMBER: _builtins.int
     plan_id: _builtins.str
     """Plan that waits for approval; empty: none."""
     until_unix_us: _builtins.int
     """When it waits no more. [us]"""
+    canaries_wait: _builtins.str
+    """Why none of them may act yet; empty where some may."""
     @_builtins.property
     def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___PendingSite]:
         """Sites at which it waits."""
@@ -253,6 +297,10 @@ class ListPendingResponse(_message.Message):
     def stages(self) -> _containers.RepeatedCompositeFieldContainer[Global___SiteStage]:
         """Stage of each site."""
 
+    @_builtins.property
+    def canaries(self) -> _containers.RepeatedCompositeFieldContainer[Global___Canary]:
+        """Cells that are wanted as canaries."""
+
     def __init__(
         self,
         *,
@@ -262,10 +310,12 @@ class ListPendingResponse(_message.Message):
         waiting: _abc.Iterable[Global___WaitingWord] | None = ...,
         overrides: _abc.Iterable[Global___ActiveOverride] | None = ...,
         stages: _abc.Iterable[Global___SiteStage] | None = ...,
+        canaries: _abc.Iterable[Global___Canary] | None = ...,
+        canaries_wait: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["overrides", b"overrides", "plan_id", b"plan_id", "sites", b"sites", "stages", b"stages", "until_unix_us", b"until_unix_us", "waiting", b"waiting"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["canaries", b"canaries", "canaries_wait", b"canaries_wait", "overrides", b"overrides", "plan_id", b"plan_id", "sites", b"sites", "stages", b"stages", "until_unix_us", b"until_unix_us", "waiting", b"waiting"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

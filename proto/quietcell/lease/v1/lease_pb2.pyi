@@ -89,6 +89,8 @@ class _RejectCauseEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_RejectCau
     """The digest of the renewal is not that of the agent's active set."""
     REJECT_CAUSE_TOO_MANY: _RejectCause.ValueType  # 14
     """More than the agent takes at a time."""
+    REJECT_CAUSE_NOT_GRANTED: _RejectCause.ValueType  # 15
+    """The term for which leadership was granted is over: ask for it anew."""
 
 class RejectCause(_RejectCause, metaclass=_RejectCauseEnumTypeWrapper):
     """Why a command was refused."""
@@ -123,6 +125,8 @@ REJECT_CAUSE_DIGEST_MISMATCH: RejectCause.ValueType  # 13
 """The digest of the renewal is not that of the agent's active set."""
 REJECT_CAUSE_TOO_MANY: RejectCause.ValueType  # 14
 """More than the agent takes at a time."""
+REJECT_CAUSE_NOT_GRANTED: RejectCause.ValueType  # 15
+"""The term for which leadership was granted is over: ask for it anew."""
 Global___RejectCause: _TypeAlias = RejectCause  # noqa: Y015
 
 @_typing.final

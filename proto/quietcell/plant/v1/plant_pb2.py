@@ -24,15 +24,15 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equietcell/plant/v1/plant.proto\x12\x12quietcell.plant.v1\"?\n\nRadioLevel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07wake_ms\x18\x02 \x01(\r\x12\x12\n\nis_off_air\x18\x03 \x01(\x08\"x\n\tRadioCell\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\x0f\n\x07site_id\x18\x02 \x01(\t\x12\x0f\n\x07product\x18\x03 \x01(\t\x12\x13\n\x0bis_capacity\x18\x04 \x01(\x08\x12\r\n\x05level\x18\x05 \x03(\r\x12\x14\n\x0chas_dead_man\x18\x06 \x01(\x08\"(\n\x14\x44\x65scribeRadioRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"\x91\x01\n\x15\x44\x65scribeRadioResponse\x12.\n\x06levels\x18\x01 \x03(\x0b\x32\x1e.quietcell.plant.v1.RadioLevel\x12\x1a\n\x12\x66ull_service_level\x18\x02 \x01(\r\x12,\n\x05\x63\x65lls\x18\x03 \x03(\x0b\x32\x1d.quietcell.plant.v1.RadioCell\"u\n\x11\x41pplyRadioRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x65ll\x18\x02 \x03(\r\x12\r\n\x05level\x18\x03 \x03(\r\x12\x10\n\x08until_us\x18\x04 \x03(\x04\x12\x0f\n\x07\x65xtends\x18\x05 \x03(\x08\x12\x0e\n\x06number\x18\x06 \x01(\x04\"\"\n\x12\x41pplyRadioResponse\x12\x0c\n\x04\x64one\x18\x01 \x03(\x08\":\n\x10ReadRadioRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_sample\x18\x02 \x01(\x04\"^\n\x0bRadioSample\x12\x0e\n\x06sample\x18\x01 \x01(\x04\x12\x13\n\x0b\x65nd_unix_us\x18\x02 \x01(\x03\x12\x13\n\x0binterval_ms\x18\x03 \x01(\r\x12\x15\n\rcarried_ratio\x18\x04 \x03(\x02\"k\n\x11ReadRadioResponse\x12\r\n\x05level\x18\x01 \x03(\r\x12\x15\n\rlocal_control\x18\x02 \x03(\x08\x12\x30\n\x07samples\x18\x03 \x03(\x0b\x32\x1f.quietcell.plant.v1.RadioSample\"(\n\x14\x44\x65scribePowerRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"\xa0\x01\n\tPowerSite\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63harge_max_w\x18\x02 \x01(\x01\x12\x17\n\x0f\x64ischarge_max_w\x18\x03 \x01(\x01\x12\x13\n\x0b\x63\x61pacity_wh\x18\x04 \x01(\x01\x12\x12\n\nreserve_wh\x18\x05 \x01(\x01\x12\x14\n\x0cimport_cap_w\x18\x06 \x01(\x01\x12\x14\n\x0chas_dead_man\x18\x07 \x01(\x08\"E\n\x15\x44\x65scribePowerResponse\x12,\n\x05sites\x18\x01 \x03(\x0b\x32\x1d.quietcell.plant.v1.PowerSite\"\xd0\x01\n\x11\x41pplyPowerRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x03(\r\x12\x11\n\tbattery_w\x18\x03 \x03(\x01\x12\x16\n\x0eimport_limit_w\x18\x04 \x03(\x01\x12\x10\n\x08until_us\x18\x05 \x03(\x04\x12\x0f\n\x07is_safe\x18\x06 \x03(\x08\x12\x13\n\x0bradio_ratio\x18\x07 \x03(\x01\x12\x17\n\x0fkeeps_transport\x18\x08 \x03(\x08\x12\x0f\n\x07\x65xtends\x18\t \x03(\x08\x12\x0e\n\x06number\x18\n \x01(\x04\"\"\n\x12\x41pplyPowerResponse\x12\x0c\n\x04\x64one\x18\x01 \x03(\x08\":\n\x10ReadPowerRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_sample\x18\x02 \x01(\x04\"\xd7\x01\n\x0bPowerSample\x12\x0e\n\x06sample\x18\x01 \x01(\x04\x12\x13\n\x0b\x65nd_unix_us\x18\x02 \x01(\x03\x12\x13\n\x0binterval_ms\x18\x03 \x01(\r\x12\x11\n\tsoc_ratio\x18\x04 \x03(\x01\x12\x0e\n\x06\x63\x65ll_v\x18\x05 \x03(\x01\x12\x11\n\tbattery_a\x18\x06 \x03(\x01\x12\x10\n\x08import_w\x18\x07 \x03(\x01\x12\x0e\n\x06load_w\x18\x08 \x03(\x01\x12\x0c\n\x04pv_w\x18\t \x03(\x01\x12\x15\n\rmains_present\x18\n \x03(\x08\x12\x11\n\tstored_wh\x18\x0b \x03(\x01\"\x80\x01\n\x11ReadPowerResponse\x12\x0f\n\x07is_safe\x18\x01 \x03(\x08\x12\x11\n\tbattery_w\x18\x02 \x03(\x01\x12\x15\n\rlocal_control\x18\x03 \x03(\x08\x12\x30\n\x07samples\x18\x04 \x03(\x0b\x32\x1f.quietcell.plant.v1.PowerSample\"_\n\x12InjectFaultRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12(\n\x05\x66\x61ult\x18\x02 \x01(\x0e\x32\x19.quietcell.plant.v1.Fault\x12\r\n\x05heals\x18\x03 \x01(\x08\"\x15\n\x13InjectFaultResponse*\xdd\x01\n\x05\x46\x61ult\x12\x15\n\x11\x46\x41ULT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x41ULT_FROZEN_COUNTERS\x10\x01\x12\x14\n\x10\x46\x41ULT_WRONG_UNIT\x10\x02\x12\x15\n\x11\x46\x41ULT_STUCK_RELAY\x10\x03\x12\x11\n\rFAULT_PARTIAL\x10\x04\x12\x13\n\x0f\x46\x41ULT_SLOW_WAKE\x10\x05\x12\x10\n\x0c\x46\x41ULT_SILENT\x10\x06\x12\x10\n\x0c\x46\x41ULT_OUTAGE\x10\x07\x12\x17\n\x13\x46\x41ULT_LOCAL_CONTROL\x10\x08\x12\x10\n\x0c\x46\x41ULT_REBOOT\x10\t2\xa8\x05\n\x0cPlantService\x12\x64\n\rDescribeRadio\x12(.quietcell.plant.v1.DescribeRadioRequest\x1a).quietcell.plant.v1.DescribeRadioResponse\x12[\n\nApplyRadio\x12%.quietcell.plant.v1.ApplyRadioRequest\x1a&.quietcell.plant.v1.ApplyRadioResponse\x12X\n\tReadRadio\x12$.quietcell.plant.v1.ReadRadioRequest\x1a%.quietcell.plant.v1.ReadRadioResponse\x12\x64\n\rDescribePower\x12(.quietcell.plant.v1.DescribePowerRequest\x1a).quietcell.plant.v1.DescribePowerResponse\x12[\n\nApplyPower\x12%.quietcell.plant.v1.ApplyPowerRequest\x1a&.quietcell.plant.v1.ApplyPowerResponse\x12X\n\tReadPower\x12$.quietcell.plant.v1.ReadPowerRequest\x1a%.quietcell.plant.v1.ReadPowerResponse\x12^\n\x0bInjectFault\x12&.quietcell.plant.v1.InjectFaultRequest\x1a\'.quietcell.plant.v1.InjectFaultResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equietcell/plant/v1/plant.proto\x12\x12quietcell.plant.v1\"?\n\nRadioLevel\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07wake_ms\x18\x02 \x01(\r\x12\x12\n\nis_off_air\x18\x03 \x01(\x08\"x\n\tRadioCell\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\x0f\n\x07site_id\x18\x02 \x01(\t\x12\x0f\n\x07product\x18\x03 \x01(\t\x12\x13\n\x0bis_capacity\x18\x04 \x01(\x08\x12\r\n\x05level\x18\x05 \x03(\r\x12\x14\n\x0chas_dead_man\x18\x06 \x01(\x08\"(\n\x14\x44\x65scribeRadioRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"\x91\x01\n\x15\x44\x65scribeRadioResponse\x12.\n\x06levels\x18\x01 \x03(\x0b\x32\x1e.quietcell.plant.v1.RadioLevel\x12\x1a\n\x12\x66ull_service_level\x18\x02 \x01(\r\x12,\n\x05\x63\x65lls\x18\x03 \x03(\x0b\x32\x1d.quietcell.plant.v1.RadioCell\"u\n\x11\x41pplyRadioRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04\x63\x65ll\x18\x02 \x03(\r\x12\r\n\x05level\x18\x03 \x03(\r\x12\x10\n\x08until_us\x18\x04 \x03(\x04\x12\x0f\n\x07\x65xtends\x18\x05 \x03(\x08\x12\x0e\n\x06number\x18\x06 \x01(\x04\"\"\n\x12\x41pplyRadioResponse\x12\x0c\n\x04\x64one\x18\x01 \x03(\x08\":\n\x10ReadRadioRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_sample\x18\x02 \x01(\x04\"\x91\x01\n\x0bRadioSample\x12\x0e\n\x06sample\x18\x01 \x01(\x04\x12\x13\n\x0b\x65nd_unix_us\x18\x02 \x01(\x03\x12\x13\n\x0binterval_ms\x18\x03 \x01(\r\x12\x15\n\rcarried_ratio\x18\x04 \x03(\x02\x12\x1e\n\x16user_throughput_mbit_s\x18\x05 \x03(\x02\x12\x11\n\tenergy_wh\x18\x06 \x03(\x02\"k\n\x11ReadRadioResponse\x12\r\n\x05level\x18\x01 \x03(\r\x12\x15\n\rlocal_control\x18\x02 \x03(\x08\x12\x30\n\x07samples\x18\x03 \x03(\x0b\x32\x1f.quietcell.plant.v1.RadioSample\"(\n\x14\x44\x65scribePowerRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\"\xa0\x01\n\tPowerSite\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63harge_max_w\x18\x02 \x01(\x01\x12\x17\n\x0f\x64ischarge_max_w\x18\x03 \x01(\x01\x12\x13\n\x0b\x63\x61pacity_wh\x18\x04 \x01(\x01\x12\x12\n\nreserve_wh\x18\x05 \x01(\x01\x12\x14\n\x0cimport_cap_w\x18\x06 \x01(\x01\x12\x14\n\x0chas_dead_man\x18\x07 \x01(\x08\"E\n\x15\x44\x65scribePowerResponse\x12,\n\x05sites\x18\x01 \x03(\x0b\x32\x1d.quietcell.plant.v1.PowerSite\"\xd0\x01\n\x11\x41pplyPowerRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x0c\n\x04site\x18\x02 \x03(\r\x12\x11\n\tbattery_w\x18\x03 \x03(\x01\x12\x16\n\x0eimport_limit_w\x18\x04 \x03(\x01\x12\x10\n\x08until_us\x18\x05 \x03(\x04\x12\x0f\n\x07is_safe\x18\x06 \x03(\x08\x12\x13\n\x0bradio_ratio\x18\x07 \x03(\x01\x12\x17\n\x0fkeeps_transport\x18\x08 \x03(\x08\x12\x0f\n\x07\x65xtends\x18\t \x03(\x08\x12\x0e\n\x06number\x18\n \x01(\x04\"\"\n\x12\x41pplyPowerResponse\x12\x0c\n\x04\x64one\x18\x01 \x03(\x08\":\n\x10ReadPowerRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x14\n\x0c\x61\x66ter_sample\x18\x02 \x01(\x04\"\xd7\x01\n\x0bPowerSample\x12\x0e\n\x06sample\x18\x01 \x01(\x04\x12\x13\n\x0b\x65nd_unix_us\x18\x02 \x01(\x03\x12\x13\n\x0binterval_ms\x18\x03 \x01(\r\x12\x11\n\tsoc_ratio\x18\x04 \x03(\x01\x12\x0e\n\x06\x63\x65ll_v\x18\x05 \x03(\x01\x12\x11\n\tbattery_a\x18\x06 \x03(\x01\x12\x10\n\x08import_w\x18\x07 \x03(\x01\x12\x0e\n\x06load_w\x18\x08 \x03(\x01\x12\x0c\n\x04pv_w\x18\t \x03(\x01\x12\x15\n\rmains_present\x18\n \x03(\x08\x12\x11\n\tstored_wh\x18\x0b \x03(\x01\"\x80\x01\n\x11ReadPowerResponse\x12\x0f\n\x07is_safe\x18\x01 \x03(\x08\x12\x11\n\tbattery_w\x18\x02 \x03(\x01\x12\x15\n\rlocal_control\x18\x03 \x03(\x08\x12\x30\n\x07samples\x18\x04 \x03(\x0b\x32\x1f.quietcell.plant.v1.PowerSample\"\x7f\n\x12InjectFaultRequest\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12(\n\x05\x66\x61ult\x18\x02 \x01(\x0e\x32\x19.quietcell.plant.v1.Fault\x12\r\n\x05heals\x18\x03 \x01(\x08\x12\x0f\n\x07\x63\x65ll_id\x18\x04 \x03(\t\x12\r\n\x05share\x18\x05 \x01(\x01\"\x15\n\x13InjectFaultResponse*\xf3\x01\n\x05\x46\x61ult\x12\x15\n\x11\x46\x41ULT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x46\x41ULT_FROZEN_COUNTERS\x10\x01\x12\x14\n\x10\x46\x41ULT_WRONG_UNIT\x10\x02\x12\x15\n\x11\x46\x41ULT_STUCK_RELAY\x10\x03\x12\x11\n\rFAULT_PARTIAL\x10\x04\x12\x13\n\x0f\x46\x41ULT_SLOW_WAKE\x10\x05\x12\x10\n\x0c\x46\x41ULT_SILENT\x10\x06\x12\x10\n\x0c\x46\x41ULT_OUTAGE\x10\x07\x12\x17\n\x13\x46\x41ULT_LOCAL_CONTROL\x10\x08\x12\x10\n\x0c\x46\x41ULT_REBOOT\x10\t\x12\x14\n\x10\x46\x41ULT_SLOW_USERS\x10\n2\xa8\x05\n\x0cPlantService\x12\x64\n\rDescribeRadio\x12(.quietcell.plant.v1.DescribeRadioRequest\x1a).quietcell.plant.v1.DescribeRadioResponse\x12[\n\nApplyRadio\x12%.quietcell.plant.v1.ApplyRadioRequest\x1a&.quietcell.plant.v1.ApplyRadioResponse\x12X\n\tReadRadio\x12$.quietcell.plant.v1.ReadRadioRequest\x1a%.quietcell.plant.v1.ReadRadioResponse\x12\x64\n\rDescribePower\x12(.quietcell.plant.v1.DescribePowerRequest\x1a).quietcell.plant.v1.DescribePowerResponse\x12[\n\nApplyPower\x12%.quietcell.plant.v1.ApplyPowerRequest\x1a&.quietcell.plant.v1.ApplyPowerResponse\x12X\n\tReadPower\x12$.quietcell.plant.v1.ReadPowerRequest\x1a%.quietcell.plant.v1.ReadPowerResponse\x12^\n\x0bInjectFault\x12&.quietcell.plant.v1.InjectFaultRequest\x1a\'.quietcell.plant.v1.InjectFaultResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'quietcell.plant.v1.plant_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_FAULT']._serialized_start=1904
-  _globals['_FAULT']._serialized_end=2125
+  _globals['_FAULT']._serialized_start=1988
+  _globals['_FAULT']._serialized_end=2231
   _globals['_RADIOLEVEL']._serialized_start=54
   _globals['_RADIOLEVEL']._serialized_end=117
   _globals['_RADIOCELL']._serialized_start=119
@@ -47,30 +47,30 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_APPLYRADIORESPONSE']._serialized_end=584
   _globals['_READRADIOREQUEST']._serialized_start=586
   _globals['_READRADIOREQUEST']._serialized_end=644
-  _globals['_RADIOSAMPLE']._serialized_start=646
-  _globals['_RADIOSAMPLE']._serialized_end=740
-  _globals['_READRADIORESPONSE']._serialized_start=742
-  _globals['_READRADIORESPONSE']._serialized_end=849
-  _globals['_DESCRIBEPOWERREQUEST']._serialized_start=851
-  _globals['_DESCRIBEPOWERREQUEST']._serialized_end=891
-  _globals['_POWERSITE']._serialized_start=894
-  _globals['_POWERSITE']._serialized_end=1054
-  _globals['_DESCRIBEPOWERRESPONSE']._serialized_start=1056
-  _globals['_DESCRIBEPOWERRESPONSE']._serialized_end=1125
-  _globals['_APPLYPOWERREQUEST']._serialized_start=1128
-  _globals['_APPLYPOWERREQUEST']._serialized_end=1336
-  _globals['_APPLYPOWERRESPONSE']._serialized_start=1338
-  _globals['_APPLYPOWERRESPONSE']._serialized_end=1372
-  _globals['_READPOWERREQUEST']._serialized_start=1374
-  _globals['_READPOWERREQUEST']._serialized_end=1432
-  _globals['_POWERSAMPLE']._serialized_start=1435
-  _globals['_POWERSAMPLE']._serialized_end=1650
-  _globals['_READPOWERRESPONSE']._serialized_start=1653
-  _globals['_READPOWERRESPONSE']._serialized_end=1781
-  _globals['_INJECTFAULTREQUEST']._serialized_start=1783
-  _globals['_INJECTFAULTREQUEST']._serialized_end=1878
-  _globals['_INJECTFAULTRESPONSE']._serialized_start=1880
-  _globals['_INJECTFAULTRESPONSE']._serialized_end=1901
-  _globals['_PLANTSERVICE']._serialized_start=2128
-  _globals['_PLANTSERVICE']._serialized_end=2808
+  _globals['_RADIOSAMPLE']._serialized_start=647
+  _globals['_RADIOSAMPLE']._serialized_end=792
+  _globals['_READRADIORESPONSE']._serialized_start=794
+  _globals['_READRADIORESPONSE']._serialized_end=901
+  _globals['_DESCRIBEPOWERREQUEST']._serialized_start=903
+  _globals['_DESCRIBEPOWERREQUEST']._serialized_end=943
+  _globals['_POWERSITE']._serialized_start=946
+  _globals['_POWERSITE']._serialized_end=1106
+  _globals['_DESCRIBEPOWERRESPONSE']._serialized_start=1108
+  _globals['_DESCRIBEPOWERRESPONSE']._serialized_end=1177
+  _globals['_APPLYPOWERREQUEST']._serialized_start=1180
+  _globals['_APPLYPOWERREQUEST']._serialized_end=1388
+  _globals['_APPLYPOWERRESPONSE']._serialized_start=1390
+  _globals['_APPLYPOWERRESPONSE']._serialized_end=1424
+  _globals['_READPOWERREQUEST']._serialized_start=1426
+  _globals['_READPOWERREQUEST']._serialized_end=1484
+  _globals['_POWERSAMPLE']._serialized_start=1487
+  _globals['_POWERSAMPLE']._serialized_end=1702
+  _globals['_READPOWERRESPONSE']._serialized_start=1705
+  _globals['_READPOWERRESPONSE']._serialized_end=1833
+  _globals['_INJECTFAULTREQUEST']._serialized_start=1835
+  _globals['_INJECTFAULTREQUEST']._serialized_end=1962
+  _globals['_INJECTFAULTRESPONSE']._serialized_start=1964
+  _globals['_INJECTFAULTRESPONSE']._serialized_end=1985
+  _globals['_PLANTSERVICE']._serialized_start=2234
+  _globals['_PLANTSERVICE']._serialized_end=2914
 # @@protoc_insertion_point(module_scope)

@@ -45,6 +45,8 @@ class _FaultEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Fault.ValueType
     """Switched or locked by hand at full service."""
     FAULT_REBOOT: _Fault.ValueType  # 9
     """All radios restart: back at full service, timers cleared."""
+    FAULT_SLOW_USERS: _Fault.ValueType  # 10
+    """Users are served slower by a share."""
 
 class Fault(_Fault, metaclass=_FaultEnumTypeWrapper):
     """What goes wrong."""
@@ -69,6 +71,8 @@ FAULT_LOCAL_CONTROL: Fault.ValueType  # 8
 """Switched or locked by hand at full service."""
 FAULT_REBOOT: Fault.ValueType  # 9
 """All radios restart: back at full service, timers cleared."""
+FAULT_SLOW_USERS: Fault.ValueType  # 10
+"""Users are served slower by a share."""
 Global___Fault: _TypeAlias = Fault  # noqa: Y015
 
 @_typing.final
@@ -311,6 +315,8 @@ class RadioSample(_message.Message):
     END_UNIX_US_FIELD_NUMBER: _builtins.int
     INTERVAL_MS_FIELD_NUMBER: _builtins.int
     CARRIED_RATIO_FIELD_NUMBER: _builtins.int
+    USER_THROUGHPUT_MBIT_S_FIELD_NUMBER: _builtins.int
+    ENERGY_WH_FIELD_NUMBER: _builtins.int
     sample: _builtins.int
     """Counts up from 1."""
     end_unix_us: _builtins.int
@@ -321,6 +327,14 @@ class RadioSample(_message.Message):
     def carried_ratio(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Traffic carried, one value a cell. [ratio]"""
 
+    @_builtins.property
+    def user_throughput_mbit_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mean throughput of a user while served, one value a cell; NaN: nobody was served. [Mbit/s]"""
+
+    @_builtins.property
+    def energy_wh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Energy drawn, one value a cell. [Wh]"""
+
     def __init__(
         self,
         *,
@@ -328,10 +342,12 @@ class RadioSample(_message.Message):
         end_unix_us: _builtins.int = ...,
         interval_ms: _builtins.int = ...,
         carried_ratio: _abc.Iterable[_builtins.float] | None = ...,
+        user_throughput_mbit_s: _abc.Iterable[_builtins.float] | None = ...,
+        energy_wh: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carried_ratio", b"carried_ratio", "end_unix_us", b"end_unix_us", "interval_ms", b"interval_ms", "sample", b"sample"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carried_ratio", b"carried_ratio", "end_unix_us", b"end_unix_us", "energy_wh", b"energy_wh", "interval_ms", b"interval_ms", "sample", b"sample", "user_throughput_mbit_s", b"user_throughput_mbit_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -718,22 +734,32 @@ class InjectFaultRequest(_message.Message):
     AGENT_ID_FIELD_NUMBER: _builtins.int
     FAULT_FIELD_NUMBER: _builtins.int
     HEALS_FIELD_NUMBER: _builtins.int
+    CELL_ID_FIELD_NUMBER: _builtins.int
+    SHARE_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """At which agent; empty: at all."""
     fault: Global___Fault.ValueType
     """What."""
     heals: _builtins.bool
     """Whether it is healed instead."""
+    share: _builtins.float
+    """How much slower users are served, for FAULT_SLOW_USERS. [ratio]"""
+    @_builtins.property
+    def cell_id(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """At which cells of the agent, by name, for faults of radios; none: at all."""
+
     def __init__(
         self,
         *,
         agent_id: _builtins.str = ...,
         fault: Global___Fault.ValueType = ...,
         heals: _builtins.bool = ...,
+        cell_id: _abc.Iterable[_builtins.str] | None = ...,
+        share: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "fault", b"fault", "heals", b"heals"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_id", b"agent_id", "cell_id", b"cell_id", "fault", b"fault", "heals", b"heals", "share", b"share"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

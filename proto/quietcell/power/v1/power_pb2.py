@@ -26,7 +26,7 @@ from quietcell.lease.v1 import lease_pb2 as quietcell_dot_lease_dot_v1_dot_lease
 from quietcell.telemetry.v1 import telemetry_pb2 as quietcell_dot_telemetry_dot_v1_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equietcell/power/v1/power.proto\x12\x12quietcell.power.v1\x1a\x1equietcell/lease/v1/lease.proto\x1a&quietcell/telemetry/v1/telemetry.proto\"\x9b\x01\n\x04Site\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63harge_max_w\x18\x02 \x01(\x01\x12\x17\n\x0f\x64ischarge_max_w\x18\x03 \x01(\x01\x12\x13\n\x0b\x63\x61pacity_wh\x18\x04 \x01(\x01\x12\x12\n\nreserve_wh\x18\x05 \x01(\x01\x12\x14\n\x0cimport_cap_w\x18\x06 \x01(\x01\x12\x14\n\x0chas_dead_man\x18\x07 \x01(\x08\"\x15\n\x13GetInventoryRequest\"\xb1\x01\n\x14GetInventoryResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\'\n\x05sites\x18\x03 \x03(\x0b\x32\x18.quietcell.power.v1.Site\x12\x17\n\x0flongest_term_ms\x18\x04 \x01(\r\x12\x17\n\x0flongest_plan_ms\x18\x05 \x01(\r\x12\x15\n\rhighest_epoch\x18\x06 \x01(\x04\"M\n\x05Hello\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x15\n\rcontroller_id\x18\x02 \x01(\t\x12\x17\n\x0freport_every_ms\x18\x03 \x01(\r\"b\n\x0cProgramStage\x12\x0f\n\x07\x61\x66ter_s\x18\x01 \x01(\x01\x12\x13\n\x0b\x62\x65low_ratio\x18\x02 \x01(\x01\x12\x13\n\x0bradio_ratio\x18\x03 \x01(\x01\x12\x17\n\x0fkeeps_transport\x18\x04 \x01(\x08\"t\n\x10OnBatteryProgram\x12\x0c\n\x04site\x18\x01 \x01(\r\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x30\n\x06stages\x18\x03 \x03(\x0b\x32 .quietcell.power.v1.ProgramStage\x12\x0e\n\x06\x62\x61\x63k_s\x18\x04 \x01(\x01\"\x88\x02\n\x0c\x43ommandBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\x0c\x12\x0f\n\x07term_ms\x18\x04 \x01(\r\x12\x0c\n\x04site\x18\x05 \x03(\r\x12\x10\n\x08revision\x18\x06 \x03(\x04\x12\x11\n\tbattery_w\x18\x07 \x03(\x01\x12\x16\n\x0eimport_limit_w\x18\x08 \x03(\x01\x12\x0e\n\x06reason\x18\t \x03(\r\x12\x36\n\x08programs\x18\n \x03(\x0b\x32$.quietcell.power.v1.OnBatteryProgram\"g\n\tSafeBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0c\n\x04site\x18\x02 \x03(\r\x12\x10\n\x08revision\x18\x03 \x03(\x04\x12\x0e\n\x06reason\x18\x04 \x03(\r\"\x87\x01\n\x07\x41nswers\x12\x0c\n\x04site\x18\x01 \x03(\r\x12\x10\n\x08revision\x18\x02 \x03(\x04\x12,\n\x07outcome\x18\x03 \x03(\x0e\x32\x1b.quietcell.lease.v1.Outcome\x12.\n\x05\x63\x61use\x18\x04 \x03(\x0e\x32\x1f.quietcell.lease.v1.RejectCause\"\x96\x02\n\nSiteStates\x12\x11\n\tis_leased\x18\x01 \x03(\x08\x12\x11\n\tbattery_w\x18\x02 \x03(\x01\x12\x16\n\x0eimport_limit_w\x18\x03 \x03(\x01\x12\x10\n\x08revision\x18\x04 \x03(\x04\x12\x15\n\rlease_left_ms\x18\x05 \x03(\r\x12\x15\n\rlocal_control\x18\x06 \x03(\x08\x12\x18\n\x10program_revision\x18\x07 \x03(\x04\x12\x15\n\rprogram_stage\x18\x08 \x03(\x11\x12\x15\n\ractive_digest\x18\t \x01(\x0c\x12+\n\x04stop\x18\n \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\x15\n\rhighest_epoch\x18\x0b \x01(\x04\"\xa4\x01\n\x06Report\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12\x34\n\x07samples\x18\x02 \x03(\x0b\x32#.quietcell.telemetry.v1.SiteSamples\x12.\n\x06states\x18\x03 \x01(\x0b\x32\x1e.quietcell.power.v1.SiteStates\"\xdc\x01\n\x0e\x43ontrolRequest\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.quietcell.power.v1.HelloH\x00\x12-\n\x04safe\x18\x02 \x01(\x0b\x32\x1d.quietcell.power.v1.SafeBatchH\x00\x12\x34\n\x08\x63ommands\x18\x03 \x01(\x0b\x32 .quietcell.power.v1.CommandBatchH\x00\x12.\n\x07renewal\x18\x04 \x01(\x0b\x32\x1b.quietcell.lease.v1.RenewalH\x00\x42\t\n\x07message\"\xef\x01\n\x0f\x43ontrolResponse\x12=\n\tinventory\x18\x01 \x01(\x0b\x32(.quietcell.power.v1.GetInventoryResponseH\x00\x12,\n\x06report\x18\x02 \x01(\x0b\x32\x1a.quietcell.power.v1.ReportH\x00\x12.\n\x07\x61nswers\x18\x03 \x01(\x0b\x32\x1b.quietcell.power.v1.AnswersH\x00\x12\x34\n\x07renewal\x18\x04 \x01(\x0b\x32!.quietcell.lease.v1.RenewalAnswerH\x00\x42\t\n\x07message\"\x13\n\x11WatchStateRequest\"z\n\x12WatchStateResponse\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12.\n\x06states\x18\x02 \x01(\x0b\x32\x1e.quietcell.power.v1.SiteStates\"F\n\x13\x43hargeSafelyRequest\x12\x0f\n\x07site_id\x18\x01 \x03(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\'\n\x14\x43hargeSafelyResponse\x12\x0f\n\x07site_id\x18\x01 \x03(\t\"-\n\x0bStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"L\n\x0cStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\r\"2\n\x10\x43learStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"@\n\x11\x43learStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch2\xb5\x04\n\x11PowerAgentService\x12\x61\n\x0cGetInventory\x12\'.quietcell.power.v1.GetInventoryRequest\x1a(.quietcell.power.v1.GetInventoryResponse\x12V\n\x07\x43ontrol\x12\".quietcell.power.v1.ControlRequest\x1a#.quietcell.power.v1.ControlResponse(\x01\x30\x01\x12]\n\nWatchState\x12%.quietcell.power.v1.WatchStateRequest\x1a&.quietcell.power.v1.WatchStateResponse0\x01\x12\x61\n\x0c\x43hargeSafely\x12\'.quietcell.power.v1.ChargeSafelyRequest\x1a(.quietcell.power.v1.ChargeSafelyResponse\x12I\n\x04Stop\x12\x1f.quietcell.power.v1.StopRequest\x1a .quietcell.power.v1.StopResponse\x12X\n\tClearStop\x12$.quietcell.power.v1.ClearStopRequest\x1a%.quietcell.power.v1.ClearStopResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1equietcell/power/v1/power.proto\x12\x12quietcell.power.v1\x1a\x1equietcell/lease/v1/lease.proto\x1a&quietcell/telemetry/v1/telemetry.proto\"\x9b\x01\n\x04Site\x12\x0f\n\x07site_id\x18\x01 \x01(\t\x12\x14\n\x0c\x63harge_max_w\x18\x02 \x01(\x01\x12\x17\n\x0f\x64ischarge_max_w\x18\x03 \x01(\x01\x12\x13\n\x0b\x63\x61pacity_wh\x18\x04 \x01(\x01\x12\x12\n\nreserve_wh\x18\x05 \x01(\x01\x12\x14\n\x0cimport_cap_w\x18\x06 \x01(\x01\x12\x14\n\x0chas_dead_man\x18\x07 \x01(\x08\"\x15\n\x13GetInventoryRequest\"\xc7\x01\n\x14GetInventoryResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\'\n\x05sites\x18\x03 \x03(\x0b\x32\x18.quietcell.power.v1.Site\x12\x17\n\x0flongest_term_ms\x18\x04 \x01(\r\x12\x17\n\x0flongest_plan_ms\x18\x05 \x01(\r\x12\x15\n\rhighest_epoch\x18\x06 \x01(\x04\x12\x14\n\x0cis_simulated\x18\x07 \x01(\x08\"f\n\x05Hello\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x15\n\rcontroller_id\x18\x02 \x01(\t\x12\x17\n\x0freport_every_ms\x18\x03 \x01(\r\x12\x17\n\x0fleads_by_grants\x18\x04 \x01(\x08\"b\n\x0cProgramStage\x12\x0f\n\x07\x61\x66ter_s\x18\x01 \x01(\x01\x12\x13\n\x0b\x62\x65low_ratio\x18\x02 \x01(\x01\x12\x13\n\x0bradio_ratio\x18\x03 \x01(\x01\x12\x17\n\x0fkeeps_transport\x18\x04 \x01(\x08\"t\n\x10OnBatteryProgram\x12\x0c\n\x04site\x18\x01 \x01(\r\x12\x10\n\x08revision\x18\x02 \x01(\x04\x12\x30\n\x06stages\x18\x03 \x03(\x0b\x32 .quietcell.power.v1.ProgramStage\x12\x0e\n\x06\x62\x61\x63k_s\x18\x04 \x01(\x01\"\x88\x02\n\x0c\x43ommandBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\x0c\x12\x0f\n\x07term_ms\x18\x04 \x01(\r\x12\x0c\n\x04site\x18\x05 \x03(\r\x12\x10\n\x08revision\x18\x06 \x03(\x04\x12\x11\n\tbattery_w\x18\x07 \x03(\x01\x12\x16\n\x0eimport_limit_w\x18\x08 \x03(\x01\x12\x0e\n\x06reason\x18\t \x03(\r\x12\x36\n\x08programs\x18\n \x03(\x0b\x32$.quietcell.power.v1.OnBatteryProgram\"g\n\tSafeBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0c\n\x04site\x18\x02 \x03(\r\x12\x10\n\x08revision\x18\x03 \x03(\x04\x12\x0e\n\x06reason\x18\x04 \x03(\r\"\x87\x01\n\x07\x41nswers\x12\x0c\n\x04site\x18\x01 \x03(\r\x12\x10\n\x08revision\x18\x02 \x03(\x04\x12,\n\x07outcome\x18\x03 \x03(\x0e\x32\x1b.quietcell.lease.v1.Outcome\x12.\n\x05\x63\x61use\x18\x04 \x03(\x0e\x32\x1f.quietcell.lease.v1.RejectCause\"\x96\x02\n\nSiteStates\x12\x11\n\tis_leased\x18\x01 \x03(\x08\x12\x11\n\tbattery_w\x18\x02 \x03(\x01\x12\x16\n\x0eimport_limit_w\x18\x03 \x03(\x01\x12\x10\n\x08revision\x18\x04 \x03(\x04\x12\x15\n\rlease_left_ms\x18\x05 \x03(\r\x12\x15\n\rlocal_control\x18\x06 \x03(\x08\x12\x18\n\x10program_revision\x18\x07 \x03(\x04\x12\x15\n\rprogram_stage\x18\x08 \x03(\x11\x12\x15\n\ractive_digest\x18\t \x01(\x0c\x12+\n\x04stop\x18\n \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\x15\n\rhighest_epoch\x18\x0b \x01(\x04\"\xa4\x01\n\x06Report\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12\x34\n\x07samples\x18\x02 \x03(\x0b\x32#.quietcell.telemetry.v1.SiteSamples\x12.\n\x06states\x18\x03 \x01(\x0b\x32\x1e.quietcell.power.v1.SiteStates\"\xdc\x01\n\x0e\x43ontrolRequest\x12*\n\x05hello\x18\x01 \x01(\x0b\x32\x19.quietcell.power.v1.HelloH\x00\x12-\n\x04safe\x18\x02 \x01(\x0b\x32\x1d.quietcell.power.v1.SafeBatchH\x00\x12\x34\n\x08\x63ommands\x18\x03 \x01(\x0b\x32 .quietcell.power.v1.CommandBatchH\x00\x12.\n\x07renewal\x18\x04 \x01(\x0b\x32\x1b.quietcell.lease.v1.RenewalH\x00\x42\t\n\x07message\"\xef\x01\n\x0f\x43ontrolResponse\x12=\n\tinventory\x18\x01 \x01(\x0b\x32(.quietcell.power.v1.GetInventoryResponseH\x00\x12,\n\x06report\x18\x02 \x01(\x0b\x32\x1a.quietcell.power.v1.ReportH\x00\x12.\n\x07\x61nswers\x18\x03 \x01(\x0b\x32\x1b.quietcell.power.v1.AnswersH\x00\x12\x34\n\x07renewal\x18\x04 \x01(\x0b\x32!.quietcell.lease.v1.RenewalAnswerH\x00\x42\t\n\x07message\"\x13\n\x11WatchStateRequest\"z\n\x12WatchStateResponse\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12.\n\x06states\x18\x02 \x01(\x0b\x32\x1e.quietcell.power.v1.SiteStates\"F\n\x13\x43hargeSafelyRequest\x12\x0f\n\x07site_id\x18\x01 \x03(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"\'\n\x14\x43hargeSafelyResponse\x12\x0f\n\x07site_id\x18\x01 \x03(\t\"-\n\x0bStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"L\n\x0cStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\r\"2\n\x10\x43learStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"@\n\x11\x43learStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch2\xb5\x04\n\x11PowerAgentService\x12\x61\n\x0cGetInventory\x12\'.quietcell.power.v1.GetInventoryRequest\x1a(.quietcell.power.v1.GetInventoryResponse\x12V\n\x07\x43ontrol\x12\".quietcell.power.v1.ControlRequest\x1a#.quietcell.power.v1.ControlResponse(\x01\x30\x01\x12]\n\nWatchState\x12%.quietcell.power.v1.WatchStateRequest\x1a&.quietcell.power.v1.WatchStateResponse0\x01\x12\x61\n\x0c\x43hargeSafely\x12\'.quietcell.power.v1.ChargeSafelyRequest\x1a(.quietcell.power.v1.ChargeSafelyResponse\x12I\n\x04Stop\x12\x1f.quietcell.power.v1.StopRequest\x1a .quietcell.power.v1.StopResponse\x12X\n\tClearStop\x12$.quietcell.power.v1.ClearStopRequest\x1a%.quietcell.power.v1.ClearStopResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -38,43 +38,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINVENTORYREQUEST']._serialized_start=284
   _globals['_GETINVENTORYREQUEST']._serialized_end=305
   _globals['_GETINVENTORYRESPONSE']._serialized_start=308
-  _globals['_GETINVENTORYRESPONSE']._serialized_end=485
-  _globals['_HELLO']._serialized_start=487
-  _globals['_HELLO']._serialized_end=564
-  _globals['_PROGRAMSTAGE']._serialized_start=566
-  _globals['_PROGRAMSTAGE']._serialized_end=664
-  _globals['_ONBATTERYPROGRAM']._serialized_start=666
-  _globals['_ONBATTERYPROGRAM']._serialized_end=782
-  _globals['_COMMANDBATCH']._serialized_start=785
-  _globals['_COMMANDBATCH']._serialized_end=1049
-  _globals['_SAFEBATCH']._serialized_start=1051
-  _globals['_SAFEBATCH']._serialized_end=1154
-  _globals['_ANSWERS']._serialized_start=1157
-  _globals['_ANSWERS']._serialized_end=1292
-  _globals['_SITESTATES']._serialized_start=1295
-  _globals['_SITESTATES']._serialized_end=1573
-  _globals['_REPORT']._serialized_start=1576
-  _globals['_REPORT']._serialized_end=1740
-  _globals['_CONTROLREQUEST']._serialized_start=1743
-  _globals['_CONTROLREQUEST']._serialized_end=1963
-  _globals['_CONTROLRESPONSE']._serialized_start=1966
-  _globals['_CONTROLRESPONSE']._serialized_end=2205
-  _globals['_WATCHSTATEREQUEST']._serialized_start=2207
-  _globals['_WATCHSTATEREQUEST']._serialized_end=2226
-  _globals['_WATCHSTATERESPONSE']._serialized_start=2228
-  _globals['_WATCHSTATERESPONSE']._serialized_end=2350
-  _globals['_CHARGESAFELYREQUEST']._serialized_start=2352
-  _globals['_CHARGESAFELYREQUEST']._serialized_end=2422
-  _globals['_CHARGESAFELYRESPONSE']._serialized_start=2424
-  _globals['_CHARGESAFELYRESPONSE']._serialized_end=2463
-  _globals['_STOPREQUEST']._serialized_start=2465
-  _globals['_STOPREQUEST']._serialized_end=2510
-  _globals['_STOPRESPONSE']._serialized_start=2512
-  _globals['_STOPRESPONSE']._serialized_end=2588
-  _globals['_CLEARSTOPREQUEST']._serialized_start=2590
-  _globals['_CLEARSTOPREQUEST']._serialized_end=2640
-  _globals['_CLEARSTOPRESPONSE']._serialized_start=2642
-  _globals['_CLEARSTOPRESPONSE']._serialized_end=2706
-  _globals['_POWERAGENTSERVICE']._serialized_start=2709
-  _globals['_POWERAGENTSERVICE']._serialized_end=3274
+  _globals['_GETINVENTORYRESPONSE']._serialized_end=507
+  _globals['_HELLO']._serialized_start=509
+  _globals['_HELLO']._serialized_end=611
+  _globals['_PROGRAMSTAGE']._serialized_start=613
+  _globals['_PROGRAMSTAGE']._serialized_end=711
+  _globals['_ONBATTERYPROGRAM']._serialized_start=713
+  _globals['_ONBATTERYPROGRAM']._serialized_end=829
+  _globals['_COMMANDBATCH']._serialized_start=832
+  _globals['_COMMANDBATCH']._serialized_end=1096
+  _globals['_SAFEBATCH']._serialized_start=1098
+  _globals['_SAFEBATCH']._serialized_end=1201
+  _globals['_ANSWERS']._serialized_start=1204
+  _globals['_ANSWERS']._serialized_end=1339
+  _globals['_SITESTATES']._serialized_start=1342
+  _globals['_SITESTATES']._serialized_end=1620
+  _globals['_REPORT']._serialized_start=1623
+  _globals['_REPORT']._serialized_end=1787
+  _globals['_CONTROLREQUEST']._serialized_start=1790
+  _globals['_CONTROLREQUEST']._serialized_end=2010
+  _globals['_CONTROLRESPONSE']._serialized_start=2013
+  _globals['_CONTROLRESPONSE']._serialized_end=2252
+  _globals['_WATCHSTATEREQUEST']._serialized_start=2254
+  _globals['_WATCHSTATEREQUEST']._serialized_end=2273
+  _globals['_WATCHSTATERESPONSE']._serialized_start=2275
+  _globals['_WATCHSTATERESPONSE']._serialized_end=2397
+  _globals['_CHARGESAFELYREQUEST']._serialized_start=2399
+  _globals['_CHARGESAFELYREQUEST']._serialized_end=2469
+  _globals['_CHARGESAFELYRESPONSE']._serialized_start=2471
+  _globals['_CHARGESAFELYRESPONSE']._serialized_end=2510
+  _globals['_STOPREQUEST']._serialized_start=2512
+  _globals['_STOPREQUEST']._serialized_end=2557
+  _globals['_STOPRESPONSE']._serialized_start=2559
+  _globals['_STOPRESPONSE']._serialized_end=2635
+  _globals['_CLEARSTOPREQUEST']._serialized_start=2637
+  _globals['_CLEARSTOPREQUEST']._serialized_end=2687
+  _globals['_CLEARSTOPRESPONSE']._serialized_start=2689
+  _globals['_CLEARSTOPRESPONSE']._serialized_end=2753
+  _globals['_POWERAGENTSERVICE']._serialized_start=2756
+  _globals['_POWERAGENTSERVICE']._serialized_end=3321
 # @@protoc_insertion_point(module_scope)

@@ -95,6 +95,7 @@ class GetInventoryResponse(_message.Message):
     LONGEST_TERM_MS_FIELD_NUMBER: _builtins.int
     LONGEST_PLAN_MS_FIELD_NUMBER: _builtins.int
     HIGHEST_EPOCH_FIELD_NUMBER: _builtins.int
+    IS_SIMULATED_FIELD_NUMBER: _builtins.int
     agent_id: _builtins.str
     """Identity of the agent."""
     agent_boot_id: _builtins.bytes
@@ -105,6 +106,8 @@ class GetInventoryResponse(_message.Message):
     """Longest time under a setpoint without a new plan. [ms]"""
     highest_epoch: _builtins.int
     """Highest leader epoch seen."""
+    is_simulated: _builtins.bool
+    """Whether no battery of a real network is behind the agent. Nothing else is given setpoints as yet."""
     @_builtins.property
     def sites(self) -> _containers.RepeatedCompositeFieldContainer[Global___Site]:
         """The sites. All other messages name a site by its place here."""
@@ -118,10 +121,11 @@ class GetInventoryResponse(_message.Message):
         longest_term_ms: _builtins.int = ...,
         longest_plan_ms: _builtins.int = ...,
         highest_epoch: _builtins.int = ...,
+        is_simulated: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_boot_id", b"agent_boot_id", "agent_id", b"agent_id", "highest_epoch", b"highest_epoch", "longest_plan_ms", b"longest_plan_ms", "longest_term_ms", b"longest_term_ms", "sites", b"sites"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["agent_boot_id", b"agent_boot_id", "agent_id", b"agent_id", "highest_epoch", b"highest_epoch", "is_simulated", b"is_simulated", "longest_plan_ms", b"longest_plan_ms", "longest_term_ms", b"longest_term_ms", "sites", b"sites"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -136,22 +140,26 @@ class Hello(_message.Message):
     LEADER_EPOCH_FIELD_NUMBER: _builtins.int
     CONTROLLER_ID_FIELD_NUMBER: _builtins.int
     REPORT_EVERY_MS_FIELD_NUMBER: _builtins.int
+    LEADS_BY_GRANTS_FIELD_NUMBER: _builtins.int
     leader_epoch: _builtins.int
     """Term of the leader that opens it."""
     controller_id: _builtins.str
     """Identity of the controller."""
     report_every_ms: _builtins.int
     """Time between reports without samples, 0 for the agent's own. [ms]"""
+    leads_by_grants: _builtins.bool
+    """Whether it leads by grants (quietcell.leader.v1), so that it is obeyed only while one of this agent's runs."""
     def __init__(
         self,
         *,
         leader_epoch: _builtins.int = ...,
         controller_id: _builtins.str = ...,
         report_every_ms: _builtins.int = ...,
+        leads_by_grants: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["controller_id", b"controller_id", "leader_epoch", b"leader_epoch", "report_every_ms", b"report_every_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["controller_id", b"controller_id", "leader_epoch", b"leader_epoch", "leads_by_grants", b"leads_by_grants", "report_every_ms", b"report_every_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

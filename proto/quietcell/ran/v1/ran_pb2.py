@@ -26,7 +26,7 @@ from quietcell.lease.v1 import lease_pb2 as quietcell_dot_lease_dot_v1_dot_lease
 from quietcell.telemetry.v1 import telemetry_pb2 as quietcell_dot_telemetry_dot_v1_dot_telemetry__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aquietcell/ran/v1/ran.proto\x12\x10quietcell.ran.v1\x1a\x1equietcell/lease/v1/lease.proto\x1a&quietcell/telemetry/v1/telemetry.proto\":\n\x05Level\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07wake_ms\x18\x02 \x01(\r\x12\x12\n\nis_off_air\x18\x03 \x01(\x08\"s\n\x04\x43\x65ll\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\x0f\n\x07site_id\x18\x02 \x01(\t\x12\x0f\n\x07product\x18\x03 \x01(\t\x12\x13\n\x0bis_capacity\x18\x04 \x01(\x08\x12\r\n\x05level\x18\x05 \x03(\r\x12\x14\n\x0chas_dead_man\x18\x06 \x01(\x08\"\x15\n\x13GetInventoryRequest\"\x8a\x02\n\x14GetInventoryResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\'\n\x06levels\x18\x03 \x03(\x0b\x32\x17.quietcell.ran.v1.Level\x12\x1a\n\x12\x66ull_service_level\x18\x04 \x01(\r\x12%\n\x05\x63\x65lls\x18\x05 \x03(\x0b\x32\x16.quietcell.ran.v1.Cell\x12\x17\n\x0flongest_term_ms\x18\x06 \x01(\r\x12\x17\n\x0flongest_plan_ms\x18\x07 \x01(\r\x12\x15\n\rhighest_epoch\x18\x08 \x01(\x04\x12\x14\n\x0cis_simulated\x18\t \x01(\x08\"M\n\x05Hello\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x15\n\rcontroller_id\x18\x02 \x01(\t\x12\x17\n\x0freport_every_ms\x18\x03 \x01(\r\"\xcc\x01\n\x0c\x43ommandBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\x0c\x12\x0f\n\x07term_ms\x18\x04 \x01(\r\x12\x0c\n\x04\x63\x65ll\x18\x05 \x03(\r\x12\x10\n\x08revision\x18\x06 \x03(\x04\x12\r\n\x05level\x18\x07 \x03(\r\x12\x16\n\x0e\x65xpected_level\x18\x08 \x03(\r\x12\x0e\n\x06reason\x18\t \x03(\r\"g\n\tWakeBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0c\n\x04\x63\x65ll\x18\x02 \x03(\r\x12\x10\n\x08revision\x18\x03 \x03(\x04\x12\x0e\n\x06reason\x18\x04 \x03(\r\"\x96\x01\n\x07\x41nswers\x12\x0c\n\x04\x63\x65ll\x18\x01 \x03(\r\x12\x10\n\x08revision\x18\x02 \x03(\x04\x12,\n\x07outcome\x18\x03 \x03(\x0e\x32\x1b.quietcell.lease.v1.Outcome\x12.\n\x05\x63\x61use\x18\x04 \x03(\x0e\x32\x1f.quietcell.lease.v1.RejectCause\x12\r\n\x05level\x18\x05 \x03(\r\"\xcf\x01\n\nCellStates\x12\r\n\x05level\x18\x01 \x03(\r\x12\x17\n\x0f\x63ommanded_level\x18\x02 \x03(\r\x12\x10\n\x08revision\x18\x03 \x03(\x04\x12\x15\n\rlease_left_ms\x18\x04 \x03(\r\x12\x15\n\rlocal_control\x18\x05 \x03(\x08\x12\x15\n\ractive_digest\x18\x06 \x01(\x0c\x12+\n\x04stop\x18\x07 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\x15\n\rhighest_epoch\x18\x08 \x01(\x04\"\xa2\x01\n\x06Report\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12\x34\n\x07samples\x18\x02 \x03(\x0b\x32#.quietcell.telemetry.v1.CellSamples\x12,\n\x06states\x18\x03 \x01(\x0b\x32\x1c.quietcell.ran.v1.CellStates\"\xd7\x01\n\x0e\x43ontrolRequest\x12(\n\x05hello\x18\x01 \x01(\x0b\x32\x17.quietcell.ran.v1.HelloH\x00\x12,\n\x05wakes\x18\x02 \x01(\x0b\x32\x1b.quietcell.ran.v1.WakeBatchH\x00\x12\x32\n\x08\x63ommands\x18\x03 \x01(\x0b\x32\x1e.quietcell.ran.v1.CommandBatchH\x00\x12.\n\x07renewal\x18\x04 \x01(\x0b\x32\x1b.quietcell.lease.v1.RenewalH\x00\x42\t\n\x07message\"\xe9\x01\n\x0f\x43ontrolResponse\x12;\n\tinventory\x18\x01 \x01(\x0b\x32&.quietcell.ran.v1.GetInventoryResponseH\x00\x12*\n\x06report\x18\x02 \x01(\x0b\x32\x18.quietcell.ran.v1.ReportH\x00\x12,\n\x07\x61nswers\x18\x03 \x01(\x0b\x32\x19.quietcell.ran.v1.AnswersH\x00\x12\x34\n\x07renewal\x18\x04 \x01(\x0b\x32!.quietcell.lease.v1.RenewalAnswerH\x00\x42\t\n\x07message\"\x13\n\x11WatchStateRequest\"x\n\x12WatchStateResponse\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12,\n\x06states\x18\x02 \x01(\x0b\x32\x1c.quietcell.ran.v1.CellStates\"@\n\rWakeUpRequest\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x03(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"2\n\x0eWakeUpResponse\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x03(\t\x12\x0f\n\x07wake_ms\x18\x02 \x01(\r\"-\n\x0bStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"[\n\x0cStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\r\n\x05woken\x18\x02 \x01(\r\x12\x0f\n\x07wake_ms\x18\x03 \x01(\r\"2\n\x10\x43learStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"@\n\x11\x43learStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch2\x89\x04\n\x0fRanAgentService\x12]\n\x0cGetInventory\x12%.quietcell.ran.v1.GetInventoryRequest\x1a&.quietcell.ran.v1.GetInventoryResponse\x12R\n\x07\x43ontrol\x12 .quietcell.ran.v1.ControlRequest\x1a!.quietcell.ran.v1.ControlResponse(\x01\x30\x01\x12Y\n\nWatchState\x12#.quietcell.ran.v1.WatchStateRequest\x1a$.quietcell.ran.v1.WatchStateResponse0\x01\x12K\n\x06WakeUp\x12\x1f.quietcell.ran.v1.WakeUpRequest\x1a .quietcell.ran.v1.WakeUpResponse\x12\x45\n\x04Stop\x12\x1d.quietcell.ran.v1.StopRequest\x1a\x1e.quietcell.ran.v1.StopResponse\x12T\n\tClearStop\x12\".quietcell.ran.v1.ClearStopRequest\x1a#.quietcell.ran.v1.ClearStopResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aquietcell/ran/v1/ran.proto\x12\x10quietcell.ran.v1\x1a\x1equietcell/lease/v1/lease.proto\x1a&quietcell/telemetry/v1/telemetry.proto\":\n\x05Level\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07wake_ms\x18\x02 \x01(\r\x12\x12\n\nis_off_air\x18\x03 \x01(\x08\"s\n\x04\x43\x65ll\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x01(\t\x12\x0f\n\x07site_id\x18\x02 \x01(\t\x12\x0f\n\x07product\x18\x03 \x01(\t\x12\x13\n\x0bis_capacity\x18\x04 \x01(\x08\x12\r\n\x05level\x18\x05 \x03(\r\x12\x14\n\x0chas_dead_man\x18\x06 \x01(\x08\"\x15\n\x13GetInventoryRequest\"\x8a\x02\n\x14GetInventoryResponse\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\'\n\x06levels\x18\x03 \x03(\x0b\x32\x17.quietcell.ran.v1.Level\x12\x1a\n\x12\x66ull_service_level\x18\x04 \x01(\r\x12%\n\x05\x63\x65lls\x18\x05 \x03(\x0b\x32\x16.quietcell.ran.v1.Cell\x12\x17\n\x0flongest_term_ms\x18\x06 \x01(\r\x12\x17\n\x0flongest_plan_ms\x18\x07 \x01(\r\x12\x15\n\rhighest_epoch\x18\x08 \x01(\x04\x12\x14\n\x0cis_simulated\x18\t \x01(\x08\"f\n\x05Hello\x12\x14\n\x0cleader_epoch\x18\x01 \x01(\x04\x12\x15\n\rcontroller_id\x18\x02 \x01(\t\x12\x17\n\x0freport_every_ms\x18\x03 \x01(\r\x12\x17\n\x0fleads_by_grants\x18\x04 \x01(\x08\"\xcc\x01\n\x0c\x43ommandBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0f\n\x07plan_id\x18\x02 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x03 \x01(\x0c\x12\x0f\n\x07term_ms\x18\x04 \x01(\r\x12\x0c\n\x04\x63\x65ll\x18\x05 \x03(\r\x12\x10\n\x08revision\x18\x06 \x03(\x04\x12\r\n\x05level\x18\x07 \x03(\r\x12\x16\n\x0e\x65xpected_level\x18\x08 \x03(\r\x12\x0e\n\x06reason\x18\t \x03(\r\"g\n\tWakeBatch\x12*\n\x06origin\x18\x01 \x01(\x0b\x32\x1a.quietcell.lease.v1.Origin\x12\x0c\n\x04\x63\x65ll\x18\x02 \x03(\r\x12\x10\n\x08revision\x18\x03 \x03(\x04\x12\x0e\n\x06reason\x18\x04 \x03(\r\"\x96\x01\n\x07\x41nswers\x12\x0c\n\x04\x63\x65ll\x18\x01 \x03(\r\x12\x10\n\x08revision\x18\x02 \x03(\x04\x12,\n\x07outcome\x18\x03 \x03(\x0e\x32\x1b.quietcell.lease.v1.Outcome\x12.\n\x05\x63\x61use\x18\x04 \x03(\x0e\x32\x1f.quietcell.lease.v1.RejectCause\x12\r\n\x05level\x18\x05 \x03(\r\"\xcf\x01\n\nCellStates\x12\r\n\x05level\x18\x01 \x03(\r\x12\x17\n\x0f\x63ommanded_level\x18\x02 \x03(\r\x12\x10\n\x08revision\x18\x03 \x03(\x04\x12\x15\n\rlease_left_ms\x18\x04 \x03(\r\x12\x15\n\rlocal_control\x18\x05 \x03(\x08\x12\x15\n\ractive_digest\x18\x06 \x01(\x0c\x12+\n\x04stop\x18\x07 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\x15\n\rhighest_epoch\x18\x08 \x01(\x04\"\xa2\x01\n\x06Report\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12\x34\n\x07samples\x18\x02 \x03(\x0b\x32#.quietcell.telemetry.v1.CellSamples\x12,\n\x06states\x18\x03 \x01(\x0b\x32\x1c.quietcell.ran.v1.CellStates\"\xd7\x01\n\x0e\x43ontrolRequest\x12(\n\x05hello\x18\x01 \x01(\x0b\x32\x17.quietcell.ran.v1.HelloH\x00\x12,\n\x05wakes\x18\x02 \x01(\x0b\x32\x1b.quietcell.ran.v1.WakeBatchH\x00\x12\x32\n\x08\x63ommands\x18\x03 \x01(\x0b\x32\x1e.quietcell.ran.v1.CommandBatchH\x00\x12.\n\x07renewal\x18\x04 \x01(\x0b\x32\x1b.quietcell.lease.v1.RenewalH\x00\x42\t\n\x07message\"\xe9\x01\n\x0f\x43ontrolResponse\x12;\n\tinventory\x18\x01 \x01(\x0b\x32&.quietcell.ran.v1.GetInventoryResponseH\x00\x12*\n\x06report\x18\x02 \x01(\x0b\x32\x18.quietcell.ran.v1.ReportH\x00\x12,\n\x07\x61nswers\x18\x03 \x01(\x0b\x32\x19.quietcell.ran.v1.AnswersH\x00\x12\x34\n\x07renewal\x18\x04 \x01(\x0b\x32!.quietcell.lease.v1.RenewalAnswerH\x00\x42\t\n\x07message\"\x13\n\x11WatchStateRequest\"x\n\x12WatchStateResponse\x12\x34\n\x06header\x18\x01 \x01(\x0b\x32$.quietcell.telemetry.v1.ReportHeader\x12,\n\x06states\x18\x02 \x01(\x0b\x32\x1c.quietcell.ran.v1.CellStates\"@\n\rWakeUpRequest\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x03(\t\x12\x0e\n\x06\x61uthor\x18\x02 \x01(\t\x12\x0e\n\x06reason\x18\x03 \x01(\t\"2\n\x0eWakeUpResponse\x12\x0f\n\x07\x63\x65ll_id\x18\x01 \x03(\t\x12\x0f\n\x07wake_ms\x18\x02 \x01(\r\"-\n\x0bStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"[\n\x0cStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch\x12\r\n\x05woken\x18\x02 \x01(\r\x12\x0f\n\x07wake_ms\x18\x03 \x01(\r\"2\n\x10\x43learStopRequest\x12\x0e\n\x06\x61uthor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"@\n\x11\x43learStopResponse\x12+\n\x04stop\x18\x01 \x01(\x0b\x32\x1d.quietcell.lease.v1.StopLatch2\x89\x04\n\x0fRanAgentService\x12]\n\x0cGetInventory\x12%.quietcell.ran.v1.GetInventoryRequest\x1a&.quietcell.ran.v1.GetInventoryResponse\x12R\n\x07\x43ontrol\x12 .quietcell.ran.v1.ControlRequest\x1a!.quietcell.ran.v1.ControlResponse(\x01\x30\x01\x12Y\n\nWatchState\x12#.quietcell.ran.v1.WatchStateRequest\x1a$.quietcell.ran.v1.WatchStateResponse0\x01\x12K\n\x06WakeUp\x12\x1f.quietcell.ran.v1.WakeUpRequest\x1a .quietcell.ran.v1.WakeUpResponse\x12\x45\n\x04Stop\x12\x1d.quietcell.ran.v1.StopRequest\x1a\x1e.quietcell.ran.v1.StopResponse\x12T\n\tClearStop\x12\".quietcell.ran.v1.ClearStopRequest\x1a#.quietcell.ran.v1.ClearStopResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,37 +42,37 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINVENTORYRESPONSE']._serialized_start=321
   _globals['_GETINVENTORYRESPONSE']._serialized_end=587
   _globals['_HELLO']._serialized_start=589
-  _globals['_HELLO']._serialized_end=666
-  _globals['_COMMANDBATCH']._serialized_start=669
-  _globals['_COMMANDBATCH']._serialized_end=873
-  _globals['_WAKEBATCH']._serialized_start=875
-  _globals['_WAKEBATCH']._serialized_end=978
-  _globals['_ANSWERS']._serialized_start=981
-  _globals['_ANSWERS']._serialized_end=1131
-  _globals['_CELLSTATES']._serialized_start=1134
-  _globals['_CELLSTATES']._serialized_end=1341
-  _globals['_REPORT']._serialized_start=1344
-  _globals['_REPORT']._serialized_end=1506
-  _globals['_CONTROLREQUEST']._serialized_start=1509
-  _globals['_CONTROLREQUEST']._serialized_end=1724
-  _globals['_CONTROLRESPONSE']._serialized_start=1727
-  _globals['_CONTROLRESPONSE']._serialized_end=1960
-  _globals['_WATCHSTATEREQUEST']._serialized_start=1962
-  _globals['_WATCHSTATEREQUEST']._serialized_end=1981
-  _globals['_WATCHSTATERESPONSE']._serialized_start=1983
-  _globals['_WATCHSTATERESPONSE']._serialized_end=2103
-  _globals['_WAKEUPREQUEST']._serialized_start=2105
-  _globals['_WAKEUPREQUEST']._serialized_end=2169
-  _globals['_WAKEUPRESPONSE']._serialized_start=2171
-  _globals['_WAKEUPRESPONSE']._serialized_end=2221
-  _globals['_STOPREQUEST']._serialized_start=2223
-  _globals['_STOPREQUEST']._serialized_end=2268
-  _globals['_STOPRESPONSE']._serialized_start=2270
-  _globals['_STOPRESPONSE']._serialized_end=2361
-  _globals['_CLEARSTOPREQUEST']._serialized_start=2363
-  _globals['_CLEARSTOPREQUEST']._serialized_end=2413
-  _globals['_CLEARSTOPRESPONSE']._serialized_start=2415
-  _globals['_CLEARSTOPRESPONSE']._serialized_end=2479
-  _globals['_RANAGENTSERVICE']._serialized_start=2482
-  _globals['_RANAGENTSERVICE']._serialized_end=3003
+  _globals['_HELLO']._serialized_end=691
+  _globals['_COMMANDBATCH']._serialized_start=694
+  _globals['_COMMANDBATCH']._serialized_end=898
+  _globals['_WAKEBATCH']._serialized_start=900
+  _globals['_WAKEBATCH']._serialized_end=1003
+  _globals['_ANSWERS']._serialized_start=1006
+  _globals['_ANSWERS']._serialized_end=1156
+  _globals['_CELLSTATES']._serialized_start=1159
+  _globals['_CELLSTATES']._serialized_end=1366
+  _globals['_REPORT']._serialized_start=1369
+  _globals['_REPORT']._serialized_end=1531
+  _globals['_CONTROLREQUEST']._serialized_start=1534
+  _globals['_CONTROLREQUEST']._serialized_end=1749
+  _globals['_CONTROLRESPONSE']._serialized_start=1752
+  _globals['_CONTROLRESPONSE']._serialized_end=1985
+  _globals['_WATCHSTATEREQUEST']._serialized_start=1987
+  _globals['_WATCHSTATEREQUEST']._serialized_end=2006
+  _globals['_WATCHSTATERESPONSE']._serialized_start=2008
+  _globals['_WATCHSTATERESPONSE']._serialized_end=2128
+  _globals['_WAKEUPREQUEST']._serialized_start=2130
+  _globals['_WAKEUPREQUEST']._serialized_end=2194
+  _globals['_WAKEUPRESPONSE']._serialized_start=2196
+  _globals['_WAKEUPRESPONSE']._serialized_end=2246
+  _globals['_STOPREQUEST']._serialized_start=2248
+  _globals['_STOPREQUEST']._serialized_end=2293
+  _globals['_STOPRESPONSE']._serialized_start=2295
+  _globals['_STOPRESPONSE']._serialized_end=2386
+  _globals['_CLEARSTOPREQUEST']._serialized_start=2388
+  _globals['_CLEARSTOPREQUEST']._serialized_end=2438
+  _globals['_CLEARSTOPRESPONSE']._serialized_start=2440
+  _globals['_CLEARSTOPRESPONSE']._serialized_end=2504
+  _globals['_RANAGENTSERVICE']._serialized_start=2507
+  _globals['_RANAGENTSERVICE']._serialized_end=3028
 # @@protoc_insertion_point(module_scope)

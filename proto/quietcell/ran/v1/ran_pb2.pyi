@@ -178,22 +178,26 @@ class Hello(_message.Message):
     LEADER_EPOCH_FIELD_NUMBER: _builtins.int
     CONTROLLER_ID_FIELD_NUMBER: _builtins.int
     REPORT_EVERY_MS_FIELD_NUMBER: _builtins.int
+    LEADS_BY_GRANTS_FIELD_NUMBER: _builtins.int
     leader_epoch: _builtins.int
     """Term of the leader that opens it."""
     controller_id: _builtins.str
     """Identity of the controller."""
     report_every_ms: _builtins.int
     """Time between reports without samples, 0 for the agent's own. [ms]"""
+    leads_by_grants: _builtins.bool
+    """Whether it leads by grants (quietcell.leader.v1), so that it is obeyed only while one of this agent's runs."""
     def __init__(
         self,
         *,
         leader_epoch: _builtins.int = ...,
         controller_id: _builtins.str = ...,
         report_every_ms: _builtins.int = ...,
+        leads_by_grants: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["controller_id", b"controller_id", "leader_epoch", b"leader_epoch", "report_every_ms", b"report_every_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["controller_id", b"controller_id", "leader_epoch", b"leader_epoch", "leads_by_grants", b"leads_by_grants", "report_every_ms", b"report_every_ms"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

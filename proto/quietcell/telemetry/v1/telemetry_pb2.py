@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&quietcell/telemetry/v1/telemetry.proto\x12\x16quietcell.telemetry.v1\"\x7f\n\x0cReportHeader\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\x1a\n\x12\x61gent_monotonic_us\x18\x03 \x01(\x04\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x18\n\x10measured_unix_us\x18\x05 \x01(\x03\"9\n\x0b\x43\x65llSamples\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\x12\x15\n\rcarried_ratio\x18\x02 \x03(\x02\"\xb2\x01\n\x0bSiteSamples\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\x12\x11\n\tsoc_ratio\x18\x02 \x03(\x01\x12\x0e\n\x06\x63\x65ll_v\x18\x03 \x03(\x01\x12\x11\n\tbattery_a\x18\x04 \x03(\x01\x12\x10\n\x08import_w\x18\x05 \x03(\x01\x12\x0e\n\x06load_w\x18\x06 \x03(\x01\x12\x0c\n\x04pv_w\x18\x07 \x03(\x01\x12\x15\n\rmains_present\x18\x08 \x03(\x08\x12\x11\n\tstored_wh\x18\t \x03(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n&quietcell/telemetry/v1/telemetry.proto\x12\x16quietcell.telemetry.v1\"\x7f\n\x0cReportHeader\x12\x10\n\x08\x61gent_id\x18\x01 \x01(\t\x12\x15\n\ragent_boot_id\x18\x02 \x01(\x0c\x12\x1a\n\x12\x61gent_monotonic_us\x18\x03 \x01(\x04\x12\x10\n\x08sequence\x18\x04 \x01(\x04\x12\x18\n\x10measured_unix_us\x18\x05 \x01(\x03\"l\n\x0b\x43\x65llSamples\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\x12\x15\n\rcarried_ratio\x18\x02 \x03(\x02\x12\x1e\n\x16user_throughput_mbit_s\x18\x03 \x03(\x02\x12\x11\n\tenergy_wh\x18\x04 \x03(\x02\"\xb2\x01\n\x0bSiteSamples\x12\x13\n\x0binterval_ms\x18\x01 \x01(\r\x12\x11\n\tsoc_ratio\x18\x02 \x03(\x01\x12\x0e\n\x06\x63\x65ll_v\x18\x03 \x03(\x01\x12\x11\n\tbattery_a\x18\x04 \x03(\x01\x12\x10\n\x08import_w\x18\x05 \x03(\x01\x12\x0e\n\x06load_w\x18\x06 \x03(\x01\x12\x0c\n\x04pv_w\x18\x07 \x03(\x01\x12\x15\n\rmains_present\x18\x08 \x03(\x08\x12\x11\n\tstored_wh\x18\t \x03(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,7 +34,7 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_REPORTHEADER']._serialized_start=66
   _globals['_REPORTHEADER']._serialized_end=193
   _globals['_CELLSAMPLES']._serialized_start=195
-  _globals['_CELLSAMPLES']._serialized_end=252
-  _globals['_SITESAMPLES']._serialized_start=255
-  _globals['_SITESAMPLES']._serialized_end=433
+  _globals['_CELLSAMPLES']._serialized_end=303
+  _globals['_SITESAMPLES']._serialized_start=306
+  _globals['_SITESAMPLES']._serialized_end=484
 # @@protoc_insertion_point(module_scope)

@@ -64,21 +64,35 @@ class CellSamples(_message.Message):
 
     INTERVAL_MS_FIELD_NUMBER: _builtins.int
     CARRIED_RATIO_FIELD_NUMBER: _builtins.int
+    USER_THROUGHPUT_MBIT_S_FIELD_NUMBER: _builtins.int
+    ENERGY_WH_FIELD_NUMBER: _builtins.int
     interval_ms: _builtins.int
     """Length of the interval. [ms]"""
     @_builtins.property
     def carried_ratio(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
         """Traffic carried as a share of what the cell carries at its full rate; NaN: not measured. [ratio]"""
 
+    @_builtins.property
+    def user_throughput_mbit_s(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Mean throughput of a user while served, weighted by traffic; NaN: not measured, or nobody was served. Empty: in no
+        cell. [Mbit/s]
+        """
+
+    @_builtins.property
+    def energy_wh(self) -> _containers.RepeatedScalarFieldContainer[_builtins.float]:
+        """Energy that the radio drew; NaN: not measured. Empty: in no cell. [Wh]"""
+
     def __init__(
         self,
         *,
         interval_ms: _builtins.int = ...,
         carried_ratio: _abc.Iterable[_builtins.float] | None = ...,
+        user_throughput_mbit_s: _abc.Iterable[_builtins.float] | None = ...,
+        energy_wh: _abc.Iterable[_builtins.float] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["carried_ratio", b"carried_ratio", "interval_ms", b"interval_ms"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["carried_ratio", b"carried_ratio", "energy_wh", b"energy_wh", "interval_ms", b"interval_ms", "user_throughput_mbit_s", b"user_throughput_mbit_s"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -1,0 +1,144 @@
+"""What each planning tick showed of service and energy, kept beside the journal from run to run.
+
+A row holds what comparisons need of a tick that has ended, as small as they can do with. The file only grows by whole
+rows; a torn one at its end is cut off, a damaged one ends what can be used. Each row names the run that wrote it, so
+that a run can be fed once more with exactly the rows that it began with. As the file grows beyond what is kept, it is
+written anew without its oldest rows.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from zoneinfo import ZoneInfo
+
+import numpy as np
+from numpy.typing import NDArray
+
+from controller.localtime import local_time
+from controller.wholefile import whole_file
+
+Float16 = NDArray[np.float16]
+Floats = NDArray[np.float64]
+Mask = NDArray[np.bool_]
+
+MAGIC = b"QKR1"
+HEAD = struct.Struct("<4sqqI")  # magic, tick, run, checksum of the cells' names
+CHECK = struct.Struct("<I")  # checksum of all before it
+HISTORY_DAYS, ACTING_DAYS = 28, 7  # that are looked at
+WHOLE_DAY = 0.9  # share of its ticks from which on a day counts
+
+
+def by_tick(columns: Sequence[Float16]) -> Floats:
+    """What T rows hold of n cells. (n, T)"""
+    return np.stack(columns, axis=1).astype(np.float64)
+
+
+class Row(NamedTuple):
+    """One planning tick of n cells."""
+
+    tick: int  # planning ticks from 1970 to its begin
+    may: Mask  # (n,) cells that were allowed to rest
+    load: Float16  # (n,) mean traffic, shared out as usual where the group had a cell off air; NaN unknown [ratio]
+    kpi: Float16  # (n,) log of user throughput over what the tables promise; NaN unknown
+    energy_wh: Float16  # (n,) NaN unknown
+
+    @property
+    def acts(self) -> bool:
+        """Whether any cell was allowed to rest."""
+        return bool(self.may.any())
+
+    def packed(self, run: int, names: int) -> bytes:
+        """As bytes."""
+        body = np.packbits(self.may).tobytes()
+        body += b"".join(a.astype("<f2").tobytes() for a in (self.load, self.kpi, self.energy_wh))
+        row = HEAD.pack(MAGIC, self.tick, run, names) + body
+        return row + CHECK.pack(zlib.crc32(row))
+
+
+def rows_path(journal: Path) -> Path:
+    """The file of rows beside a journal."""
+    return journal.with_name(f"{journal.name}.kpi")
+
+
+class Network(NamedTuple):
+    """Whose rows they are: those of another network are none of ours."""
+
+    n_cells: int
+    names: int  # checksum of the cells' names in their order
+    ticks_per_day: int
+
+    @property
+    def size(self) -> int:
+        """Length of a packed row. [B]"""
+        return HEAD.size + -(-self.n_cells // 8) + 6 * self.n_cells + CHECK.size
+
+
+def rows_of(cell_id: Iterable[str], tick_s: int) -> Network:
+    """The network of some cells, in the order of the cell table."""
+    names = tuple(cell_id)
+    return Network(len(names), zlib.crc32("\n".join(names).encode()), 86_400 // tick_s)
+
+
+def unpacked(content: bytes, of: Network) -> Iterator[tuple[int, Row]]:
+    """Run and row of each whole row, up to the first that is damaged or of another network."""
+    n, n_bits, end = of.n_cells, -(-of.n_cells // 8), of.size - CHECK.size
+    for first in range(0, len(content) - of.size + 1, of.size):
+        row, check = content[first : first + end], content[first + end : first + of.size]
+        magic, tick, run, names = HEAD.unpack_from(row)
+        if magic != MAGIC or names != of.names or CHECK.unpack_from(check) != (zlib.crc32(row),):
+            return
+        body = row[HEAD.size :]
+        may = np.unpackbits(np.frombuffer(body, np.uint8, n_bits), count=n).astype(np.bool_)
+        load, kpi, energy = np.frombuffer(body, "<f2", 3 * n, n_bits).reshape(3, n).astype(np.float16)
+        yield run, Row(tick, may, load, kpi, energy)
+
+
+def kept(rows: Sequence[Row], of: Network, more_days: int = 0) -> list[Row]:
+    """The latest days in which nobody might rest, and the latest others; ``more_days`` of each than is looked at."""
+    room = [(days + more_days) * of.ticks_per_day for days in (HISTORY_DAYS, ACTING_DAYS)]
+    found: list[Row] = []
+    for row in reversed(rows):
+        if room[row.acts] > 0:
+            room[row.acts] -= 1
+            found.append(row)
+    return found[::-1]
+
+
+def whole_days(rows: Sequence[Row], of: Network, zone: ZoneInfo) -> tuple[list[Row], int]:
+    """Rows of the local days in which nobody might rest, as far as they are whole, and how many days those are."""
+    at_rest = [row for row in rows if not row.acts]
+    tick_s = 86_400 // of.ticks_per_day
+    day = [local_time(np.datetime64(row.tick * tick_s, "s"), zone).day for row in at_rest]
+    days, count = np.unique(np.array(day, np.intp), return_counts=True)
+    whole = set(days[count >= WHOLE_DAY * of.ticks_per_day].tolist())
+    return [row for row, d in zip(at_rest, day, strict=True) if d in whole], len(whole)
+
+
+def read_rows(path: Path, of: Network, before_run: int) -> list[Row]:
+    """Rows of earlier runs, the oldest first; none where there is no file. Raises OSError where it cannot be read."""
+    content = path.read_bytes() if path.exists() else b""
+    return kept([row for run, row in unpacked(content, of) if run < before_run], of)
+
+
+class RowFile:
+    """The file as its one writer has it."""
+
+    def __init__(self, path: Path, of: Network, run: int, more_days: int) -> None:
+        """Cut off what is no whole row, and what is ``more_days`` older than what is looked at. Raises OSError."""
+        content = path.read_bytes() if path.exists() else b""
+        rows = list(unpacked(content, of))
+        left = {row.tick for row in kept([row for _, row in rows], of, more_days)}
+        if len(left) * of.size != len(content):
+            with whole_file(path) as part:
+                part.write_bytes(b"".join(row.packed(r, of.names) for r, row in rows if row.tick in left))
+        self._path, self._of, self._run = path, of, run
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows. Raises OSError."""
+        if rows:
+            with self._path.open("ab") as file:
+                file.write(b"".join(row.packed(self._run, self._of.names) for row in rows))
