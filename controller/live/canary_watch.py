@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from controller.live.alarms import Alarms
 from controller.live.canary_facts import Facts
 from controller.live.events import Alarm, Matched, Output, RolledBack
-from controller.live.kpi_rows import Row, by_tick, kept, whole_days
+from controller.live.kpi_rows import Row, Rows, by_tick, whole_days
 from controller.live.ladder import Ladder
 from controller.live.observing import Measured, Samples
 from controller.localtime import local_time
@@ -75,7 +75,7 @@ class CanaryWatch:
         """``rows`` of earlier runs, the oldest first; ``rolled_back`` the last of each site."""
         day = facts.rows_of.ticks_per_day
         self._hold_off = HoldOff(day, 28 * day, 7 * day)
-        self.facts, self.rows = facts, list(rows)
+        self.facts, self.store = facts, Rows(facts.rows_of, rows)
         self._fresh: list[Row] = []  # rows that nobody has kept yet
         self.armed: Armed | None = None
         self.waits = ""  # why nobody is a canary although some are wanted
@@ -97,12 +97,17 @@ class CanaryWatch:
         tick = now_us // (self.facts.tick_s * 1_000_000)  # that begins
         measured = self._samples.measured(last_sample - per_tick + 1, last_sample)
         self._fresh = [self._row(tick - 1, measured, planned)]
-        self.rows = kept(self.rows + self._fresh, self.facts.rows_of)
+        self.store.add(self._fresh[0])
         out.durable += self._unsaid.durable
         self._unsaid = Output()
         if self.armed is not None:
             self._judge(self.armed, len(self.rows) - 1, out, now_us)
         self._settle(tick, out, now_us)
+
+    @property
+    def rows(self) -> list[Row]:
+        """Of the ticks that are looked at, the oldest first."""
+        return self.store.rows
 
     def take_fresh(self) -> list[Row]:
         """The row of the last tick, once."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -29,6 +30,7 @@ MAGIC = b"QKR1"
 HEAD = struct.Struct("<4sqqI")  # magic, tick, run, checksum of the cells' names
 CHECK = struct.Struct("<I")  # checksum of all before it
 HISTORY_DAYS, ACTING_DAYS = 28, 7  # that are looked at
+SPARE_DAYS = 1  # for which a row that is looked at no more stays as it was, for who still reads it
 WHOLE_DAY = 0.9  # share of its ticks from which on a day counts
 
 
@@ -106,6 +108,35 @@ def kept(rows: Sequence[Row], of: Network, more_days: int = 0) -> list[Row]:
             room[row.acts] -= 1
             found.append(row)
     return found[::-1]
+
+
+class Rows:
+    """The rows that are looked at, in memory that is there from the start: weeks of them would look like a leak."""
+
+    def __init__(self, of: Network, rows: Sequence[Row]) -> None:
+        """``rows`` of earlier runs, the oldest first."""
+        self._most = [days * of.ticks_per_day for days in (HISTORY_DAYS, ACTING_DAYS)]
+        n_places = sum(self._most) + SPARE_DAYS * of.ticks_per_day
+        self._may = np.ones(
+            (n_places, of.n_cells), np.bool_
+        )  # written, or the system would lend it only later
+        self._seen = np.full((n_places, 3, of.n_cells), np.nan, np.float16)
+        self._free = deque(range(n_places))
+        self._place: list[int] = []
+        self.rows: list[Row] = []
+        for row in kept(rows, of):
+            self.add(row)
+
+    def add(self, row: Row) -> None:
+        """Take in the latest row, and let go of the oldest of its kind where there are more than are looked at."""
+        place = self._free.popleft()
+        self._may[place], self._seen[place] = row.may, (row.load, row.kpi, row.energy_wh)
+        self._place.append(place)
+        self.rows.append(Row(row.tick, self._may[place], *self._seen[place]))
+        alike = [at for at, other in enumerate(self.rows) if other.acts == row.acts]
+        if len(alike) > self._most[row.acts]:
+            self._free.append(self._place.pop(alike[0]))
+            del self.rows[alike[0]]
 
 
 def whole_days(rows: Sequence[Row], of: Network, zone: ZoneInfo) -> tuple[list[Row], int]:

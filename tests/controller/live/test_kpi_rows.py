@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from controller.live.kpi_rows import HISTORY_DAYS, RowFile, kept, read_rows, rows_of
+from controller.live.kpi_rows import HISTORY_DAYS, RowFile, Rows, kept, read_rows, rows_of
 from tests.controller.live.live_made import same
 from tests.controller.live.watched import CELLS, TICK, TICK_S, keep, past_rows
 
@@ -57,3 +57,24 @@ def test_the_oldest_rows_go_but_days_at_full_service_stay_however_old(tmp_path: 
     path = keep(tmp_path, [*rows, *acting])
     RowFile(path, OF, 2, 1)
     assert path.stat().st_size == (29 + 8) * 96 * OF.size
+
+
+def test_rows_in_memory_are_those_that_a_restart_would_read(tmp_path: Path) -> None:
+    rows = past_rows(HISTORY_DAYS + 3)
+    acting = [row._replace(may=~row.may) for row in past_rows(9, until_tick=TICK + 20 * 96)]
+    mixed = [*rows[: 2 * 96], *acting[: 2 * 96], *rows[2 * 96 :], *acting[2 * 96 :]]
+    store = Rows(OF, mixed[:100])
+    for row in mixed[100:]:
+        store.add(row)
+    assert same(store.rows, kept(mixed, OF))
+    assert same(store.rows, read_rows(keep(tmp_path, mixed), OF, 2))
+
+
+def test_rows_that_somebody_reads_stay_as_they_are_for_a_day() -> None:
+    acting = [row._replace(may=~row.may) for row in past_rows(8, until_tick=TICK + 8 * 96)]
+    rows = [*past_rows(HISTORY_DAYS), *acting[: 7 * 96]]
+    store = Rows(OF, rows)
+    seen = tuple(store.rows)
+    for row in acting[7 * 96 :]:
+        store.add(row)
+    assert same(seen, tuple(rows))

@@ -133,7 +133,8 @@ def test_a_plan_has_savings_told_to_the_view_and_the_metrics(tmp_path: Path) -> 
     watcher, view = _watched()
     watcher.metrics = metrics
     core = watched_core(tmp_path)
-    core.canaries.rows += acting_rows(2)
+    for row in acting_rows(2):
+        core.canaries.store.add(row)
 
     async def body() -> None:
         desk = SavingsDesk(core.canaries, {"north": ("s0",)}, lambda: OWN, view.tell_savings)
