@@ -3,7 +3,7 @@
     .venv/bin/python -m benchmarks.three_layer_year [--sites N] [--days D]
 
 Needs no data: a synthetic network of N sites with three sectors of 700 MHz (coverage), 2.6 GHz with 32 TxRU and
-3.5 GHz with 64, in world ``three-layer``; ``--sites 1000`` are 9,000 cells and take some hours. The peer of
+3.5 GHz with 64, in world ``three-layer``; ``--sites 1000`` are 9,000 cells and take an hour. The peer of
 ``milp_gap`` is HiGHS (``scipy.optimize.milp``), which plans small clusters at the same prices in the same run: a
 sector over the horizon of the profile, and two sectors that overlap, which we cut apart. JSON, one row a line.
 """
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import sys
 import time
 
 import numba
@@ -21,6 +22,7 @@ from numpy.typing import NDArray
 from benchmarks.clusters import PROFILE, WORLD, belief, make_clusters
 from benchmarks.milp_cluster import cluster_gaps, cut_gaps
 from benchmarks.rows import print_row
+from benchmarks.workers import two_workers
 from controller.replay.figures import Outcome, gain, service_figures
 from controller.replay.run import PolicyRun, run_policy
 from controller.replay.stage import Stage, Task
@@ -32,7 +34,6 @@ PART_SITES = 10  # replayed at a time: a year of 90 cells takes 200 MB of path
 PLAN_SECTORS, PLAN_TURNS = 3334, 15
 CLUSTERS, CUT_CLUSTERS = 40, 10
 POLICIES = ("none", "symbol", "predictive")
-LOST_BAR = 1e-4  # the service limit on unserved traffic
 
 
 class Totals:
@@ -64,6 +65,15 @@ class Totals:
         lost = ours.outcome.table[:, :, UNSERVED] - none.outcome.table[:, :, UNSERVED]
         self.lossy_days += int((lost > 1e-6 * np.maximum(none.outcome.table[:, :, OFFERED], 1)).sum())
 
+    def take(self, other: Totals) -> None:
+        """Add the sums over other parts."""
+        for name, tables in other.tables.items():
+            self.tables[name] += tables
+        self.coverage_off += other.coverage_off
+        self.saved += other.saved
+        self.plan_s += other.plan_s
+        self.lossy_days += other.lossy_days
+
     def outcome(self, name: str) -> Outcome:
         """What a policy did to all cells, the days summed up."""
         return Outcome(np.concatenate(self.tables[name]), np.zeros(0), WORLD.world.n_levels)
@@ -75,14 +85,25 @@ def _by_level(outcome: Outcome) -> tuple[NDArray[np.float64], NDArray[np.float64
     return columns[:, :, : outcome.n_levels], columns[:, :, outcome.n_levels :]
 
 
-def replay(n_sites: int, days: int) -> Totals:
-    """The network in parts of whole sites."""
+def _part(spec: SynthSpec) -> Totals:
+    """Some whole sites."""
     totals = Totals()
-    for first in range(0, n_sites, PART_SITES):
-        spec = SynthSpec(
-            n_sites=min(PART_SITES, n_sites - first), first_site=first, days=days, low_band=True, seed=11
-        )
-        totals.add(Stage(Task(trace=generate(spec), world=WORLD, profile=PROFILE)))
+    totals.add(Stage(Task(trace=generate(spec), world=WORLD, profile=PROFILE)))
+    return totals
+
+
+def replay(n_sites: int, days: int) -> Totals:
+    """The network in parts of whole sites, by two processes."""
+    shared = SynthSpec(n_sites=1, days=days, low_band=True, seed=11)
+    parts = [
+        shared.model_copy(update={"first_site": first, "n_sites": min(PART_SITES, n_sites - first)})
+        for first in range(0, n_sites, PART_SITES)
+    ]
+    totals = Totals()
+    with two_workers() as pool:
+        for done, part in enumerate(pool.imap(_part, parts), 1):
+            totals.take(part)
+            print(f"{done} of {len(parts)} parts of {PART_SITES} sites", file=sys.stderr, flush=True)
     return totals
 
 
@@ -123,10 +144,11 @@ def print_year(n_sites: int, days: int) -> None:
     about = f"{n_sites} sites, {9 * n_sites} cells, {days} days, world three-layer, profile {PROFILE.name}"
     print_row("coverage_cells_off", totals.coverage_off, "samples", about, bar=("==", 0.0))
     lost = float((ours.table[:, :, UNSERVED] - none.table[:, :, UNSERVED]).clip(0).sum())
-    cell_days = f"{about}; {totals.lossy_days} of {9 * n_sites * days} cell-days lost any"
-    share = lost / float(none.table[:, :, OFFERED].sum())
-    print_row("traffic_lost_share", share, "ratio", cell_days, bar=("<=", LOST_BAR))
     service = WORLD.evaluation.service
+    cell_days = f"{about}; {totals.lossy_days} of {9 * n_sites * days} cell-days lost any"
+    limit = f"; the service limit is {service.unserved_share:g}"
+    share = lost / float(none.table[:, :, OFFERED].sum())
+    print_row("traffic_lost_share", share, "ratio", cell_days + limit, bar=("==", 0.0))
     figures = service_figures(ours, service, 1440)
     spent = ", ".join(f"{key} {figures[key]:.3g}" for key in (
         "unserved_share", "below_target_share", "cells_over_limit_share", "level_changes_per_cell_day"
@@ -141,7 +163,7 @@ def print_year(n_sites: int, days: int) -> None:
     print_row("ee_gain_vs_none", gain(ours, none) or 0.0, "ratio", about)
     print_row("ee_gain_vs_symbol", gain(ours, symbol) or 0.0, "ratio", about)
     ticks = days * 86400 / WORLD.evaluation.plan_interval_s
-    per = f"planning, telemetry and plant, {numba.get_num_threads()} threads; all parts one after the other"
+    per = "planning, telemetry and plant on one thread; the sum over all parts"
     print_row("tick_ms", 1000 * totals.plan_s / ticks, "ms", per)
 
 
