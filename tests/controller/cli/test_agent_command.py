@@ -41,7 +41,7 @@ def test_sigterm_wakes_all_and_ends_without_an_error(
         asyncio.get_running_loop().call_later(0.1, os.kill, os.getpid(), signal.SIGTERM)
         return server
 
-    asyncio.run(asyncio.wait_for(_serve(serve, "a", clock, Door("127.0.0.1:0")), 10))
+    asyncio.run(asyncio.wait_for(_serve(serve, "a", clock, Door("127.0.0.1:0")), 60))
     assert "agent a serves on" in capsys.readouterr().out
     assert plant.level.tolist() == [1, 1]
     disk.close()

@@ -187,7 +187,7 @@ async def running(scene: Scene) -> AsyncIterator[None]:
         yield
     finally:
         scene.stop.set()
-        scene.exit_code = await asyncio.wait_for(task, 9.0)
+        scene.exit_code = await asyncio.wait_for(task, 60.0)
 
 
 def cells(batch: Any) -> list[int]:

@@ -158,7 +158,7 @@ def scraped(tmp_path: Path) -> str:
     meter = host_meter(HostClock())
     server = scraped_at("127.0.0.1:0", metrics, _runner(), tmp_path / "journal.db", None, meter)
     try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://127.0.0.1:{server.port}/metrics", timeout=30) as answer:
             return str(answer.read().decode())
     finally:
         server.stop()

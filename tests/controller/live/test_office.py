@@ -96,7 +96,7 @@ def test_who_keeps_leadership_no_more_ends_and_wakes_its_cells_unless_another_le
         assert not ending.is_set()
         for voter in voters:
             voter.instead.append(instead)
-        await asyncio.wait_for(ending.wait(), 5)
+        await asyncio.wait_for(ending.wait(), 30)
         await governing
         assert runner.is_replaced == is_replaced
         assert bool(told.of("replaced")) == is_replaced

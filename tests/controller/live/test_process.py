@@ -149,7 +149,7 @@ def test_metrics_are_scraped_and_a_bad_reload_is_refused_while_it_runs(cores: Co
 
     def scrape() -> str:
         url = f"http://127.0.0.1:{told.of('started')[0]['metrics_port']}/metrics"
-        with urllib.request.urlopen(url, timeout=5) as answer:
+        with urllib.request.urlopen(url, timeout=30) as answer:
             return str(answer.read().decode())
 
     async def look() -> None:

@@ -262,7 +262,7 @@ def test_it_follows_over_the_network_until_it_is_cancelled(
             await asyncio.gather(following, return_exceptions=True)
         assert [line["follows"] for line in told.of("replica")] == [True, False]
 
-    asyncio.run(asyncio.wait_for(test(), 20))
+    asyncio.run(asyncio.wait_for(test(), 60))
     Replica.open(two, NOW_US).close()  # nobody holds it any more
 
 

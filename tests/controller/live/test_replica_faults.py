@@ -264,7 +264,7 @@ def _follow_until(path: Path, peer: Any, is_so: Any, told: Told) -> None:
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(test(), 20))
+    asyncio.run(asyncio.wait_for(test(), 60))
 
 
 def test_a_file_that_could_not_be_begun_anew_is_opened_again(

@@ -86,7 +86,7 @@ def test_a_report_replaces_one_of_its_agent_that_waits_unless_that_has_samples_o
             reported("a", 1), reported("b", 1), reported("a", 2), reported("a", 3, samples=1), reported("a", 4),
             reported("a", 5), Disconnected("a"), reported("a", 6), reported("b", 2),
         ):  # fmt: skip
-            await asyncio.wait_for(inbox.put(event), 1)
+            await asyncio.wait_for(inbox.put(event), 30)
         got = [await inbox.get() for _ in range(5)]
         names = [(e.report.agent_id, e.report.sequence) for e in got if isinstance(e, Reported)]
         assert names == [("a", 3), ("b", 2), ("a", 5), ("a", 6)]

@@ -178,7 +178,7 @@ def test_the_process_serves_takes_faults_and_ends_when_told(running: Running) ->
     assert asyncio.run(read(5.0))
     assert asyncio.run(put_to_sleep_and_wait(running.address)) == [FULL_SERVICE] * 3
     running.process.send_signal(signal.SIGTERM)
-    rest, _ = running.process.communicate(timeout=20)
+    rest, _ = running.process.communicate(timeout=60)
     assert running.process.returncode == 0
     assert "% below none" in rest
 

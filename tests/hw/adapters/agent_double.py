@@ -174,7 +174,7 @@ async def linked(
         await asyncio.gather(task, return_exceptions=True)
 
 
-async def until(is_so: Callable[[], Any], within_s: float = 5.0) -> None:
+async def until(is_so: Callable[[], Any], within_s: float = 30.0) -> None:
     """Wait until ``is_so``, at most ``within_s``."""
     async with asyncio.timeout(within_s):
         while not is_so():
@@ -182,8 +182,8 @@ async def until(is_so: Callable[[], Any], within_s: float = 5.0) -> None:
 
 
 def run(test: Coroutine[Any, Any, None]) -> None:
-    """Run one test in a loop of its own, at most 10 s."""
-    asyncio.run(asyncio.wait_for(test, 10.0))
+    """Run one test in a loop of its own, at most a minute."""
+    asyncio.run(asyncio.wait_for(test, 60.0))
 
 
 def wakes(revision: int, cell: int = 0) -> WakeBatch:

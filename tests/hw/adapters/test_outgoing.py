@@ -11,7 +11,7 @@ def _taken(queue: Outgoing[str]) -> list[str]:
     async def take() -> list[str]:
         return [await queue.take() for _ in range(len(queue))]
 
-    return asyncio.run(asyncio.wait_for(take(), 5.0))
+    return asyncio.run(asyncio.wait_for(take(), 30.0))
 
 
 def test_urgent_messages_pass_a_full_ordinary_queue() -> None:

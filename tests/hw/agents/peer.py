@@ -23,7 +23,7 @@ from hw.agents.serving import AgentServer, Door
 from hw.ports import HostClock
 from tests.hw.agents.plants import FULL, MemoryRadio
 
-SOON_S = 5.0  # everything that a test waits for comes within
+SOON_S = 20.0  # everything that a test waits for comes within
 
 
 def commands(origin: Origin, *rows: tuple[int, int, int, int], term_ms: int = 60_000) -> CommandBatch:

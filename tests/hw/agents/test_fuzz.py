@@ -100,7 +100,7 @@ def test_a_secured_agent_bears_fuzzed_messages_and_garbage(tmp_path: Path) -> No
             target = f"127.0.0.1:{server.port}"
             async with grpc.aio.secure_channel(target, credentials, agent_channel_options(AGENT)) as channel:
                 stub = ran_pb2_grpc.RanAgentServiceStub(channel)
-                inventory = await stub.GetInventory(ran_pb2.GetInventoryRequest(), timeout=5)
+                inventory = await stub.GetInventory(ran_pb2.GetInventoryRequest(), timeout=30)
                 assert inventory.agent_id == AGENT
 
     asyncio.run(asyncio.wait_for(run(), 60))

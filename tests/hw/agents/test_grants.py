@@ -113,7 +113,7 @@ async def _agent(folder: Path) -> AsyncIterator[tuple[Any, Any]]:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    asyncio.run(asyncio.wait_for(work, 20))
+    asyncio.run(asyncio.wait_for(work, 60))
 
 
 def _request(who: Candidate, term_ms: int = 60_000) -> leader_pb2.GrantRequest:

@@ -23,7 +23,7 @@ from hw.agents.serving import Door
 from hw.ports import Bools, HostClock, PowerAbilities, PowerReading, PowerSetting
 from tests.hw.agents.test_power_core import OneStage, has_sites, program, reading
 
-SOON_S = 5.0
+SOON_S = 20.0
 
 
 class MemoryPower:

@@ -110,14 +110,14 @@ async def outcome(channel: grpc.aio.Channel, call: Call, request: Any = None) ->
     message = request or call.request
     try:
         if call.streams_in:
-            stream = channel.stream_stream(call.path, *coders)(iter([message]), timeout=5)
+            stream = channel.stream_stream(call.path, *coders)(iter([message]), timeout=30)
             await stream.read()
             return await stream.code()
         if call.streams_out:
-            watch = channel.unary_stream(call.path, *coders)(message, timeout=5)
+            watch = channel.unary_stream(call.path, *coders)(message, timeout=30)
             await watch.read()
             return await watch.code()
-        await channel.unary_unary(call.path, *coders)(message, timeout=5)
+        await channel.unary_unary(call.path, *coders)(message, timeout=30)
     except grpc.aio.AioRpcError as error:
         return error.code()
     return grpc.StatusCode.OK

@@ -157,9 +157,9 @@ def test_health_and_reflection_answer_whoever_is_known(serve: Serve, lab: Path) 
             ) as channel,
         ):
             health = health_pb2_grpc.HealthStub(channel)
-            answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=5)
+            answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=30)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-            watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=5)
+            watch = health.Watch(health_pb2.HealthCheckRequest(), timeout=30)
             assert (await watch.read()).status == health_pb2.HealthCheckResponse.SERVING
             watch.cancel()
             ask = reflection_pb2.ServerReflectionRequest(list_services="")

@@ -274,7 +274,7 @@ def test_reflection_counts_toward_the_limit(serve: Serve, lab: Path) -> None:
         gate = Gate(limits, monotonic_s=lambda: 0.0)
         async with serve(limits=limits, gate=gate) as served, _dialled(served, lab) as channel:
             stub = reflection_pb2_grpc.ServerReflectionStub(channel)
-            stream = stub.ServerReflectionInfo(iter([ask] * 3), timeout=5)
+            stream = stub.ServerReflectionInfo(iter([ask] * 3), timeout=30)
             answers = [await stream.read() for _ in range(2)]
             assert all(answer.list_services_response.service for answer in answers)
             assert await stream.code() == EXHAUSTED
