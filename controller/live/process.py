@@ -21,6 +21,7 @@ from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
 from controller.live.kpi_rows import RowFile, rows_path
+from controller.live.long_lived import long_lived
 from controller.live.looking import look
 from controller.live.metrics import Metrics
 from controller.live.own_energy import Meter, host_meter
@@ -152,7 +153,8 @@ async def _lead(asked: _Asked, stop: asyncio.Event, office: Office | None = None
         aside.append(asyncio.ensure_future(heads))
     if office is not None:
         aside.append(asyncio.ensure_future(office.govern(runner, ending)))
-    code = await runner.run(ending)
+    with long_lived():
+        code = await runner.run(ending)
     for task in aside:
         task.cancel()
     await health.stop()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -92,7 +93,7 @@ def test_it_serves_until_the_signal_and_begins_a_new_term_each_time(cores: Cores
 
         def seen() -> bool:
             core = cores.made[-1] if len(cores.made) == term else CoreDouble()
-            return bool(core.count(Reported) and core.count(GuardTick))
+            return bool(core.count(Reported) and core.count(GuardTick) and gc.get_freeze_count())
 
         async with serving(double) as dial:
             assert await _serve(_config(tmp_path, dial.address), told, seen) == 0
@@ -100,6 +101,7 @@ def test_it_serves_until_the_signal_and_begins_a_new_term_each_time(cores: Cores
         assert told.of("stopped") == [{"confirmed": 1, "unconfirmed": ""}]
         assert ("wakes", [3]) in double.heard
         assert double.unary[-1] == []  # all cells
+        assert not gc.get_freeze_count(), "the next term would keep what this one leaves behind"
 
     for term in (1, 2):
         run(test(term))
