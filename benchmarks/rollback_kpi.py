@@ -35,9 +35,8 @@ N_SITES, CANARY_SHARE, HISTORY_DAYS = 50, 0.4, 28
 SITE_MONTHS = 200
 DROP, SITE_DROP = 0.1, 0.2  # of user throughput: looked for in all canaries, and in those of one site
 TICKS_PER_MONTH = 30 * TICKS_PER_DAY
-FALSE_PER_SITE_MONTHS = (
-    0.2  # false rollbacks of sites that the thresholds are made for, in SITE_MONTHS, of each kind
-)
+# false rollbacks of sites that the thresholds are made for, in SITE_MONTHS, of each kind
+FALSE_PER_SITE_MONTHS = 0.2
 REGION, SITE, CELL = (0.04, 24.0), (0.03, 12.0), 0.03  # spread and ticks to forget
 FLOOR_NOISE, FEW_USERS_NOISE, LEAST_LOAD = 0.06, 0.025, 0.01
 TAILS = 5.0

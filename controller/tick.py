@@ -29,9 +29,8 @@ from policies.guards import Facts, Guards, no_locks
 from policies.network import Network
 from policies.policy import Allowance, Planner, View
 
-LARGEST_CARRIED = (
-    1.01  # traffic above it cannot have been carried, so the report is wrong [ratio of full rate]
-)
+# traffic above it cannot have been carried, so the report is wrong [ratio of full rate]
+LARGEST_CARRIED = 1.01
 SILENT_LOAD = 0.01  # expected load above which a tick of exact zeros is not believed [ratio]
 LIMIT_SHARE = 0.98  # of a level's capacity, from which a cell counts as at its limit
 OVERLOADED_SHARE = 0.3  # of the samples of a tick at the limit, from which a cell counts as overloaded
@@ -56,9 +55,8 @@ class Commands:
     risk: NDArray[np.float64] | None = None  # price of missed traffic, for the guard loop [power_unit]
     alarm: NDArray[np.bool_] | None = None  # cells that are locked awake for flapping from now on
     counterfactual: Counterfactual | None = None  # where the controller was asked for it
-    before: NDArray[np.uint8] | None = (
-        None  # (n,) level so far; policies/presteps.py says how to go from there
-    )
+    # (n,) level so far; policies/presteps.py says how to go from there
+    before: NDArray[np.uint8] | None = None
 
 
 class Controller:

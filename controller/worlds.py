@@ -38,9 +38,8 @@ class EvaluatedWorld:
 
     world: World
     evaluation: EvaluationSpec
-    plain: World | None = (
-        None  # without levers, for the baselines ``none`` and ``symbol``; None where none is pulled
-    )
+    # without levers, for the baselines ``none`` and ``symbol``; None where none is pulled
+    plain: World | None = None
 
     @property
     def baseline(self) -> EvaluatedWorld:

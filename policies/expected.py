@@ -38,9 +38,8 @@ class Prices(NamedTuple):
 
     power: NDArray[np.float64]  # (n,) power on air without traffic, the unit of the other two [power_unit]
     risk: NDArray[np.float64]  # (n,) per full-rate tick of traffic below target [power_unit]
-    least_margin: (
-        float  # standard deviations below its limit that a load must keep: where epsilon is the rest
-    )
+    # standard deviations below its limit that a load must keep: where epsilon is the rest
+    least_margin: float
     change: float  # per change of a cell of its own, in idle power
     group_change: float  # per change of a cell of a group, in idle power
     off_air: float  # factor on the risk while cells of the group are off air

@@ -20,14 +20,12 @@ from policies.cheapest import cheapest_plans
 from policies.price_tables import Levels, PriceTables
 
 GAP_WANTED = 1e-4
-FORBIDDING = (
-    1e12  # price at which nothing is spent that need not be; the first answer, and always within budgets
-)
+# price at which nothing is spent that need not be; the first answer, and always within budgets
+FORBIDDING = 1e12
 MAX_ROUNDS = 80
 GROUP_PRICES = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # tried on top, for groups that exceed their own limit
-TIE_BREAK = (
-    1e-7  # least price of a budget in units of its scale: where a change is free it is made for nothing
-)
+# least price of a budget in units of its scale: where a change is free it is made for nothing
+TIE_BREAK = 1e-7
 
 
 @dataclass(frozen=True, slots=True)

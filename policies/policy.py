@@ -121,9 +121,8 @@ class View:
     offered: NDArray[np.float32]  # (n, s) estimated offered load, NaN unknown [ratio]
     forecast: Forecast | None
     allowance: Allowance
-    served: NDArray[np.uint8] | None = (
-        None  # (n, s) level with the guard loop, which wakes cells between plans
-    )
+    # (n, s) level with the guard loop, which wakes cells between plans
+    served: NDArray[np.uint8] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,9 +131,8 @@ class Decision:
 
     level: NDArray[np.uint8]
     reason: NDArray[np.uint8]
-    risk: NDArray[np.float64] | None = (
-        None  # price of a sample of missed traffic, for the guard loop [power_unit]
-    )
+    # price of a sample of missed traffic, for the guard loop [power_unit]
+    risk: NDArray[np.float64] | None = None
     alarm: NDArray[np.bool_] | None = None  # cells that the guards begin to lock awake for flapping
 
 

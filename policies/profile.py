@@ -40,9 +40,8 @@ class PredictiveProfile(_Settings):
     off_air_caution: Annotated[float, Field(ge=1)]  # factor on the risk of joint levels with cells off air
     surge_probability: Share  # per tick, that traffic jumps as no forecast sees while cells are off air
     surge_load: Share  # by how much it jumps [ratio of full rate]
-    off_air_after_h: (
-        NotNegative  # time that all cells of a group must have been measured before one leaves the air
-    )
+    # time that all cells of a group must have been measured before one leaves the air
+    off_air_after_h: NotNegative
     change_price: NotNegative  # for one change of level
     group_change: Annotated[
         float, Field(ge=1)
@@ -76,9 +75,8 @@ class GuardProfile(_Settings):
 class SurgeProfile(_Settings):
     """The guard loop, which wakes cells between plans."""
 
-    risk_price: (
-        Positive  # as in ``PredictiveProfile``; with the guard loop the plan too is made at this price
-    )
+    # as in ``PredictiveProfile``; with the guard loop the plan too is made at this price
+    risk_price: Positive
     hold_s: Annotated[int, Field(ge=1)]  # least time awake [s]
 
 

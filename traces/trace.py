@@ -41,9 +41,8 @@ class Cells:
     longitude_deg: NDArray[np.float64]  # NaN unknown [degree]
     candidate_start: NDArray[np.int32]  # (n_cells + 1,): candidates of i are candidate[start[i]:start[i + 1]]
     candidate: NDArray[np.int32]  # (n_candidates,) indices of cells
-    candidate_overlap: (
-        Float32  # (n_candidates,) share of the cell's traffic that the candidate reaches [ratio]
-    )
+    # (n_candidates,) share of the cell's traffic that the candidate reaches [ratio]
+    candidate_overlap: Float32
     anchor: NDArray[np.int32]  # index of the LTE cell that anchors a non-standalone 5G cell, -1 none
 
     def __len__(self) -> int:

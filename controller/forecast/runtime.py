@@ -44,9 +44,8 @@ class Source(IntEnum):
     NONE = 0  # nothing was ever measured in the network
     MODEL = 1
     SEASONAL = 2  # the cell's own daily profile
-    GROUP = (
-        3  # as MODEL or SEASONAL, but on the profile of its site or the network: it has too little of its own
-    )
+    # as MODEL or SEASONAL, but on the profile of its site or the network: it has too little of its own
+    GROUP = 3
 
 
 @dataclass(frozen=True, slots=True)

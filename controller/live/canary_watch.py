@@ -79,9 +79,8 @@ class CanaryWatch:
         self._fresh: list[Row] = []  # rows that nobody has kept yet
         self.armed: Armed | None = None
         self.waits = ""  # why nobody is a canary although some are wanted
-        self.held: tuple[
-            str, ...
-        ] = ()  # sites at full service for what their users felt; ALL: those of canaries
+        # sites at full service for what their users felt; ALL: those of canaries
+        self.held: tuple[str, ...] = ()
         self._ladder, self._samples, self._alarms = ladder, samples, alarms
         self._zone = ZoneInfo(facts.time_zone)
         self._until_tick = {r.site: r.until_unix_us // (facts.tick_s * 1_000_000) for r in rolled_back}

@@ -21,9 +21,8 @@ class Readiness:
         self.is_stopped = is_stopped
         self.leads = True  # no later leader was seen
         self.has_majority = True  # of the agents, for its leadership
-        self.wait_ticks = (
-            0  # guard ticks before which nothing new is leased: leases of a leader before run out
-        )
+        # guard ticks before which nothing new is leased: leases of a leader before run out
+        self.wait_ticks = 0
         self.plan_age_ticks = self.guard_ticks = 0
 
     @property

@@ -44,9 +44,8 @@ class Replica:
         """Use ``open``. ``damage``: what was lost before."""
         self.path, self.damage, self._lock = path, damage, lock
         self.is_open = True  # not after a failure that only ``open`` can mend
-        self._kept: tuple[int, bytes] | None = (
-            None  # before the last tail that was written to a file, its end
-        )
+        # before the last tail that was written to a file, its end
+        self._kept: tuple[int, bytes] | None = None
         self._begin_at(state)
 
     def _begin_at(self, state: JournalState) -> None:

@@ -25,13 +25,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from controller.live.ending import end_all
-from controller.live.events import (
-    Alarm,
-    Event,
-    GuardTick,
-    Output,
-    PlanTick,
-)
+from controller.live.events import Alarm, Event, GuardTick, Output, PlanTick
 from controller.live.inbox import Inbox
 from controller.live.messages import event_of, expired
 from controller.live.outbox import Outbox, Recorder, Sending
@@ -104,9 +98,8 @@ class Runner:
         self._journal_cause, self._late = "", False
         self._ready_changed = asyncio.Event()
         self.fed = 0
-        self.on_fed: list[
-            Watch
-        ] = []  # told of each event once its output is carried out, and of the time it took
+        # told of each event once its output is carried out, and of the time it took
+        self.on_fed: list[Watch] = []
         self._told: dict[str, str] = {}
 
     async def run(self, stop: asyncio.Event) -> int:

@@ -40,9 +40,8 @@ class Task:
     profile: Profile
     seed: int = 0
     model: LoadedModel | None = None  # forecasts for ``predictive``
-    guard: bool = (
-        False  # whether policies run with the guard loop, and the oracle may wake cells in any minute
-    )
+    # whether policies run with the guard loop, and the oracle may wake cells in any minute
+    guard: bool = False
     constraints: Constraints | None = None  # what the operator wants awake, for the cells of the trace
     foreign: Mapping[str, ForeignPolicy] = field(default_factory=dict)  # policies that are not ours, by name
 

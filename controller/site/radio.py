@@ -23,9 +23,8 @@ class RadioPower(NamedTuple):
 
     site_id: NDArray[np.str_]  # (n,)
     power_w: Float64  # (n, T)
-    filled_share: (
-        float  # of the cell-ticks, those without a record, taken from the same time of other days [ratio]
-    )
+    # of the cell-ticks, those without a record, taken from the same time of other days [ratio]
+    filled_share: float
 
 
 def watt_per_unit(world: EvaluatedWorld, given: float | None) -> float:

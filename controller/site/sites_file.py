@@ -36,9 +36,8 @@ class ProgramSpec(Spec):
     """What a site agent does on battery by itself. It frees reserve only where it is acknowledged."""
 
     acknowledged: bool  # the agent has stored the program and said so
-    reaction_s: (
-        NotNegative  # from the failure to the sleep of the first stage, a restart of the agent included
-    )
+    # from the failure to the sleep of the first stage, a restart of the agent included
+    reaction_s: NotNegative
     back_s: NotNegative = 300.0  # mains must stay for so long before the program ends
     stages: Annotated[tuple[StageSpec, ...], Field(min_length=1, max_length=8)]
 

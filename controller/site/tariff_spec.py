@@ -219,9 +219,8 @@ class DemandSpec(Spec):
 
     price_per_kw: NotNegative
     interval_s: Annotated[int, Field(gt=0)] = 900
-    periods: Annotated[tuple[Name, ...], Field(min_length=1)] | None = (
-        None  # imports in them count; None: all
-    )
+    # imports in them count; None: all
+    periods: Annotated[tuple[Name, ...], Field(min_length=1)] | None = None
 
 
 class FixedFeedInSpec(Spec):

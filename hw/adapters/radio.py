@@ -136,9 +136,8 @@ class Renewal:
     origin: Origin
     active_digest: bytes
     term_ms: int
-    plan_monotonic_us: int = (
-        0  # the report that the last plan, which keeps these leases, was decided on; 0: none
-    )
+    # the report that the last plan, which keeps these leases, was decided on; 0: none
+    plan_monotonic_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

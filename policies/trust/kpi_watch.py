@@ -33,12 +33,10 @@ LARGEST_SHIFT = 4.0  # cap of a [standard deviations]
 LAG_TICKS, RECENT_TICKS = 4, 8  # ticks left out before a tick, and those before them that it is compared with
 LEAST_INFORMATION = 0.3  # share of a pool's usual information without which a tick says nothing
 BLOCKS = 4  # of a day, in each of which a pool has its own scale
-RARE_PEAKS = (
-    30  # largest peaks of the sites, from which their thinning out is read: rare ones thin out slower
-)
-LEAST_THINNING = (
-    4.0  # how far rare peaks of sites reach above a level at least: what shakes a site comes in bursts [nats]
-)
+# largest peaks of the sites, from which their thinning out is read: rare ones thin out slower
+RARE_PEAKS = 30
+# how far rare peaks of sites reach above a level at least: what shakes a site comes in bursts [nats]
+LEAST_THINNING = 4.0
 MANY_PEAKS = 400  # the same for what the pool of all, an average over sites, borrows from them
 ONE_TICK = LARGEST_SHIFT * (CLIP - LARGEST_SHIFT / 2)  # most that one tick says [nats]
 SITES_COUNT_AS = 30  # peaks of its own, for how fast those of the pool of all thin out

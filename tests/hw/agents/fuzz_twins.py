@@ -30,9 +30,8 @@ class Twin(ABC):
     """The lease rules for N slots; ``value`` is a level, or a setpoint with None for safe charging."""
 
     REST_KIND: str  # of messages that bring slots to rest
-    IS_OBEYED: (
-        bool  # whether an agent may refuse nothing that is lawful here, though its plant may lag behind
-    )
+    # whether an agent may refuse nothing that is lawful here, though its plant may lag behind
+    IS_OBEYED: bool
 
     def __init__(self, boot_id: bytes, rest: Any) -> None:
         self.boot_id, self.rest = boot_id, rest
