@@ -1,4 +1,4 @@
-# Needs Python 3.11 or later, a C library and make. Everything is installed into .venv, nothing elsewhere.
+# Needs Python 3.11 or later and make. Everything is installed into .venv, nothing elsewhere.
 # PYTHON=python3.12 names the interpreter that creates .venv; delete .venv to change it later.
 
 VENV := .venv

@@ -73,7 +73,7 @@ policy: predictive
 
 # Cells that must be awake, always or at times (docs/guards.md). Counts from the next plan after a reload.
 # constraints:
-#   protected_cells: [A17-1]
+#   protected: [A17-1]
 
 # A lease ends so long after the report it was decided on; the guard loop renews it.
 lease_s: 60
@@ -110,6 +110,7 @@ def checklist_text(wishes: Wishes) -> str:
 {issued}
 
 - [ ] `ca.key` is kept away from this host; each agent has its own `.pem` and `.key` and `ca.pem`.
+- [ ] Each key belongs to the user that its process runs as; nobody else can read it.
 """
     return f"""# Before quietcell commands anything
 
