@@ -4,7 +4,7 @@ A core owns no clock, socket or disk. It is fed a message and the monotonic time
 carries a step out in this order:
 
 1. ``wake`` to the plant, at once and waiting for nothing;
-2. ``persist`` to disk, then ``persisted(...)``;
+2. ``persist``, or what the book is to keep by then, to disk, then ``persisted(...)``;
 3. ``sleep`` to the plant; where the disk failed, ``confirm(sleep, none done)`` instead;
 4. ``rows`` and ``renewal`` to who asked, at any time.
 

@@ -11,6 +11,7 @@ import fcntl
 import hashlib
 import json
 import os
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,8 @@ class AgentDisk:
             raise StateInUseError(
                 f"{self.path}: in use by a running agent; stop it or name another --state folder"
             ) from error
+        for left in folder.glob(f".{self.path.name}.????????.partial"):  # by one that was killed as it wrote
+            left.unlink()
 
     @property
     def heads(self) -> Path:
@@ -89,8 +92,9 @@ class AgentDisk:
 
 
 def _replace(path: Path, data: bytes) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    handle = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    # a name of its own: whoever writes late writes into no file that another one has put in place
+    handle, name = tempfile.mkstemp(".partial", f".{path.name}.", path.parent)
+    partial = Path(name)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)

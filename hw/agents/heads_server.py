@@ -16,6 +16,7 @@ import grpc
 from grpc import aio
 from quietcell.audit.v1 import audit_pb2, audit_pb2_grpc
 
+from hw.agents.alone import Alone
 from hw.security.limits import TokenBucket
 from hw.security.signing import Signed
 
@@ -29,7 +30,7 @@ class HeadServicer(audit_pb2_grpc.HeadServiceServicer):
     """The RPCs over a file."""
 
     def __init__(self, path: Path) -> None:
-        self._path, self._lock = path, asyncio.Lock()
+        self._path, self._alone = path, Alone()
         self._taken = TokenBucket(PER_S, AT_ONCE)
 
     async def KeepHead(self, request: audit_pb2.KeepHeadRequest, context: Any) -> audit_pb2.KeepHeadResponse:
@@ -43,8 +44,7 @@ class HeadServicer(audit_pb2_grpc.HeadServiceServicer):
             await context.abort(grpc.StatusCode.RESOURCE_EXHAUSTED, "head: they come too often; wait an hour")
         signed = Signed(head.content, head.certificate, head.signature)
         try:
-            async with self._lock:
-                kept = await asyncio.to_thread(self._keep, signed)
+            kept = await self._alone.run(lambda: asyncio.to_thread(self._keep, signed))
         except OSError as error:
             await context.abort(grpc.StatusCode.UNAVAILABLE, f"head: it cannot be kept: {error}")
         return audit_pb2.KeepHeadResponse(kept=kept)
@@ -53,8 +53,7 @@ class HeadServicer(audit_pb2_grpc.HeadServiceServicer):
         self, request: audit_pb2.ListHeadsRequest, context: Any
     ) -> audit_pb2.ListHeadsResponse:
         """All heads that are kept."""
-        async with self._lock:
-            found = await asyncio.to_thread(self._read)
+        found = await self._alone.run(lambda: asyncio.to_thread(self._read))
         return audit_pb2.ListHeadsResponse(
             heads=[
                 audit_pb2.SignedHead(content=h.content, certificate=h.certificate, signature=h.signature)

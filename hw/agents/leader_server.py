@@ -46,7 +46,7 @@ class LeaderServicer(leader_pb2_grpc.LeaderServiceServicer):
         if durable is not before:
             book.change(durable)
             log.info("leadership of epoch %d is granted to %s", durable.highest_epoch, durable.granted_to)
-        if answer.is_granted and book.is_dirty and not await runner.save(book.durable):
+        if answer.is_granted and book.is_dirty and not await runner.save():
             await context.abort(grpc.StatusCode.UNAVAILABLE, "the grant is not on disk; look at the agent")
         return leader_pb2.GrantResponse(
             is_granted=answer.is_granted,

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from quietcell.lease.v1 import lease_pb2
 
+from hw.agents.alone import Alone
 from hw.agents.core import LeasedCore, Step
 from hw.agents.durable import Disk, Durable
 from hw.agents.samples import SampleBuffer
@@ -53,7 +54,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         self.leader: Outgoing[Up] | None = None
         self.watchers: set[asyncio.Event] = set()
         self._disk = disk
-        self._disk_lock = asyncio.Lock()
+        self._writing = Alone()
         self._tasks: set[asyncio.Task[None]] = set()
         self._due = asyncio.Event()
         self._changed = asyncio.Event()  # the plant, by an order of ours
@@ -106,7 +107,7 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         self._due.set()
         if step.is_changed:
             self.tell()
-        is_saved = step.persist is None or await self.save(step.persist)
+        is_saved = step.persist is None or await self.save()
         if step.sleep is not None and is_saved:
             await self._order(step.sleep, reply)
         elif step.sleep is not None:
@@ -114,20 +115,31 @@ class AgentRunner(ABC, Generic[V, Down, Up]):
         if waking is not None:
             await waking
 
-    async def save(self, durable: Durable) -> bool:
-        """Write to disk; whether that succeeded."""
-        async with self._disk_lock:
-            try:
-                await self._disk.save(durable)
-            except OSError as error:
-                log.error("state is not on disk, so nothing new sleeps: %s", error)
-                return False
-        self.core.persisted(durable)
-        return True
+    async def save(self) -> bool:
+        """Write to disk what is to be kept; whether that succeeded."""
+        return await self._writing.run(lambda: self._write(self.core.book.durable))
 
     async def clear_stop(self, author: str, reason: str) -> bool:
-        """Clear the latch, on disk first; whether that succeeded."""
-        return await self.save(self.core.cleared(author, reason, self.clock.unix_us()))
+        """Clear the latch, on disk first; whether that succeeded. One that is set anew meanwhile stays."""
+        core, latch = self.core, self.core.latch
+
+        def write() -> Coroutine[Any, Any, bool]:
+            is_same = core.latch is latch
+            return self._write(
+                core.cleared(author, reason, self.clock.unix_us()) if is_same else core.book.durable
+            )
+
+        return await self._writing.run(write)
+
+    async def _write(self, durable: Durable) -> bool:
+        """Write what is the newest as its turn comes: one that waited must not undo what was written meanwhile."""
+        try:
+            await self._disk.save(durable)
+        except OSError as error:
+            log.error("state is not on disk, so nothing new sleeps: %s", error)
+            return False
+        self.core.persisted(durable)
+        return True
 
     async def _order(self, order: Order[V], reply: Reply[V] | None) -> None:
         try:
