@@ -150,9 +150,11 @@ class Controller:
         if not unreal.any():
             return observation
         carried = np.where(unreal[:, None], np.float32(np.nan), observation.carried)
-        return replace(
-            observation, carried=carried, level=np.where(unreal, SYMBOL, observation.level).astype(np.uint8)
-        )
+        level = np.where(unreal, SYMBOL, observation.level).astype(np.uint8)
+        served = observation.served
+        if served is not None:
+            served = np.where(unreal[:, None], np.minimum(served, SYMBOL), served).astype(np.uint8)
+        return replace(observation, carried=carried, level=level, served=served)
 
     def _facts(
         self, fresh: NDArray[np.bool_], overloaded: NDArray[np.bool_], day: int, now: np.datetime64

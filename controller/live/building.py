@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,7 @@ from controller.replay.planners import CAUSAL, MODELLED, POLICIES, make_planner
 from controller.replay.planning import in_time, make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
 from controller.worlds import EvaluatedWorld
+from hw.world import SYMBOL
 from policies.plugin import PolicyContext
 from policies.policy import Allowance, Planner
 from policies.profile import Profile
@@ -92,7 +94,7 @@ def make_core(
             np.ceil(scene.tables.wake_samples * clock.sample_s / config.guard_every_s).astype(np.int64),
             0 if config.standby is None else -(-config.lease_s // config.guard_every_s) + 1,
         ),
-        resumed=_checked(resumed, len(cells)),
+        resumed=_checked(resumed, len(cells), len(world.world.level_names)),
         constrain=constrain,
         facts=facts,
         rows=() if resumed.rows_at is None else read_rows(resumed.rows_at, facts.rows_of, epoch),
@@ -240,11 +242,15 @@ def _planner(name: str, scene: Scene, world: EvaluatedWorld, profile: Profile) -
     )
 
 
-def _checked(resumed: Resumed, n_cells: int) -> Resumed:
-    """Raise ConfigError where a journal names a cell that the network does not have."""
+def _checked(resumed: Resumed, n_cells: int, n_levels: int) -> Resumed:
+    """What a journal says, with cells at full service whose level only another world had: agents tell where they are.
+
+    Raises ConfigError where it names a cell that the network does not have.
+    """
     if len(resumed.cell) and not 0 <= int(resumed.cell.min()) <= int(resumed.cell.max()) < n_cells:
         raise ConfigError(
             f"the journal names cell number {int(resumed.cell.max())} of a network with {n_cells} cells: it is of "
             "another cell table; give the one it was written with, or begin a new journal"
         )
-    return resumed
+    level = np.where(resumed.level < n_levels, resumed.level, SYMBOL).astype(np.uint8)
+    return replace(resumed, level=level)

@@ -10,8 +10,8 @@ import numpy as np
 from controller.live.alarm_book import Raised
 from controller.live.config import LiveConfig
 from controller.live.explaining import explained
-from controller.live.fleet import Fleet
-from controller.live.looking import AgentState, CoreState, of_agent, page_of
+from controller.live.fleet import UNKNOWN, Fleet
+from controller.live.looking import AgentState, CoreState, level_counts, of_agent, page_of
 from controller.live.power.view import page_of_sites, power_status
 from controller.live.watching import Watcher
 from hw.adapters.control import (
@@ -127,9 +127,9 @@ class LiveView:
 
     def _level_counts(self, state: CoreState) -> tuple[LevelCount, ...]:
         n_levels = len(self._levels)
-        commanded = np.bincount(state.level, minlength=n_levels).tolist()
-        reported = np.bincount(state.reported, minlength=n_levels).tolist()
-        return tuple(map(LevelCount, self._levels, commanded, reported))
+        commanded, reported = (level_counts(x, n_levels).tolist() for x in (state.level, state.reported))
+        counts = tuple(map(LevelCount, (*self._levels, UNKNOWN), commanded, reported))
+        return counts if reported[n_levels] else counts[:n_levels]
 
     def _agent(self, agent: AgentState) -> AgentStatus:
         link = self.links.get(agent.agent_id)
@@ -151,7 +151,7 @@ class LiveView:
             cell_id=self._names[number],
             agent_id="" if agent < 0 else state.agents[agent].agent_id,
             commanded=self._levels[state.level[number]],
-            reported=self._levels[state.reported[number]],
+            reported=(*self._levels, UNKNOWN)[min(state.reported[number], len(self._levels))],
             reason=Reason(state.reason[number]).name.lower(),
             is_local=bool(state.is_local[number]),
             is_stuck=bool(state.is_stuck[number]),

@@ -18,7 +18,8 @@ from hw.adapters.radio import Inventory
 from hw.world import SYMBOL
 
 Cells = NDArray[np.int64]
-UNKNOWN_LEVEL = 255
+UNKNOWN_LEVEL = 255  # of a cell that is at a level which the world does not have
+UNKNOWN = "unknown"  # its name
 RECHECK_REPORTS = 2  # the first report after a refused renewal may have been made before it
 MAX_BOOTS = 8  # past boots of an agent that are remembered
 NO_CELLS = np.zeros(0, np.int64)

@@ -98,6 +98,11 @@ def _look_at(core: LiveCore, agent: Agent) -> AgentState:
     )
 
 
+def level_counts(level: UInt8, n_levels: int) -> NDArray[np.int64]:
+    """Cells at each level of the world, then those at none of them. (n_levels + 1,)"""
+    return np.bincount(np.minimum(level, n_levels), minlength=n_levels + 1)
+
+
 def of_agent(agent_id: str, agents: Sequence[AgentState], agent_of: NDArray[np.int64]) -> Mask:
     """What an agent of this name has of ``agent_of`` (n,), the numbers of the agents of cells or sites. (n,)"""
     ids = [agent.agent_id for agent in agents]

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from threading import Thread
 from wsgiref.simple_server import WSGIServer
 
-import numpy as np
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -41,7 +40,8 @@ from controller.live.events import (
     RolledBack,
     Woken,
 )
-from controller.live.looking import CoreState
+from controller.live.fleet import UNKNOWN
+from controller.live.looking import CoreState, level_counts
 from controller.live.saving_metrics import SavingMetrics
 from controller.live.site_metrics import SiteMetrics
 from hw.adapters.control import SavingsStatus
@@ -178,10 +178,9 @@ class Metrics:
         self._leads.set(state.leads)
         self._stopped.set(state.is_stopped)
         self._epoch.set(state.epoch)
-        reported = np.bincount(state.reported, minlength=len(self._levels))
-        commanded = np.bincount(state.level, minlength=len(self._levels))
+        reported, commanded = (level_counts(x, len(self._levels)) for x in (state.reported, state.level))
         gap_s = 0.0 if self._since_us is None else (state.unix_us - self._since_us) / 1e6
-        for i, name in enumerate(self._levels):
+        for i, name in enumerate((*self._levels, UNKNOWN)):
             self._cells.labels(name).set(commanded[i])
             self._reported.labels(name).set(reported[i])
             if 0 < gap_s <= LONGEST_GAP_S:

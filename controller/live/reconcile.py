@@ -8,7 +8,8 @@ A report is compared cell by cell, by revision:
 
 At the first report of a stream, of a boot, and after a digest that did not match, nothing is on its way: only a lease
 that runs with our very revision and level is taken over. Whatever sleeps without a lease of ours is woken, and held
-awake until the next plan. Cells under local control are left alone.
+awake until the next plan. Cells under local control are left alone. A level that the world does not have counts as
+deeper than all others and is that of no command.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from controller.live.fleet import Agent, Cells
+from controller.live.fleet import UNKNOWN_LEVEL, Agent, Cells
 from controller.live.leases import LARGEST_REVISION, Leases
 from hw.adapters.radio import Answers, Outcome, Report
 from hw.world import SYMBOL
@@ -33,7 +34,9 @@ class Standing:
     def __init__(self, leases: Leases, wake_ticks: NDArray[np.int64]) -> None:
         """``wake_ticks`` (L,): guard ticks for which a cell that was woken still shows the level it leaves."""
         n = len(leases.level)
-        self._wake_ticks = wake_ticks
+        # nobody knows how long a cell takes to leave a level that the world does not have: no patience with it
+        self._wake_ticks = np.zeros(UNKNOWN_LEVEL + 1, np.int64)
+        self._wake_ticks[: len(wake_ticks)] = wake_ticks
         self.leases = leases
         self.reported = np.full(n, SYMBOL, np.uint8)  # (n,) level of the plant
         self.leased = np.full(n, SYMBOL, np.uint8)  # (n,) level by lease at the agent
@@ -41,6 +44,11 @@ class Standing:
         self.held = np.zeros(n, np.bool_)  # (n,) awake until the next plan
         self.differs_ticks = np.zeros(n, np.int64)  # (n,) guard ticks at another level than commanded
         self.stuck = np.zeros(n, np.bool_)  # (n,) long at another level than commanded
+
+    @property
+    def unknown(self) -> NDArray[np.bool_]:
+        """Cells at a level that the world does not have. (n,)"""
+        return np.asarray(self.reported == UNKNOWN_LEVEL)
 
     def take(self, agent: Agent, report: Report) -> Cells:
         """Take in a valid report. Returns cells to wake, which are at a level that is not ours."""

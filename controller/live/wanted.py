@@ -74,7 +74,10 @@ class Wanted(Readiness):
         for stays, why in (
             (self.slow, Reason.GUARD_SERVICE),
             (unusable, Reason.GUARD_LEVEL),
-            (standing.held | standing.local | self._beside_missing(), Reason.GUARD_UNACCOUNTED),
+            (
+                standing.held | standing.local | standing.unknown | self._beside_missing(),
+                Reason.GUARD_UNACCOUNTED,
+            ),
             (silent, Reason.GUARD_TELEMETRY),
             (self.led_by_other(), Reason.GUARD_STOPPED),
             (self.stopped(), Reason.GUARD_STOPPED),

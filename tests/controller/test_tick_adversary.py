@@ -20,7 +20,7 @@ from policies.policy import Allowance, Decision, Reason, View
 from policies.profile import Profile
 from traces import make_cells
 
-N, S, T = 6, 3, 900
+N, S, T, N_LEVELS = 6, 3, 900, 7
 CANDIDATES = {1: (0,), 2: (0, 1), 4: (3,), 3: (4,)}
 GROUP = np.array([0, 0, 0, 1, 1, 2])
 COVERAGE = [0, 5]
@@ -36,6 +36,8 @@ class Anything:
 
     def plan(self, view: View) -> Decision:
         assert not (np.isinf(view.offered) | (view.offered < 0)).any()
+        assert (view.level < N_LEVELS).all()
+        assert view.served is None or (view.served <= view.level[:, None]).all()
         return Decision(np.array(self.wanted, np.uint8), np.full(N, Reason.DEEPEST, np.uint8))
 
 
@@ -82,7 +84,8 @@ def test_service_comes_first_whatever_is_reported(
         level = commanded if reported is None else np.array(reported, np.uint8)
         planner.wanted = wanted
         kept = carried.copy(), level.copy()
-        commands = controller.tick(Observation(carried, level), now)
+        served = np.repeat(level[:, None], S, axis=1)
+        commands = controller.tick(Observation(carried, level, served), now)
         got = commands.level
         assert np.array_equal(carried, kept[0], equal_nan=True)
         assert (level == kept[1]).all()
