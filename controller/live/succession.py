@@ -15,7 +15,6 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
-from controller.errors import JournalError
 from controller.live.config import LiveConfig
 from controller.live.dialling import dial_of
 from controller.live.election import Election
@@ -124,8 +123,8 @@ async def _follow(config: LiveConfig, files: TlsFiles | None, clock: HostClock, 
     async with ReplicaClient(config.standby.peer, credentials) as peer:
         try:
             await follow(Path(config.journal), peer, clock, config.retention_us, tell)
-        except (JournalError, OSError) as error:  # standing by goes on; leading says it again, and ends
-            tell("replica", follows=False, cause=str(error))
+        except Exception as error:  # standing by goes on, whatever ended it; leading says it again, and ends
+            tell("replica", follows=False, cause=str(error) or type(error).__name__)
 
 
 async def _won(election: Election, tell: Tell, stop: asyncio.Event) -> bool:

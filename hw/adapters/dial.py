@@ -6,6 +6,7 @@
       AgentUnreachable   retryable: no answer in time, or no connection
       AgentRefused       permanent: the agent answered and refuses; the same request fails again
         NotThere         it has none of what was named
+        CertificateRefused   not with the certificate of this channel; a new channel takes up a renewed one
 """
 
 from __future__ import annotations
@@ -23,7 +24,6 @@ KEEPALIVE_MS = 10_000
 KEEPALIVE_TIMEOUT_MS = 5_000
 _PERMANENT = {
     grpc.StatusCode.PERMISSION_DENIED,
-    grpc.StatusCode.UNAUTHENTICATED,
     grpc.StatusCode.INVALID_ARGUMENT,
     grpc.StatusCode.FAILED_PRECONDITION,
     grpc.StatusCode.UNIMPLEMENTED,
@@ -44,6 +44,10 @@ class AgentRefused(AgentError):  # noqa: N818
 
 class NotThere(AgentRefused):
     """The agent has none of the cells or sites that were named."""
+
+
+class CertificateRefused(AgentRefused):
+    """The certificate that the channel was opened with has ended, is revoked or names nobody."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Dial:
             code, details = cause.code(), cause.details() or "no details"
             if code is grpc.StatusCode.NOT_FOUND:
                 return NotThere(f"{where}: {details}")
+            if code is grpc.StatusCode.UNAUTHENTICATED:
+                return CertificateRefused(f"{where} refuses: {details} ({code.name})")
             if code in _PERMANENT:
                 return AgentRefused(f"{where} refuses: {details} ({code.name})")
             return AgentUnreachable(f"{where} is not reached: {details} ({code.name})")

@@ -8,7 +8,7 @@ import grpc
 from quietcell.leader.v1 import leader_pb2, leader_pb2_grpc
 
 from hw.adapters.caller import Caller
-from hw.adapters.dial import AgentError, AgentUnreachable, Dial
+from hw.adapters.dial import AgentError, AgentUnreachable, CertificateRefused, Dial
 from hw.adapters.wire import Candidate, Leadership
 
 
@@ -31,7 +31,7 @@ class Voter(Protocol):
 
 
 class LeaderClient(Caller):
-    """Calls to one agent over a channel that stays open while the agent is reached.
+    """Calls to one agent over a channel that stays open while the agent is reached and takes its certificate.
 
     After that a new one is opened: it takes up replaced certificates, and no pause of the one that failed.
     """
@@ -44,7 +44,7 @@ class LeaderClient(Caller):
     async def _failed(self, error: grpc.RpcError) -> AgentError:
         """What is said of an error. Raises AgentUnreachable where the credentials cannot be read."""
         said = self._dial.error(error)
-        if isinstance(said, AgentUnreachable):
+        if isinstance(said, AgentUnreachable | CertificateRefused):
             before, self._channel = self._channel, self._dial.open()
             self._agent = leader_pb2_grpc.LeaderServiceStub(self._channel)
             await before.close()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 
 import grpc
 import grpc.aio
 from quietcell.replica.v1 import replica_pb2, replica_pb2_grpc
-
-from hw.adapters.caller import Caller
 
 DEADLINE_S = 10.0
 LONGEST_BYTES = 64 << 20  # of an answer: one append is never cut
@@ -46,26 +45,55 @@ class Source(Protocol):
         ...
 
 
-class ReplicaClient(Caller):
-    """A channel to the other controller."""
+class ReplicaClient:
+    """Calls to the other controller over a channel that is opened with the first one, and anew after each failure.
+
+    So it takes up replaced certificates, and makes no pause of its own. Leave it, as a context, to close it.
+    """
 
     def __init__(self, address: str, credentials: Callable[[], grpc.ChannelCredentials] | None) -> None:
         """``address``: where the other controller listens; without credentials on loopback only."""
-        options = [("grpc.max_receive_message_length", LONGEST_BYTES), ("grpc.enable_retries", 0)]
-        if credentials is None:
-            channel = grpc.aio.insecure_channel(address, options=options)
-        else:
-            channel = grpc.aio.secure_channel(address, credentials(), options=options)
-        super().__init__(channel)
-        self._address = address
-        self._stub = replica_pb2_grpc.ReplicaServiceStub(self._channel)
+        self._address, self._credentials = address, credentials
+        self._channel: grpc.aio.Channel | None = None
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._close()
+
+    async def _close(self) -> None:
+        before, self._channel = self._channel, None
+        if before is not None:
+            await before.close()
+
+    def _open(self) -> grpc.aio.Channel:
+        options: list[tuple[str, int]] = [
+            ("grpc.max_receive_message_length", LONGEST_BYTES),
+            ("grpc.enable_retries", 0),
+            # no connection, and no pause of a failed one, is inherited
+            ("grpc.use_local_subchannel_pool", 1),
+        ]
+        if self._credentials is None:
+            return grpc.aio.insecure_channel(self._address, options=options)
+        try:
+            credentials = self._credentials()
+        except (OSError, ValueError) as error:  # a certificate that is being replaced
+            raise ConnectionError(f"the controller at {self._address} is not asked: {error}") from error
+        return grpc.aio.secure_channel(self._address, credentials, options=options)
 
     async def fetch(self, after: int, chain: bytes, *, cuts: bool) -> Fetched:
         """What follows append ``after`` of this SHA-256. Raises ConnectionError that says why there is no answer."""
+        if self._channel is None:
+            self._channel = self._open()
+        stub = replica_pb2_grpc.ReplicaServiceStub(self._channel)
         request = replica_pb2.FetchRequest(after=after, chain=chain, cuts=cuts)
         try:
-            answer = await self._stub.Fetch(request, timeout=DEADLINE_S)
+            answer = await stub.Fetch(request, timeout=DEADLINE_S)
         except grpc.RpcError as error:
+            await self._close()
             details = error.details() if isinstance(error, grpc.aio.AioRpcError) else str(error)
             raise ConnectionError(f"the controller at {self._address} gives no journal: {details}") from error
         base = None

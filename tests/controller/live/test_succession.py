@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from controller.live.succession import _won
+from controller.live import succession
+from controller.live.succession import _follow, _won
+from hw.ports import HostClock
 from tests.controller.live.loop_doubles import Told
 
 
@@ -28,3 +31,15 @@ def test_an_election_that_failed_is_not_taken_as_won() -> None:
 
     with pytest.raises(ValueError, match="no such voter"):
         asyncio.run(stand_by())
+
+
+def test_whatever_ends_following_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def fails(*_args: Any) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(succession, "follow", fails)
+    standby = SimpleNamespace(peer="127.0.0.1:1")
+    config: Any = SimpleNamespace(standby=standby, journal="j", retention_us=1)
+    told = Told()
+    asyncio.run(_follow(config, None, HostClock(), told))
+    assert told.of("replica") == [{"follows": False, "cause": "a bug"}]
