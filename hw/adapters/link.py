@@ -223,6 +223,8 @@ class AgentLink:
             async with asyncio.timeout(self.limits.silent_s):
                 received = await call.read()
             message = self._decode(received)
+            if isinstance(message, self._dialect.inventory):  # places would mean other cells from here on
+                raise _Ended("a second inventory on one stream; check its version")
             self.waker.answered(*self._dialect.answered(message))
             await self._on_message(self.agent_id, message)
             if clock() - opened_s >= self.limits.steady_s:
@@ -258,7 +260,11 @@ class AgentLink:
                 raise _Ended("the stream was over already") from error
 
     async def _wake(self, places: list[int]) -> list[int]:
+        """Wake places by unary call. Returns those that do, and those that the last inventory has no more."""
         names = self._dialect.names(self.inventory)
-        asked = {names[place]: place for place in places}
-        woken = await self._dialect.wake(self.dial, list(asked), self._author, "not answered in time")
-        return [asked[name] for name in set(woken) if name in asked]
+        asked = {names[place]: place for place in places if place < len(names)}
+        done = [place for place in places if place >= len(names)]
+        if asked:  # no names would be all
+            woken = await self._dialect.wake(self.dial, list(asked), self._author, "not answered in time")
+            done += [asked[name] for name in set(woken) if name in asked]
+        return done

@@ -236,6 +236,22 @@ def test_a_cell_that_the_plant_does_not_wake_is_tried_again() -> None:
     run(test())
 
 
+def test_a_wake_of_a_place_that_a_new_boot_does_not_have_ends_nothing_and_wakes_nobody_else() -> None:
+    async def test() -> None:
+        double = AgentDouble()
+        async with serving(double) as dial, linked(dial) as (link, messages):
+            await _next(messages, Inventory)
+            double.dies_after = 0
+            await _next(messages, Lost)
+            link.wake(wakes(9, cell=2))
+            await until(lambda: link.waker.n_wanted == 0)
+            assert double.unary == []
+            link.wake(wakes(9, cell=1))
+            await until(lambda: double.unary == [["site-001/1"]])
+
+    run(test())
+
+
 def test_an_answer_to_an_older_revision_does_not_settle_a_wake() -> None:
     async def test() -> None:
         double = AgentDouble()
@@ -304,9 +320,11 @@ def test_lies_end_the_stream_and_say_why() -> None:
     async def test() -> None:
         double = AgentDouble()
         foreign = AgentDouble("site-002").report(1)
+        again = ran_pb2.ControlResponse(inventory=double.inventory())
         torn = ran_pb2.ControlResponse(answers=ran_pb2.Answers(cell=[0, 1], revision=[1]))
         for payload, said in (
             (foreign, "it calls itself 'site-002'"),
+            (again, "a second inventory on one stream"),
             (torn, "answers.revision"),
             (ran_pb2.ControlResponse(), "none of"),
             (ran_pb2.ControlResponse(answers=ran_pb2.Answers(cell=[9], revision=[1])), "answers.outcome"),
