@@ -208,7 +208,7 @@ def power_reading_of_message(told: pb.ReadPowerResponse, after_sample: int) -> P
     """State of sites from the answer to a request for what is ``after_sample``."""
     samples, m = told.samples, len(told.is_safe)
     measured: dict[str, Any] = {
-        name: np.array([getattr(sample, field) for sample in samples], np.float64).reshape(-1, m).T
+        name: np.array([getattr(x, field) for x in samples], np.float64).reshape(len(samples), m).T
         for field, name in MEASURED.items()
     }
     return PowerReading(

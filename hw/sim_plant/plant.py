@@ -185,7 +185,7 @@ class PlantSim:
         self.advance(now_us)
         samples = power.samples.after(after_sample)
         measured: dict[str, Any] = {
-            name: np.array([getattr(sample, name)[sites] for sample in samples]).reshape(-1, len(sites)).T
+            name: np.array([getattr(x, name)[sites] for x in samples]).reshape(len(samples), len(sites)).T
             for name in MEASURES
         }
         return PowerReading(

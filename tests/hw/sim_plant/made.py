@@ -66,7 +66,10 @@ def sites(soc: float = 0.5, cap_w: float = np.inf, mains: Any = True) -> PowerSi
 
 
 def plant(*, with_power: bool = True) -> PlantSim:
-    """Five cells: two each at sites a and b of agent one, one at site c of agent two. Traffic is always recorded."""
+    """Five cells: two each at sites a and b of agent one, one at site c of agent two. Traffic is always recorded.
+
+    Agent none has nothing.
+    """
     radio = radios(random_case(4, [1, 3, 1], ticks=3, per_tick=5, unrecorded=0.0))
     names = NetworkNames(
         cell_id=tuple(f"cell-{i}" for i in range(5)),
@@ -76,4 +79,6 @@ def plant(*, with_power: bool = True) -> PlantSim:
         level_names=tuple(f"level-{k}" for k in range(N_LEVELS)),
     )
     power = sites() if with_power else None
-    return PlantSim(names, ("one", "two"), np.array([0, 0, 0, 0, 1]), radio, power, watt_per_unit=10.0)
+    return PlantSim(
+        names, ("one", "two", "none"), np.array([0, 0, 0, 0, 1]), radio, power, watt_per_unit=10.0
+    )

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from quietcell.plant.v1 import plant_pb2 as pb
 
+from hw.agents.power_runner import check_reading
 from hw.ports import PowerSetting, RadioSetting
 from hw.sim_plant.addresses import check_local
 from hw.sim_plant.errors import PlantError
@@ -117,6 +118,24 @@ def test_links_hand_through_what_the_plant_says() -> None:
     served(body)
 
 
+def test_an_agent_without_cells_and_sites_is_served_too() -> None:
+    async def body(sim: PlantSim, clock: HandClock, address: str) -> None:
+        radio, power = RadioPlantLink(address, "none"), PowerPlantLink(address, "none")
+        clock.samples = 3.5
+        for after, samples in ((1, 2), (3, 0)):
+            assert (await radio.read(after)).carried.shape == (0, samples)
+            reading = await power.read(after)
+            assert (reading.last_sample, reading.soc.shape, reading.mains.dtype) == (
+                3,
+                (0, samples),
+                np.bool_,
+            )
+            check_reading(reading, (await power.abilities()).n_sites)
+        await asyncio.gather(radio.close(), power.close())
+
+    served(body)
+
+
 def test_the_radios_of_a_site_load_its_power() -> None:
     sim = plant()
     sim.advance(at(1))
@@ -153,7 +172,7 @@ def test_the_radios_of_a_site_load_its_power() -> None:
             "until_us",
         ),
         (pb.ApplyRadioRequest(agent_id="one", cell=[0], level=[1]), "until_us 0"),
-        (pb.ApplyRadioRequest(agent_id="three"), "'three' is not known; known: one, two"),
+        (pb.ApplyRadioRequest(agent_id="three"), "'three' is not known; known: one, two, none"),
         (pb.InjectFaultRequest(agent_id="one"), "fault 0 is not known"),
         (pb.ApplyPowerRequest(agent_id="two", site=[1]), "battery_w 0"),
     ],
