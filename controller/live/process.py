@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -16,6 +16,7 @@ from controller.live.cores import Cores
 from controller.live.desk import Desk
 from controller.live.dialling import certificate, dial_of
 from controller.live.events import Alarm, Event, Output
+from controller.live.first_epoch import first_epoch
 from controller.live.heads import heads_path, keep_heads
 from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
@@ -35,14 +36,11 @@ from controller.live.savings_desk import SavingsDesk
 from controller.live.scraping import scraped_at
 from controller.live.succession import Ended, Office, in_turn
 from controller.live.telling import Tell, Watch
-from controller.live.term import next_epoch
 from controller.live.watchdog import Notifier
 from controller.live.watching import Watcher
 from hw.adapters import control_server, ladder, replica_server
-from hw.adapters.dial import AgentError, Dial
 from hw.adapters.health import HealthServer
 from hw.adapters.link import AgentLink, LinkLimits
-from hw.adapters.operator import RadioOperator
 from hw.adapters.power_stream import power_link
 from hw.adapters.radio_stream import radio_link
 from hw.adapters.wire import Hello
@@ -104,7 +102,7 @@ async def _lead(asked: _Asked, stop: asyncio.Event, office: Office | None = None
     dials, of_power = (
         [dial_of(agent, files) for agent in config.agents if agent.kind == kind] for kind in ("ran", "power")
     )
-    epoch = await _next_epoch(dials) if office is None else office.epoch
+    epoch = await first_epoch(dials, of_power) if office is None else office.epoch
     journal, cores = await _opened(asked, epoch)
     core = cores.radio
     if office is not None and core.epoch != epoch:  # a journal that had lost its head; now it has one
@@ -251,19 +249,6 @@ def _watcher(config: LiveConfig, cores: Cores, journal: Journal, clock: HostCloc
 
 def _no_sites() -> None:
     return None
-
-
-async def _next_epoch(dials: Sequence[Dial]) -> int:
-    """An epoch above those that agents within reach have seen, so that a lost journal leads to no lower one."""
-
-    async def ask(dial: Dial) -> int:
-        try:
-            async with RadioOperator(dial) as operator:
-                return (await operator.inventory()).highest_epoch
-        except AgentError:
-            return 0
-
-    return next_epoch(0, await asyncio.gather(*map(ask, dials))) if dials else 1
 
 
 def _identity(config: LiveConfig) -> Identity:
