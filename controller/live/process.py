@@ -11,22 +11,21 @@ from random import Random
 
 from controller.live.config import LiveConfig
 from controller.live.control_view import LiveView
-from controller.live.core import LiveCore, Resumed
+from controller.live.core import LiveCore
 from controller.live.cores import Cores
 from controller.live.desk import Desk
 from controller.live.dialling import certificate, dial_of
 from controller.live.events import Alarm, Event, Output
 from controller.live.first_epoch import first_epoch
 from controller.live.heads import heads_path, keep_heads
-from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
 from controller.live.kpi_rows import RowFile, rows_path
 from controller.live.long_lived import long_lived
 from controller.live.looking import look
 from controller.live.metrics import Metrics
+from controller.live.opening import opened
 from controller.live.own_energy import Meter, host_meter
-from controller.live.power.building import make_cores
 from controller.live.power.looking import SitesLook
 from controller.live.reload import Reloader
 from controller.live.replica_source import JournalSource
@@ -103,7 +102,7 @@ async def _lead(asked: _Asked, stop: asyncio.Event, office: Office | None = None
         [dial_of(agent, files) for agent in config.agents if agent.kind == kind] for kind in ("ran", "power")
     )
     epoch = await first_epoch(dials, of_power) if office is None else office.epoch
-    journal, cores = await _opened(asked, epoch)
+    journal, cores = await opened(config, epoch, clock.unix_us(), tell)
     core = cores.radio
     if office is not None and core.epoch != epoch:  # a journal that had lost its head; now it has one
         journal.close()
@@ -156,7 +155,7 @@ async def _lead(asked: _Asked, stop: asyncio.Event, office: Office | None = None
     for task in aside:
         task.cancel()
     await health.stop()
-    watcher.close()
+    watcher.close(stops=stop.is_set())
     if scraped is not None:
         scraped.stop()
     return Ended(code, await _closed(writer, tell))
@@ -177,25 +176,6 @@ def _serve_more(
     if config.standby is not None:
         source = JournalSource(Path(config.journal), leads)
         health.add(replica_server.SERVICE, replica_server.serves_replica(source))
-
-
-async def _opened(asked: _Asked, epoch: int) -> tuple[Journal, Cores]:
-    """The journal and what follows from it. Opened and made in threads, so that the term is kept meanwhile."""
-    config = asked.config
-    path, unix_us = Path(config.journal), asked.clock.unix_us()
-    identity = await asyncio.to_thread(_identity, config)
-    journal = await asyncio.to_thread(Journal.open, path, identity, unix_us=unix_us, least_run=epoch)
-    if journal.damage is not None:
-        asked.tell("journal_damaged", text=str(journal.damage))
-    try:
-        return journal, await asyncio.to_thread(_made, config, journal)
-    except BaseException:
-        journal.close()
-        raise
-
-
-def _made(config: LiveConfig, journal: Journal) -> Cores:
-    return make_cores(config, _resumed(journal), journal.site_revisions())
 
 
 def _always() -> bool:
@@ -228,14 +208,6 @@ def _telling_savings(core: LiveCore, asked: _Asked, view: LiveView) -> Watch:
     return SavingsDesk(core.canaries, regions, asked.meter.power, view.tell_savings).fed
 
 
-def _resumed(journal: Journal) -> Resumed:
-    commands, latch = journal.last_commands(), journal.stop_latch()
-    last = (commands.cell, commands.revision, commands.level)
-    rolled_back = journal.rolled_back()
-    before = journal.highest_epoch()
-    return Resumed(*last, before, latch.is_set, journal.rulings(), rolled_back, rows_path(journal.path))
-
-
 def _watcher(config: LiveConfig, cores: Cores, journal: Journal, clock: HostClock) -> Watcher:
     core, metrics = cores.radio, None
     look_at_sites = _no_sites if cores.power is None else SitesLook(cores.power, core.ladder).look
@@ -249,15 +221,6 @@ def _watcher(config: LiveConfig, cores: Cores, journal: Journal, clock: HostCloc
 
 def _no_sites() -> None:
     return None
-
-
-def _identity(config: LiveConfig) -> Identity:
-    named = {
-        name: getattr(config, name)
-        for name in ("cells", "trace", "world", "profile", "model", "history", "sites")
-    }
-    files = [Path(value).absolute() for value in named.values() if value is not None]
-    return identify(config.model_dump_json(by_alias=True), files, config.seed)
 
 
 async def _prune(writer: JournalWriter, clock: HostClock, retention_us: int) -> None:

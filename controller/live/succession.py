@@ -24,7 +24,7 @@ from controller.live.journal_state import read_head
 from controller.live.run import Runner
 from controller.live.telling import Tell
 from controller.live.term import Term
-from controller.live.watchdog import ALIVE, READY, Notifier
+from controller.live.watchdog import ALIVE, READY, Notifier, starting
 from hw.adapters.leader import LeaderClient
 from hw.adapters.replica import ReplicaClient
 from hw.ports import HostClock
@@ -97,8 +97,9 @@ async def in_turn(
                 office = Office(election, tell)
                 keeping = asyncio.ensure_future(office.keep()) if has_won else None
             finally:
-                following.cancel()
-                await asyncio.gather(following, return_exceptions=True)
+                async with starting():  # a journal that is just being opened to follow is waited for
+                    following.cancel()
+                    await asyncio.gather(following, return_exceptions=True)
             if keeping is None:
                 await election.give_up()
                 return Ended(0, True)

@@ -96,9 +96,10 @@ class Watcher:
         """Wait until a tick has been carried out."""
         await self._ticked.wait()
 
-    def close(self) -> None:
-        """Tell the supervisor that it is over."""
-        self._notifier.tell(STOPPING)
+    def close(self, *, stops: bool) -> None:
+        """Leading is over. ``stops``: so is the process; who goes on to stand by must not be taken for stopping."""
+        if stops:
+            self._notifier.tell(STOPPING)
         self._notifier.close()
 
     def _ready(self, is_ready: bool, cause: str) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from controller.live import opening, watchdog
 from controller.live.events import GuardTick, Output, PlanTick
 from controller.live.watchdog import ALIVE, READY, STOPPING, Notifier
 from controller.live.watching import Watcher
 from hw.ports import HostClock
+from tests.controller.live.loop_doubles import Told
 from tests.controller.live.test_metrics import state
 from tests.hw.adapters.agent_double import run
 
@@ -104,9 +110,76 @@ def test_only_a_guard_tick_that_was_carried_out_is_a_sign_of_life(tmp_path: Path
         heard.recv(100)
     run(watcher.serving_ready(ready)(True))
     watcher.fed(GuardTick(1), Output(), 0.0)
-    watcher.close()
+    watcher.close(stops=True)
     assert [heard.recv(100) for _ in range(3)] == [READY, ALIVE, STOPPING]
     heard.close()
+
+
+@pytest.fixture
+def heard(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[], list[bytes]]]:
+    """What the supervisor was told since it was asked last; signs of life are due every 20 ms."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(str(tmp_path / "notify"))
+        listening.setblocking(False)
+        monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+        monkeypatch.setattr(watchdog, "TELL_EVERY_S", 0.02)
+
+        def messages() -> list[bytes]:
+            found = []
+            try:
+                while True:
+                    found.append(listening.recv(100))
+            except BlockingIOError:
+                return found
+
+        yield messages
+
+
+def test_who_stands_by_again_is_not_taken_for_stopping(heard: Callable[[], list[bytes]]) -> None:
+    watcher = Watcher(lambda unix_us: state(unix_us=unix_us), HostClock(), Notifier(), None)
+    watcher.fed(GuardTick(1), Output(), 0.0)
+    watcher.close(stops=False)
+    assert heard() == [ALIVE]
+
+
+def test_opening_the_journal_and_making_the_cores_are_told_as_long_as_they_go_on(
+    heard: Callable[[], list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard_by: list[int] = []
+
+    def slow(*_args: Any, **_more: Any) -> Any:
+        time.sleep(0.3)
+        heard_by.append(len(heard()))
+        return SimpleNamespace(damage=None)
+
+    monkeypatch.setattr(opening, "_identity", slow)
+    monkeypatch.setattr(opening, "Journal", SimpleNamespace(open=slow))
+    monkeypatch.setattr(opening, "_made", slow)
+    config: Any = SimpleNamespace(journal="j")
+
+    async def take_over() -> None:
+        await opening.opened(config, 7, 0, Told())
+        assert heard()[-1] == ALIVE  # so that the first tick has all the time of the watchdog
+        await asyncio.sleep(0.1)
+        assert heard() == []  # from then on only ticks are signs of life
+
+    run(take_over())
+    assert min(heard_by) >= 3
+
+
+def test_a_start_that_hangs_falls_silent(
+    heard: Callable[[], list[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watchdog, "START_WITHIN_S", 0.2)
+
+    async def hang() -> None:
+        async with watchdog.starting():
+            await asyncio.sleep(0.5)
+            assert heard()
+            await asyncio.sleep(0.2)
+            assert heard() == []
+
+    run(hang())
 
 
 def test_without_a_supervisor_and_with_one_that_is_gone_nothing_happens(

@@ -1,0 +1,56 @@
+"""What a controller begins to lead with: its journal, checked as a whole, and the cores that follow from it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from controller.live.config import LiveConfig
+from controller.live.core import Resumed
+from controller.live.cores import Cores
+from controller.live.identity import Identity, identify
+from controller.live.journal import Journal
+from controller.live.kpi_rows import rows_path
+from controller.live.power.building import make_cores
+from controller.live.telling import Tell
+from controller.live.watchdog import starting
+
+
+async def opened(config: LiveConfig, epoch: int, unix_us: int, tell: Tell) -> tuple[Journal, Cores]:
+    """The journal and what follows from it, at least of run ``epoch``.
+
+    Opened and made in threads, so that the term is kept meanwhile. A month of records takes minutes, in which who
+    supervises hears that it goes on. Raises JournalError, and what the parts of the cores raise.
+    """
+    async with starting():
+        identity = await asyncio.to_thread(_identity, config)
+        path = Path(config.journal)
+        journal = await asyncio.to_thread(Journal.open, path, identity, unix_us=unix_us, least_run=epoch)
+        if journal.damage is not None:
+            tell("journal_damaged", text=str(journal.damage))
+        try:
+            return journal, await asyncio.to_thread(_made, config, journal)
+        except BaseException:
+            journal.close()
+            raise
+
+
+def _identity(config: LiveConfig) -> Identity:
+    named = {
+        name: getattr(config, name)
+        for name in ("cells", "trace", "world", "profile", "model", "history", "sites")
+    }
+    files = [Path(value).absolute() for value in named.values() if value is not None]
+    return identify(config.model_dump_json(by_alias=True), files, config.seed)
+
+
+def _made(config: LiveConfig, journal: Journal) -> Cores:
+    return make_cores(config, _resumed(journal), journal.site_revisions())
+
+
+def _resumed(journal: Journal) -> Resumed:
+    commands, latch = journal.last_commands(), journal.stop_latch()
+    last = (commands.cell, commands.revision, commands.level)
+    rolled_back = journal.rolled_back()
+    before = journal.highest_epoch()
+    return Resumed(*last, before, latch.is_set, journal.rulings(), rolled_back, rows_path(journal.path))
