@@ -234,7 +234,7 @@ class LiveCore:
             )
         now = np.datetime64(begin * timing.sample_s, "s")
         commands = self.controller.tick(observation, now)
-        self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1)
+        self.wanted.plan(commands.level, commands.reason, begin - self._per_tick + 1, self._now_us)
         plan_id = f"{self.epoch}-{self._now_us // SECOND_US}"
         cells, level, reason = self.wanted.withheld(plan_id, self._now_us)
         if len(cells):
@@ -256,8 +256,8 @@ class LiveCore:
         self._intake.mark_silent(out, self._now_us, timing.stale_after)
         self._watch()
         wanted.plan_age_ticks += 1
-        if wanted.plan_age_ticks > timing.longest_plan_ticks:
-            text = "no plan for two planning intervals: all cells are awake; check the plan ticks"
+        if wanted.plan_age_ticks > timing.longest_plan_ticks or wanted.is_plan_ahead(self._now_us):
+            text = "no plan for two planning intervals, or one of a time to come: all cells are awake; check the clock"
             self.alarms.tell(out, Alarm(self._now_us, "critical", "controller", text), "plan")
             wanted.end_plan()
         heard = self.fleet.of_agents([agent.reports > 0 for agent in self.fleet.agents])

@@ -57,6 +57,14 @@ class Hearing(ABC, Generic[A, Inv, Rep]):
     def _forget(self, agent: A) -> None:
         """An agent is silent."""
 
+    @abstractmethod
+    def _forget_future(self, agent: A, now_us: int) -> None:
+        """Forget what an agent measured, if that lies in the future: it counts as long unmeasured then.
+
+        Only a clock that was set back makes it so. Kept, it would look fresh until the clock has caught up, and keep
+        what is measured by the new time from being taken.
+        """
+
     def connected(self, inventory: Inv, out: Output, now_us: int) -> None:
         """A stream is open; what its agent has is commanded only once it has reported."""
         agent = self._assigned.get(inventory.agent_id)
@@ -91,13 +99,14 @@ class Hearing(ABC, Generic[A, Inv, Rep]):
     def mark_silent(self, out: Output, now_us: int, stale_after: int) -> None:
         """Which agents have sent no report for so many guard ticks, or no sample for long."""
         for agent in self._assigned.agents:
+            self._forget_future(agent, now_us)
             agent.silent_ticks = 0 if agent.reports else agent.silent_ticks + 1
             is_silent = agent.silent_ticks >= stale_after or self._is_unmeasured(agent, now_us)
             self._silent[agent.number] = is_silent
             key = f"silent/{agent.agent_id}"
             if is_silent:
-                what = "samples" if agent.reports else "reports"
-                text = f"{self.noun} {agent.agent_id!r} sends no {what}; check it"
+                what = "samples of now; check it and the clocks" if agent.reports else "reports; check it"
+                text = f"{self.noun} {agent.agent_id!r} sends no {what}"
                 self._alarms.tell(out, Alarm(now_us, "major", agent.agent_id, text), key)
                 self._forget(agent)
             else:

@@ -79,6 +79,10 @@ class Intake(Hearing[Agent, Inventory, Report]):
     def _is_unmeasured(self, agent: Agent, _now_us: int) -> bool:
         return 0 <= agent.last_sample < self._oldest
 
+    def _forget_future(self, agent: Agent, now_us: int) -> None:
+        if self._samples.lie_ahead(agent, now_us):
+            self._samples.forget(agent)
+
     def _forget(self, agent: Agent) -> None:
         agent.first_sample = -1  # what it says from now on is no whole interval yet
 

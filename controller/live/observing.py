@@ -2,7 +2,8 @@
 
 A sample has a number: it ends at that multiple of the sample's length in Unix time. Agents measure at times of their
 own; a measurement that ends up to a quarter of a sample late counts for the sample before. Only the last two ticks
-are kept. What does not fit in is set aside and counted, so a report can do no harm to another agent's samples.
+are kept. What does not fit in is set aside and counted, so a report can do no harm to another agent's samples. Samples
+that come to lie in the future, as the clock was set back, are forgotten with all others of their agent.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 SECOND_US = 1_000_000
 AHEAD_SAMPLES = 2  # that an agent's clock, or a late guard tick, may be off
+LONG_AGO = 0  # a number before all that are measured
 
 
 class Measured(NamedTuple):
@@ -49,6 +51,17 @@ class Samples:
         """Number of the last sample that is complete."""
         return int(unix_us // self._sample_us)
 
+    def lie_ahead(self, agent: Agent, now_us: int) -> bool:
+        """Whether the last sample of an agent would not be taken now: the clock was set back since."""
+        return agent.last_sample > self._number_of(now_us + self._ahead_us)
+
+    def forget(self, agent: Agent) -> None:
+        """Begin anew with an agent, as one that has long been silent."""
+        for kept in (self._carried, self._throughput, self._energy_wh):
+            kept[:, agent.cells] = np.nan
+        self._level[:, agent.cells] = SYMBOL
+        agent.first_sample, agent.last_sample = -1, LONG_AGO
+
     def take(self, agent: Agent, report: Report, level: UInt8, now_us: int) -> int:
         """Take in the samples of a report with levels (k,) of the agent's cells. Returns how many were set aside."""
         n_samples = int(report.carried.shape[1])
@@ -57,7 +70,7 @@ class Samples:
         aside = 0
         for s in range(n_samples):
             end_us = report.measured_unix_us - (n_samples - 1 - s) * self._sample_us
-            number = -int((self._sample_us // 4 - end_us) // self._sample_us)
+            number = self._number_of(end_us)
             newest = self.number_at(now_us + self._ahead_us)
             late = number <= max(agent.last_sample, newest - self._rows)
             if late or end_us > now_us + self._ahead_us:
@@ -116,6 +129,10 @@ class Samples:
         deeper = seen > np.maximum(base, SYMBOL)[:, None]
         carried = np.where(deeper, np.float32(np.nan), carried)
         return Observation(np.ascontiguousarray(carried), base, np.ascontiguousarray(served))
+
+    def _number_of(self, end_us: int) -> int:
+        """Number of the sample that a measurement counts for."""
+        return -int((self._sample_us // 4 - end_us) // self._sample_us)
 
     def _row(self, number: int) -> int:
         """Row of a sample, emptied where another one was in it."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from controller.live.fleet import Assigned
 
 Mask = NDArray[np.bool_]
+PLAN_AHEAD_US = 60_000_000  # that a plan may lie ahead of a clock that was set back a little
 
 
 class Readiness:
@@ -24,6 +25,15 @@ class Readiness:
         # guard ticks before which nothing new is leased: leases of a leader before run out
         self.wait_ticks = 0
         self.plan_age_ticks = self.guard_ticks = 0
+        self._plan_us = 0  # Unix time of the last plan
+
+    def begin_plan(self, now_us: int) -> None:
+        """A new plan holds from now on."""
+        self.plan_age_ticks, self._plan_us = 0, now_us
+
+    def is_plan_ahead(self, now_us: int) -> bool:
+        """Whether the last plan is for a time to come, as the clock was set back: it says nothing about now."""
+        return self._plan_us > now_us + PLAN_AHEAD_US
 
     @property
     def commands(self) -> bool:

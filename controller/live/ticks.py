@@ -22,7 +22,8 @@ class PlanTimes:
         """The multiple to tick now, if any. [us]
 
         A clock that was set forward misses ticks. One that was set back is waited for: until it has passed the last
-        tick nothing is planned, so that the leases end and cells wake rather than that an interval is planned twice.
+        tick nothing is planned rather than that an interval is planned twice. The plan of that tick lies ahead of the
+        clock then and holds no more, so that cells wake and sites charge safely; see controller/live/readiness.py.
         """
         latest_us = now_us // self.interval_us * self.interval_us
         if latest_us <= self.last_us:

@@ -40,7 +40,7 @@ class Wanted(Readiness):
         self.slow = np.zeros(n, np.bool_)  # (n,) awake for the users of their group, until the next plan
         self.no_agent_is_silent = False  # whether cells without an agent count as silent by now
 
-    def plan(self, level: UInt8, reason: UInt8, first_sample: int) -> None:
+    def plan(self, level: UInt8, reason: UInt8, first_sample: int, now_us: int) -> None:
         """A new plan, made from samples since ``first_sample``: agents not heard that long go no deeper."""
         fleet, standing = self._fleet, self._standing
         whole = self._fleet.of_agents([0 <= agent.first_sample <= first_sample for agent in fleet.agents])
@@ -49,7 +49,7 @@ class Wanted(Readiness):
         self.planned = np.where(whole, level, np.minimum(level, standing.leases.level)).astype(np.uint8)
         self._reason = np.where(whole, reason, Reason.GUARD_UNHEARD).astype(np.uint8)
         standing.held[:] = self.freed[:] = self.slow[:] = False
-        self.plan_age_ticks = 0
+        self.begin_plan(now_us)
 
     @property
     def surging(self) -> Mask:

@@ -196,7 +196,7 @@ class PowerCore:
         wanted = self.planner.plan(step, self.telemetry, held)
         if wanted is None:
             return
-        self.wanted.plan_age_ticks = 0
+        self.wanted.begin_plan(now_us)
         self.alarms.clear(out, "plan", now_us)
         for agent in self.fleet.agents:
             if agent.may_rest and not agent.silent_ticks:
@@ -222,7 +222,7 @@ class PowerCore:
         """Bring sites of a mask to setpoints; safe charging where the agent would not take them."""
         fleet, leases = self.fleet, self.leases
         battery_w = np.clip(battery_w, -fleet.charge_max_w, fleet.discharge_max_w)
-        held_s = self.timing.lease_s + (now_us - self.telemetry.end_us) / SECOND_US + 60.0
+        held_s = self.timing.lease_s + np.maximum(now_us - self.telemetry.end_us, 0) / SECOND_US + 60.0
         stored_wh = np.nan_to_num(self.telemetry.stored_wh)
         taken = within(fleet.reserve_wh, stored_wh, battery_w, held_s)
         idle = within(fleet.reserve_wh, stored_wh, np.zeros_like(battery_w), held_s)
@@ -242,8 +242,8 @@ class PowerCore:
         self._intake.mark_silent(out, now_us, self.timing.stale_after)
         self.wanted.plan_age_ticks += 1
         leased = self.leases.is_leased
-        if self.is_without_plan and leased.any():
-            text = "no plan of site power for two planning intervals: all sites charge safely"
+        if (self.is_without_plan or self.wanted.is_plan_ahead(now_us)) and leased.any():
+            text = "no plan of site power for two planning intervals, or one of a time to come: sites charge safely"
             self.alarms.tell(out, Alarm(now_us, "critical", "controller", text), "plan")
             sites = np.flatnonzero(leased)
             self._charge_safely(out, sites, np.full(len(sites), Why.NO_PLAN, np.uint8), now_us)

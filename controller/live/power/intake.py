@@ -13,7 +13,7 @@ from controller.live.observing import SECOND_US
 from controller.live.power.events import PowerAnswered
 from controller.live.power.fleet import PowerAgent, PowerFleet, Sites
 from controller.live.power.standing import SiteStanding, answers_fault, report_fault
-from controller.live.power.telemetry import Telemetry
+from controller.live.power.telemetry import AHEAD_US, Telemetry
 from hw.adapters.power import PowerInventory, PowerReport
 from hw.adapters.radio import RejectCause
 from policies.site.soc_check import CHARGE_WORDS, ChargeReason
@@ -79,6 +79,10 @@ class PowerIntake(Hearing[PowerAgent, PowerInventory, PowerReport]):
 
     def _is_unmeasured(self, agent: PowerAgent, now_us: int) -> bool:
         return 0 < agent.last_end_us < now_us - SAMPLES_US
+
+    def _forget_future(self, agent: PowerAgent, now_us: int) -> None:
+        if agent.last_end_us > now_us + AHEAD_US:
+            self._telemetry.begin_anew(agent)
 
     def _forget(self, agent: PowerAgent) -> None:
         self._telemetry.forget(agent)

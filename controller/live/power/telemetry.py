@@ -14,6 +14,7 @@ from hw.power.plant import Plant
 from policies.site.soc_check import Cells, Report, check_charge, unknown_charge
 
 AHEAD_US = 180 * SECOND_US  # that a sample may end after the last tick: an agent's clock, and a late tick
+LONG_AGO_US = 1  # a time before all that is measured
 OLD_US = 2 * 86_400 * SECOND_US
 DROP_AT_RATE_V = 0.1  # over a cell's resistance at a current of one capacity an hour, cold; assumed
 
@@ -118,6 +119,12 @@ class Telemetry:
         """Nothing that was measured at an agent's sites counts as fresh any more."""
         self.trusted[agent.cells] = False
         self._charge.good[agent.cells] = 0
+
+    def begin_anew(self, agent: PowerAgent) -> None:
+        """Begin anew with an agent, as one that has long been silent."""
+        self.forget(agent)
+        self.end_us[agent.cells] = 0
+        agent.last_end_us = LONG_AGO_US
 
     def step(self, number: int) -> Step:
         """Means over a step that is over; older ones are forgotten."""
