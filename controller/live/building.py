@@ -18,6 +18,7 @@ from controller.live.batches import Leader
 from controller.live.canary_facts import Facts
 from controller.live.config import LiveConfig
 from controller.live.core import Constrain, LiveCore, Resumed, Timing
+from controller.live.electorate import Electorate
 from controller.live.fleet import EnergyUnit, Fleet
 from controller.live.known import Known, known_of
 from controller.live.kpi_rows import read_rows, rows_of
@@ -82,6 +83,7 @@ def make_core(
             scene.tables.asleep,
             world.world.level_names,
             EnergyUnit(world.world.energy_unit, world.world.watt_per_unit),
+            Electorate(len(config.agents)),
         ),
         controller,
         SurgeGuard(scene.network, scene.tables, profile, sample_s=clock.sample_s),

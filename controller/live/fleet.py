@@ -14,6 +14,7 @@ from typing import Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.live.electorate import Electorate
 from hw.adapters.radio import Inventory
 from hw.world import SYMBOL
 
@@ -93,8 +94,10 @@ A = TypeVar("A", bound=Agent)
 class Assigned(Generic[A]):
     """Agents, and which of them has which of n cells or sites at which place of its inventory."""
 
-    def __init__(self, agents: Sequence[A], n: int) -> None:
+    def __init__(self, agents: Sequence[A], n: int, electorate: Electorate | None = None) -> None:
+        """``electorate``: None where no other agents vote."""
         self.agents = list(agents)
+        self.electorate = electorate or Electorate(len(agents))
         self._by_id = {agent.agent_id: agent for agent in agents}
         self.agent_of = np.full(n, -1, np.int64)  # (n,) -1: no agent has it
         self.place_of = np.full(n, -1, np.int64)
@@ -136,9 +139,10 @@ class Fleet(Assigned[Agent]):
         asleep: NDArray[np.bool_],
         level_names: tuple[str, ...],
         unit: EnergyUnit,
+        electorate: Electorate | None = None,
     ) -> None:
         """``product`` (n,) "" unknown; ``allowed`` (n, L) by role and topology; ``asleep`` (L,) off air."""
-        super().__init__([Agent(name, i) for i, name in enumerate(agent_ids)], len(cell_id))
+        super().__init__([Agent(name, i) for i, name in enumerate(agent_ids)], len(cell_id), electorate)
         self._names = [str(name) for name in cell_id]
         self._number_of = {str(name): i for i, name in enumerate(cell_id)}
         self._product, self._by_role, self._asleep, self.unit = product, allowed, asleep, unit

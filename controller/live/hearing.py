@@ -142,6 +142,7 @@ class Hearing(ABC, Generic[A, Inv, Rep]):
         elif agent.follows_other:
             agent.follows_other = False
             self._alarms.clear(out, f"leader/{agent.agent_id}", now_us)
+            self._assigned.electorate.count(False, out, now_us)
 
     def _follows_other(self, agent: A, out: Output, now_us: int) -> None:
         """Nothing is leased and no lease extended at an agent that says it follows a later leader."""
@@ -150,3 +151,4 @@ class Hearing(ABC, Generic[A, Inv, Rep]):
         agent.follows_other = True
         text = f"{self.noun} {agent.agent_id!r} follows a later leader than epoch {self._epoch}: {self.then}"
         self._alarms.tell(out, Alarm(now_us, "major", agent.agent_id, text), f"leader/{agent.agent_id}")
+        self._assigned.electorate.count(True, out, now_us)

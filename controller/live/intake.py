@@ -11,7 +11,6 @@ from controller.live.fleet import Agent, Cells, Fleet
 from controller.live.hearing import Hearing
 from controller.live.observing import Samples
 from controller.live.reconcile import Standing, answers_fault, report_fault
-from controller.live.term import majority_of
 from controller.live.wanted import Wanted
 from hw.adapters.radio import Inventory, RejectCause, Report
 from policies.policy import Reason
@@ -34,6 +33,7 @@ class Intake(Hearing[Agent, Inventory, Report]):
         super().__init__(fleet, standing.lose, alarms, wanted.silent, sender.leader.epoch)
         self._fleet, self._standing, self._samples = fleet, standing, samples
         self._wanted, self._sender = wanted, sender
+        fleet.electorate.changed = self._majority_changed
         self._oldest = 0  # number of the oldest sample that may be the newest of an agent
 
     def reported(self, report: Report, out: Output, now_us: int) -> None:
@@ -87,15 +87,21 @@ class Intake(Hearing[Agent, Inventory, Report]):
         agent.first_sample = -1  # what it says from now on is no whole interval yet
 
     def _follows_other(self, agent: Agent, out: Output, now_us: int) -> None:
-        """No sleep and no renewal at an agent that says it follows a later leader; nowhere once a majority says so."""
+        """No sleep and no renewal at an agent that says it follows a later leader."""
         if agent.follows_other:
             return
         super()._follows_other(agent, out, now_us)
-        others = sum(one.follows_other for one in self._fleet.agents)
-        if self._wanted.leads and others >= majority_of(len(self._fleet.agents)):
-            self._wanted.leads = False
+        self._sender.settle(out, self._wanted, now_us)
+
+    def _majority_changed(self, out: Output, now_us: int) -> None:
+        """Nothing but wakes once a majority of all agents follows a later leader; plans anew once it does no more."""
+        electorate = self._fleet.electorate
+        self._wanted.leads = electorate.leads
+        if electorate.leads:
+            self._alarms.clear(out, "leader", now_us)
+        else:
             self._wanted.end_plan()
-            text = f"{others} agents follow a later leader than epoch {self._epoch}: this one only wakes"
+            text = f"{electorate.others} agents follow a later leader than epoch {self._epoch}: this one only wakes"
             self._alarms.tell(out, Alarm(now_us, "critical", "controller", text), "leader")
         self._sender.settle(out, self._wanted, now_us)
 

@@ -20,7 +20,7 @@ class Readiness:
         self._assigned = fleet
         self.silent = np.zeros(len(fleet.agents), np.bool_)  # by agent
         self.is_stopped = is_stopped
-        self.leads = True  # no later leader was seen
+        self.leads = True  # no majority of the agents follows a later leader
         self.has_majority = True  # of the agents, for its leadership
         # guard ticks before which nothing new is leased: leases of a leader before run out
         self.wait_ticks = 0

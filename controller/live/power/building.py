@@ -53,7 +53,11 @@ def _power(
     planner = LivePlanner(inputs)
     planner.warm_up()
     return PowerCore(
-        PowerFleet([agent.id for agent in config.agents if agent.kind == "power"], inputs.site_ids),
+        PowerFleet(
+            [agent.id for agent in config.agents if agent.kind == "power"],
+            inputs.site_ids,
+            radio.fleet.electorate,
+        ),
         planner,
         ladder=radio.ladder,
         site_of=site_of,

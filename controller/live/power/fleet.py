@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from controller.live.electorate import Electorate
 from controller.live.fleet import NO_CELLS, Agent, Assigned
 from hw.adapters.power import PowerInventory
 
@@ -36,9 +37,11 @@ class PowerAgent(Agent):
 class PowerFleet(Assigned[PowerAgent]):
     """All power agents and the n sites with power."""
 
-    def __init__(self, agent_ids: Sequence[str], site_ids: Sequence[str]) -> None:
+    def __init__(
+        self, agent_ids: Sequence[str], site_ids: Sequence[str], electorate: Electorate | None = None
+    ) -> None:
         n = len(site_ids)
-        super().__init__([PowerAgent(name, i) for i, name in enumerate(agent_ids)], n)
+        super().__init__([PowerAgent(name, i) for i, name in enumerate(agent_ids)], n, electorate)
         self.site_ids = tuple(site_ids)
         self._number_of = {name: i for i, name in enumerate(site_ids)}
         # what the agents' inventories say; (n,) each

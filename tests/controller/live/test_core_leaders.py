@@ -20,7 +20,7 @@ def night(live_core: MakeCore) -> Harness:
     return harness
 
 
-def test_a_later_leader_ends_sleep_for_good(night: Harness) -> None:
+def test_a_later_leader_ends_sleep_for_as_long_as_a_majority_follows_it(night: Harness) -> None:
     woke = []
     for agent in night.agents.values():
         agent.epoch = 7
@@ -30,6 +30,11 @@ def test_a_later_leader_ends_sleep_for_good(night: Harness) -> None:
     later = night.outputs[-1000:]
     assert not any(out.commands or out.renewals or out.urgent or out.wakes for _, out in later)
     assert sum("2 agents follow a later leader" in text for text in said(night)) == 1
+    for agent in night.agents.values():
+        agent.epoch = 1  # none of them says so any more
+    night.run(ASLEEP_S + 7200 + 3600)
+    assert night.core.wanted.leads
+    assert all(level > 1 for level in levels(night))
 
 
 def test_one_agent_of_two_that_claims_another_leader_is_left_to_it(night: Harness) -> None:

@@ -148,9 +148,20 @@ def test_an_agent_of_a_later_leader_is_left_to_it(acting: PowerTrial) -> None:
     assert not acting.outputs[-1].renewals
 
 
+def test_a_radio_agent_that_claims_a_later_leader_alone_takes_no_site_from_this_one(
+    acting: PowerTrial,
+) -> None:
+    liar = AgentDouble(acting.name, ("unknown",), (False,), epoch=2**63)
+    acting.feed(Connected(liar.inventory()))
+    assert acting.cores.radio.wanted.leads, "an election of the same two agents goes on"
+    acting.run(600)
+    assert acting.power.leases.is_leased.all()
+
+
 def test_what_a_radio_agent_says_settles_site_power_only_where_the_leadership_is_lost(
     acting: PowerTrial, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    acting.cores.radio.fleet.electorate.others = 1  # of power agents elsewhere
     settled, bars = [], acting.power.wanted.bars
     monkeypatch.setattr(acting.power.wanted, "bars", lambda: settled.append(1) or bars())
     radio = AgentDouble(acting.name, ("unknown",), (False,))
@@ -164,6 +175,20 @@ def test_what_a_radio_agent_says_settles_site_power_only_where_the_leadership_is
     assert settled
     assert [batch.site.tolist() for _, batch in out.safes] == [[0, 1]]
     assert charges_safely(acting)
+    radio.epoch = 1
+    acting.feed(Connected(radio.inventory()))
+    assert acting.power.wanted.leads
+    acting.run(HOUR_S)
+    assert acting.power.leases.is_leased.all(), "once no majority says so, the next plan is followed"
+
+
+def test_power_agents_count_in_the_majority_that_ends_leadership(acting: PowerTrial) -> None:
+    acting.agent.core.book.adopt_epoch(9, "edge-2", acting.clock.now_us)
+    acting.run(60)
+    assert acting.cores.radio.wanted.leads
+    radio = AgentDouble(acting.name, ("unknown",), (False,), epoch=9)
+    acting.feed(Connected(radio.inventory()))
+    assert not acting.cores.radio.wanted.leads
 
 
 def test_a_restarted_agent_and_a_restarted_controller_begin_with_safe_charging(acting: PowerTrial) -> None:
