@@ -97,7 +97,7 @@ class PowerCore:
         self.standing = SiteStanding(self.leases)
         self.standing.restore(resumed.site, resumed.revision)
         inputs = planner.inputs
-        self.telemetry = Telemetry(inputs.plant, inputs.health, timing.tick_s)
+        self.telemetry = Telemetry(inputs)
         self.wanted = SitesWanted(fleet, self.standing, self.telemetry, ladder, site_of, is_stopped)
         self.wanted.wait_ticks = timing.wait_ticks
         self.alarms = Alarms()

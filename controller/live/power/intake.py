@@ -12,6 +12,7 @@ from controller.live.hearing import Hearing
 from controller.live.observing import SECOND_US
 from controller.live.power.events import PowerAnswered
 from controller.live.power.fleet import PowerAgent, PowerFleet, Sites
+from controller.live.power.plausible import LIMITED
 from controller.live.power.standing import SiteStanding, answers_fault, report_fault
 from controller.live.power.telemetry import AHEAD_US, Telemetry
 from hw.adapters.power import PowerInventory, PowerReport
@@ -47,9 +48,11 @@ class PowerIntake(Hearing[PowerAgent, PowerInventory, PowerReport]):
             return NO_CELLS
         wrong = self._standing.take(agent, report)
         if now_us:  # before the first tick nobody can say which samples are of another time
-            aside = self._telemetry.take(agent, report, now_us)
+            aside, absurd = self._telemetry.take(agent, report, now_us)
             if aside:
                 self._alarms.count("sample of a site out of order or of another time", aside)
+            if absurd:
+                self._alarms.count("measurement of a site beyond what it can be", absurd)
         return wrong
 
     def answered(self, event: PowerAnswered, out: Output, now_us: int) -> Sites:
@@ -70,6 +73,7 @@ class PowerIntake(Hearing[PowerAgent, PowerInventory, PowerReport]):
         """Which agents have sent no report for so many guard ticks, or no sample for long; and doubted charges."""
         super().mark_silent(out, now_us, stale_after)
         self._tell_charge(out, now_us)
+        self._tell_absurd(out, now_us)
 
     def _join(self, agent: PowerAgent, inventory: PowerInventory) -> list[str]:
         return self._fleet.join(agent, inventory)
@@ -103,3 +107,19 @@ class PowerIntake(Hearing[PowerAgent, PowerInventory, PowerReport]):
             for site in doubted.tolist()
         ]
         self._alarms.settle(out, "charge/", alarms, now_us)
+
+    def _tell_absurd(self, out: Output, now_us: int) -> None:
+        """Sites whose newest sample says what cannot be, once each."""
+        absurd = self._telemetry.absurd & (self._fleet.agent_of >= 0)
+        alarms = []
+        for number in np.flatnonzero(absurd.any(0)).tolist():
+            site, names = (
+                self._fleet.site_ids[number],
+                [LIMITED[k] for k in np.flatnonzero(absurd[:, number])],
+            )
+            text = (
+                f"site {site}: beyond what the sites file lets it be, and not used: {', '.join(names)}; check its "
+                "meters and the file"
+            )
+            alarms.append(Alarm(now_us, "major", site, text))
+        self._alarms.settle(out, "absurd/", alarms, now_us)

@@ -48,7 +48,7 @@ class LivePlanner:
         """Plan and guard once for nobody, so that all is compiled before the first tick."""
         inputs, n = self.inputs, self.inputs.n_sites
         other = LivePlanner(inputs)
-        telemetry = Telemetry(inputs.plant, inputs.health, inputs.step_s)
+        telemetry = Telemetry(inputs)
         telemetry.soc[:] = telemetry.low_soc[:] = 0.9
         telemetry.stored_wh[:] = 0.9 * inputs.plant.rated_wh * inputs.health
         telemetry.load_w[:], telemetry.trusted[:] = inputs.upper_dc_w / 2, True

@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from controller.live.observing import SECOND_US
 from controller.live.power.fleet import Float64, PowerAgent
+from controller.live.power.inputs import Inputs
+from controller.live.power.plausible import LIMITED, Plausible
 from hw.adapters.power import PowerReport
 from hw.power.plant import Plant
 from policies.site.soc_check import Cells, Report, check_charge, unknown_charge
@@ -39,9 +41,11 @@ def cells_of(plant: Plant, health: Float64) -> Cells:
 class Telemetry:
     """Newest measurements of n sites."""
 
-    def __init__(self, plant: Plant, health: Float64, step_s: int) -> None:
-        n = len(health)
-        self._cells, self._step_us = cells_of(plant, health), step_s * SECOND_US
+    def __init__(self, inputs: Inputs) -> None:
+        n, plant = inputs.n_sites, inputs.plant
+        self._cells, self._step_us = cells_of(plant, inputs.health), inputs.step_s * SECOND_US
+        self._plausible = Plausible(inputs)
+        self.absurd = np.zeros((len(LIMITED), n), np.bool_)  # what the newest sample says that cannot be
         self._charge = unknown_charge(n)
         self.trusted = np.zeros(n, np.bool_)  # (n,) the state of charge may be believed
         self.reason = np.zeros(n, np.uint8)  # policies.site.soc_check.ChargeReason
@@ -54,31 +58,54 @@ class Telemetry:
         self.end_us = np.zeros(n, np.int64)  # of the newest sample
         self._sums: dict[int, tuple[Float64, NDArray[np.int64]]] = {}  # by step: (3, n) and samples (n,)
 
-    def take(self, agent: PowerAgent, report: PowerReport, now_us: int) -> int:
-        """Take in the samples of a report. Returns how many were set aside: old, of another time, out of order."""
+    def take(self, agent: PowerAgent, report: PowerReport, now_us: int) -> tuple[int, int]:
+        """Take in the samples of a report.
+
+        Returns how many were set aside, in whole or in part, as old, of another time or out of order; and how many
+        values as absurd.
+        """
         n_samples, interval_us = int(report.soc.shape[1]), report.interval_ms * 1000
-        aside = 0
+        aside = absurd = 0
         for s in range(n_samples):
             end_us = report.measured_unix_us - (n_samples - 1 - s) * interval_us
             late = end_us <= agent.last_end_us or end_us < now_us - OLD_US
             if late or end_us > now_us + AHEAD_US or not interval_us:
                 aside += 1
                 continue
-            self._sample(agent, report, s, end_us, interval_us)
+            newer = end_us > self.end_us[agent.cells]  # another agent may have had a site before
+            aside += not newer.all()
+            absurd += self._sample(
+                agent.cells[newer], agent.places[newer], report, s, end_us=end_us, interval_us=interval_us
+            )
             agent.last_end_us = end_us
-        return aside
+        return aside, absurd
 
-    def _sample(self, agent: PowerAgent, report: PowerReport, s: int, end_us: int, interval_us: int) -> None:
-        sites, places = agent.cells, agent.places
+    def _sample(
+        self,
+        sites: NDArray[np.int64],
+        places: NDArray[np.int64],
+        report: PowerReport,
+        s: int,
+        *,
+        end_us: int,
+        interval_us: int,
+    ) -> int:
+        """Take in a sample of sites (k,), newer than all before. Returns how many absurd values were set aside."""
+        limited, self.absurd[:, sites] = self._plausible.measured(report, sites, places, s)
+        told = dict(zip(LIMITED, limited, strict=True))
         before_us = self.end_us[sites]
-        elapsed_us = interval_us if not len(sites) or not before_us.all() else end_us - int(before_us.max())
-        self._check(sites, report, places, s, elapsed_us / SECOND_US)
-        self.soc[sites], self.stored_wh[sites] = report.soc[places, s], report.stored_wh[places, s]
-        self.battery_w[sites] = report.battery_a[places, s] * self._voltage_v[sites]
+        elapsed_us = np.where(before_us > 0, end_us - before_us, interval_us)
+        for each_us in np.unique(elapsed_us).tolist():  # one, but after a site went from one agent to another
+            own = elapsed_us == each_us
+            self._check(sites[own], report, places[own], s, told["battery_a"][own], each_us / SECOND_US)
+        self.soc[sites], self.stored_wh[sites] = report.soc[places, s], told["stored_wh"]
+        self.battery_w[sites] = told["battery_a"] * self._voltage_v[sites]
         self.mains[sites], self.end_us[sites] = report.mains[places, s], end_us
-        measured = np.stack([getattr(report, name)[places, s] for name in Step._fields])
-        with np.errstate(invalid="ignore"):
-            measured = np.where(np.isfinite(measured) & (measured >= 0), measured, np.nan)
+        self._add(sites, np.stack([told[name] for name in Step._fields]), end_us)
+        return int(self.absurd[:, sites].sum())
+
+    def _add(self, sites: NDArray[np.int64], measured: Float64, end_us: int) -> None:
+        """Count what was measured (3, k) of sites (k,) for its step."""
         self.load_w[sites], self.pv_w[sites], self.import_w[sites] = measured
         n = len(self.soc)
         sums, count = self._sums.setdefault(
@@ -94,15 +121,15 @@ class Telemetry:
         report: PowerReport,
         places: NDArray[np.int64],
         s: int,
+        battery_a: Float64,
         elapsed_s: float,
     ) -> None:
-        """Whether the charge that is reported fits what is known of it."""
+        """Whether the charge that is reported fits what is known of it; ``battery_a`` (k,), NaN where absurd."""
         own: Any = type(self._charge)(*(array[sites] for array in cast(Any, self._charge)))
-        soc, cell_v, battery_a = (
-            np.ascontiguousarray(column[places, s], np.float64)
-            for column in (report.soc, report.cell_v, report.battery_a)
+        soc, cell_v = (
+            np.ascontiguousarray(column[places, s], np.float64) for column in (report.soc, report.cell_v)
         )
-        told = Report(soc, cell_v, battery_a, np.zeros(len(sites)))
+        told = Report(soc, cell_v, np.ascontiguousarray(battery_a), np.zeros(len(sites)))
         found = check_charge(own, told, Cells(*(a[sites] for a in self._cells)), elapsed_s)
         for kept, part in zip(self._charge, own, strict=True):
             kept[sites] = part
