@@ -19,7 +19,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from controller.errors import ConfigError
 from controller.live import cores as live_cores
-from controller.live import process
+from controller.live import opening, process
 from controller.live.config import LiveConfig
 from controller.live.core import Resumed
 from controller.live.events import Connected, GuardTick, Output, Reported
@@ -55,7 +55,7 @@ class Cores:
 @pytest.fixture
 def cores(monkeypatch: pytest.MonkeyPatch) -> Cores:
     made = Cores()
-    monkeypatch.setattr(process, "make_cores", made)
+    monkeypatch.setattr(opening, "make_cores", made)
     monkeypatch.setattr(process, "look", lambda _core, unix_us, *_: state(unix_us=unix_us))
     return made
 
@@ -195,7 +195,7 @@ def test_a_core_that_cannot_be_built_leaves_the_journal_free(
     def fails(*_: Any) -> Any:
         raise ValueError("no such world")
 
-    monkeypatch.setattr(process, "make_cores", fails)
+    monkeypatch.setattr(opening, "make_cores", fails)
     for _ in range(2):  # the second finds the journal unlocked
         with pytest.raises(ValueError, match="no such world"):
             run(process.serve(_config(tmp_path, "127.0.0.1:1"), HostClock(), Told(), insecure=True))
