@@ -21,10 +21,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 
-from controller.errors import JournalUnavailable
+from controller.errors import JournalError, JournalUnavailable
 from controller.live.events import Alarm, Latched, Record, RolledBack, Ruling, Taken
 from controller.live.identity import Identity
-from controller.live.journal_batch import Batch, RunRow, write_batch
+from controller.live.journal_batch import Batch, BrokenError, RunRow, write_batch
 from controller.live.journal_codec import Encoder
 from controller.live.journal_damage import Damage, examine, is_broken, salvage, salvage_path
 from controller.live.journal_entry import Entry, entry_of
@@ -136,10 +136,13 @@ class Journal(JournalReader):
     def prune(self, older_than_unix_us: int, *, at_most: int = 5000) -> int:
         """Delete at most so many of the oldest appends that are older than a time, and give space back to the disk.
 
-        Returns how many were deleted; call again while it is not 0. What a restart resumes from stays.
+        Returns how many were deleted; call again while it is not 0. What a restart resumes from stays. Raises
+        JournalError where they are not what was written, JournalUnavailable where it cannot be pruned.
         """
         try:
             return prune(self._db, older_than_unix_us, at_most)
+        except BrokenError as error:
+            raise JournalError(f"{self.path}: {error}; see 'quietcell journal check'") from error
         except sqlite3.Error as error:
             self._roll_back()
             raise JournalUnavailable(f"{self.path}: it cannot be pruned: {error}") from error
