@@ -9,10 +9,14 @@ from pathlib import Path
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """The path to write to; it takes the place of ``path`` once the block ends without an error."""
+    """The path to write to; it takes the place of ``path`` once the block ends without an error, else it goes."""
     partial = path.with_name(f".{path.name}.partial")
-    yield partial
-    partial.replace(path)
+    try:
+        yield partial
+        partial.replace(path)
+    except BaseException:
+        partial.unlink(missing_ok=True)  # a disk that was full gets its room back
+        raise
 
 
 def write_text_whole(path: Path, text: str) -> None:

@@ -192,7 +192,7 @@ def _config(text: str) -> LiveConfig:
 def _cores(config: LiveConfig, reader: JournalReader, run: int) -> Cores:
     """What a run ran with, as it had resumed."""
     from controller.live.core import Resumed
-    from controller.live.kpi_rows import rows_path
+    from controller.live.kpi_file import rows_path
     from controller.live.power.building import make_cores
 
     state = reader.state_before(run)

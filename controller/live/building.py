@@ -21,7 +21,8 @@ from controller.live.core import Constrain, LiveCore, Resumed, Timing
 from controller.live.electorate import Electorate
 from controller.live.fleet import EnergyUnit, Fleet
 from controller.live.known import Known, known_of
-from controller.live.kpi_rows import read_rows, rows_of
+from controller.live.kpi_file import read_rows
+from controller.live.kpi_rows import rows_of
 from controller.live.ladder import Ladder
 from controller.live.ladder_config import compile_ladder
 from controller.live.places import PlacesError

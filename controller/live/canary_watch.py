@@ -13,7 +13,7 @@ had been none.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -69,7 +69,7 @@ class CanaryWatch:
         ladder: Ladder,
         samples: Samples,
         alarms: Alarms,
-        rows: Sequence[Row],
+        rows: Iterable[Row],
         rolled_back: Sequence[RolledBack],
     ) -> None:
         """``rows`` of earlier runs, the oldest first; ``rolled_back`` the last of each site."""

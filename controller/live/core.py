@@ -14,7 +14,7 @@ that is not accounted for, the stop latch, another leader, no plan. Same events 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import assert_never
@@ -117,7 +117,7 @@ class LiveCore:
         resumed: Resumed,
         constrain: Constrain,
         facts: Facts,
-        rows: Sequence[Row] = (),
+        rows: Iterable[Row] = (),
     ) -> None:
         """``constrain`` reads constraints; ``facts`` and ``rows`` of earlier runs are what comparisons need."""
         n = len(fleet.agent_of)

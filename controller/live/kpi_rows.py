@@ -1,9 +1,8 @@
-"""What each planning tick showed of service and energy, kept beside the journal from run to run.
+"""What each planning tick showed of service and energy: as a row, as bytes of one length, and as what is looked at.
 
-A row holds what comparisons need of a tick that has ended, as small as they can do with. The file only grows by whole
-rows; a torn one at its end is cut off, a damaged one ends what can be used. Each row names the run that wrote it, so
-that a run can be fed once more with exactly the rows that it began with. As the file grows beyond what is kept, it is
-written anew without its oldest rows.
+A row holds what comparisons need of a tick that has ended, as small as they can do with. Packed, it names the run that
+wrote it, so that a run can be fed once more with exactly the rows that it began with. Their file:
+controller/live/kpi_file.py.
 """
 
 from __future__ import annotations
@@ -11,8 +10,7 @@ from __future__ import annotations
 import struct
 import zlib
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
@@ -20,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.localtime import local_time
-from controller.wholefile import whole_file
 
 Float16 = NDArray[np.float16]
 Floats = NDArray[np.float64]
@@ -61,11 +58,6 @@ class Row(NamedTuple):
         return row + CHECK.pack(zlib.crc32(row))
 
 
-def rows_path(journal: Path) -> Path:
-    """The file of rows beside a journal."""
-    return journal.with_name(f"{journal.name}.kpi")
-
-
 class Network(NamedTuple):
     """Whose rows they are: those of another network are none of ours."""
 
@@ -85,46 +77,60 @@ def rows_of(cell_id: Iterable[str], tick_s: int) -> Network:
     return Network(len(names), zlib.crc32("\n".join(names).encode()), 86_400 // tick_s)
 
 
-def unpacked(content: bytes, of: Network) -> Iterator[tuple[int, Row]]:
-    """Run and row of each whole row, up to the first that is damaged or of another network."""
-    n, n_bits, end = of.n_cells, -(-of.n_cells // 8), of.size - CHECK.size
-    for first in range(0, len(content) - of.size + 1, of.size):
-        row, check = content[first : first + end], content[first + end : first + of.size]
-        magic, tick, run, names = HEAD.unpack_from(row)
-        if magic != MAGIC or names != of.names or CHECK.unpack_from(check) != (zlib.crc32(row),):
-            return
-        body = row[HEAD.size :]
-        may = np.unpackbits(np.frombuffer(body, np.uint8, n_bits), count=n).astype(np.bool_)
-        load, kpi, energy = np.frombuffer(body, "<f2", 3 * n, n_bits).reshape(3, n).astype(np.float16)
-        yield run, Row(tick, may, load, kpi, energy)
+class RowHead(NamedTuple):
+    """What a packed row says of itself."""
+
+    run: int  # that wrote it
+    acts: bool  # whether any cell was allowed to rest
 
 
-def kept(rows: Sequence[Row], of: Network, more_days: int = 0) -> list[Row]:
-    """The latest days in which nobody might rest, and the latest others; ``more_days`` of each than is looked at."""
+def head_of(packed: bytes, of: Network) -> RowHead | None:
+    """What a packed row says of itself; None where it is damaged or of another network."""
+    magic, _, run, names = HEAD.unpack_from(packed)
+    check = (zlib.crc32(packed[: -CHECK.size]),)
+    if magic != MAGIC or names != of.names or CHECK.unpack_from(packed, len(packed) - CHECK.size) != check:
+        return None
+    return RowHead(run, any(packed[HEAD.size : HEAD.size + -(-of.n_cells // 8)]))
+
+
+def unpacked(packed: bytes, of: Network) -> Row:
+    """The row of a packed one that is sound."""
+    n, n_bits = of.n_cells, -(-of.n_cells // 8)
+    tick = HEAD.unpack_from(packed)[1]
+    may = np.unpackbits(np.frombuffer(packed, np.uint8, n_bits, HEAD.size), count=n).astype(np.bool_)
+    seen = np.frombuffer(packed, "<f2", 3 * n, HEAD.size + n_bits).reshape(3, n).astype(np.float16)
+    return Row(tick, may, *seen)
+
+
+def kept(acts: Sequence[int], of: Network, more_days: int = 0) -> list[int]:
+    """Places of the latest days in which nobody might rest, and of the latest others, of rows that ``acts`` or not.
+
+    ``more_days`` of each than is looked at.
+    """
     room = [(days + more_days) * of.ticks_per_day for days in (HISTORY_DAYS, ACTING_DAYS)]
-    found: list[Row] = []
-    for row in reversed(rows):
-        if room[row.acts] > 0:
-            room[row.acts] -= 1
-            found.append(row)
+    found: list[int] = []
+    for place in reversed(range(len(acts))):
+        kind = acts[place]
+        if room[kind] > 0:
+            room[kind] -= 1
+            found.append(place)
     return found[::-1]
 
 
 class Rows:
     """The rows that are looked at, in memory that is there from the start: weeks of them would look like a leak."""
 
-    def __init__(self, of: Network, rows: Sequence[Row]) -> None:
+    def __init__(self, of: Network, rows: Iterable[Row]) -> None:
         """``rows`` of earlier runs, the oldest first."""
         self._most = [days * of.ticks_per_day for days in (HISTORY_DAYS, ACTING_DAYS)]
         n_places = sum(self._most) + SPARE_DAYS * of.ticks_per_day
-        self._may = np.ones(
-            (n_places, of.n_cells), np.bool_
-        )  # written, or the system would lend it only later
+        # written, or the system would lend it only later
+        self._may = np.ones((n_places, of.n_cells), np.bool_)
         self._seen = np.full((n_places, 3, of.n_cells), np.nan, np.float16)
         self._free = deque(range(n_places))
         self._place: list[int] = []
         self.rows: list[Row] = []
-        for row in kept(rows, of):
+        for row in rows:
             self.add(row)
 
     def add(self, row: Row) -> None:
@@ -147,29 +153,3 @@ def whole_days(rows: Sequence[Row], of: Network, zone: ZoneInfo) -> tuple[list[R
     days, count = np.unique(np.array(day, np.intp), return_counts=True)
     whole = set(days[count >= WHOLE_DAY * of.ticks_per_day].tolist())
     return [row for row, d in zip(at_rest, day, strict=True) if d in whole], len(whole)
-
-
-def read_rows(path: Path, of: Network, before_run: int) -> list[Row]:
-    """Rows of earlier runs, the oldest first; none where there is no file. Raises OSError where it cannot be read."""
-    content = path.read_bytes() if path.exists() else b""
-    return kept([row for run, row in unpacked(content, of) if run < before_run], of)
-
-
-class RowFile:
-    """The file as its one writer has it."""
-
-    def __init__(self, path: Path, of: Network, run: int, more_days: int) -> None:
-        """Cut off what is no whole row, and what is ``more_days`` older than what is looked at. Raises OSError."""
-        content = path.read_bytes() if path.exists() else b""
-        rows = list(unpacked(content, of))
-        left = {row.tick for row in kept([row for _, row in rows], of, more_days)}
-        if len(left) * of.size != len(content):
-            with whole_file(path) as part:
-                part.write_bytes(b"".join(row.packed(r, of.names) for r, row in rows if row.tick in left))
-        self._path, self._of, self._run = path, of, run
-
-    def append(self, rows: Sequence[Row]) -> None:
-        """Add rows. Raises OSError."""
-        if rows:
-            with self._path.open("ab") as file:
-                file.write(b"".join(row.packed(self._run, self._of.names) for row in rows))

@@ -1,4 +1,4 @@
-"""What a controller begins to lead with: its journal, checked as a whole, and the cores that follow from it."""
+"""What a controller begins to lead with: its journal, checked as a whole, the cores that follow from it, its rows."""
 
 from __future__ import annotations
 
@@ -10,17 +10,18 @@ from controller.live.core import Resumed
 from controller.live.cores import Cores
 from controller.live.identity import Identity, identify
 from controller.live.journal import Journal
-from controller.live.kpi_rows import rows_path
+from controller.live.kpi_file import RowFile, rows_path
 from controller.live.power.building import make_cores
 from controller.live.telling import Tell
 from controller.live.watchdog import starting
 
 
-async def opened(config: LiveConfig, epoch: int, unix_us: int, tell: Tell) -> tuple[Journal, Cores]:
+async def opened(config: LiveConfig, epoch: int, unix_us: int, tell: Tell) -> tuple[Journal, Cores, RowFile]:
     """The journal and what follows from it, at least of run ``epoch``.
 
     Opened and made in threads, so that the term is kept meanwhile. A month of records takes minutes, in which who
-    supervises hears that it goes on. Raises JournalError, and what the parts of the cores raise.
+    supervises hears that it goes on. Raises JournalError,
+    OSError, and what the parts of the cores raise.
     """
     async with starting():
         identity = await asyncio.to_thread(_identity, config)
@@ -29,7 +30,7 @@ async def opened(config: LiveConfig, epoch: int, unix_us: int, tell: Tell) -> tu
         if journal.damage is not None:
             tell("journal_damaged", text=str(journal.damage))
         try:
-            return journal, await asyncio.to_thread(_made, config, journal)
+            return journal, *await asyncio.to_thread(_made, config, journal)
         except BaseException:
             journal.close()
             raise
@@ -44,8 +45,10 @@ def _identity(config: LiveConfig) -> Identity:
     return identify(config.model_dump_json(by_alias=True), files, config.seed)
 
 
-def _made(config: LiveConfig, journal: Journal) -> Cores:
-    return make_cores(config, _resumed(journal), journal.site_revisions())
+def _made(config: LiveConfig, journal: Journal) -> tuple[Cores, RowFile]:
+    cores = make_cores(config, _resumed(journal), journal.site_revisions())
+    core, path = cores.radio, rows_path(journal.path)
+    return cores, RowFile(path, core.canaries.facts.rows_of, core.epoch, config.retention_days)
 
 
 def _resumed(journal: Journal) -> Resumed:

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 
+from controller.live.aside import Aside, prune
 from controller.live.config import LiveConfig
 from controller.live.control_view import LiveView
 from controller.live.core import LiveCore
 from controller.live.cores import Cores
 from controller.live.desk import Desk
 from controller.live.dialling import certificate, dial_of
-from controller.live.events import Alarm, Event, Output
+from controller.live.events import Alarm
 from controller.live.first_epoch import first_epoch
 from controller.live.heads import heads_path, keep_heads
 from controller.live.journal import Journal
 from controller.live.journal_writer import JournalWriter
-from controller.live.kpi_rows import RowFile, rows_path
+from controller.live.kpi_keeping import RowKeeper
 from controller.live.long_lived import long_lived
 from controller.live.looking import look
 from controller.live.metrics import Metrics
@@ -38,6 +40,7 @@ from controller.live.telling import Tell, Watch
 from controller.live.watchdog import Notifier
 from controller.live.watching import Watcher
 from hw.adapters import control_server, ladder, replica_server
+from hw.adapters.dial import Dial
 from hw.adapters.health import HealthServer
 from hw.adapters.link import AgentLink, LinkLimits
 from hw.adapters.power_stream import power_link
@@ -49,7 +52,6 @@ from hw.security.gate import Gate
 from hw.security.limits import Limits
 from hw.security.revoked import revoked_in
 
-PRUNE_EVERY_S = 3600.0
 CLOSE_WITHIN_S = 5.0
 
 
@@ -102,12 +104,12 @@ async def _lead(asked: _Asked, stop: asyncio.Event, office: Office | None = None
         [dial_of(agent, files) for agent in config.agents if agent.kind == kind] for kind in ("ran", "power")
     )
     epoch = await first_epoch(dials, of_power) if office is None else office.epoch
-    journal, cores = await opened(config, epoch, clock.unix_us(), tell)
+    journal, cores, rows = await opened(config, epoch, clock.unix_us(), tell)
     core = cores.radio
     if office is not None and core.epoch != epoch:  # a journal that had lost its head; now it has one
         journal.close()
         return Ended(0, True)
-    keep_rows = _keeping_rows(core, rows_path(journal.path), config.retention_days, tell)
+    keeper = RowKeeper(rows, core.canaries.take_fresh, tell)
     watcher = _watcher(config, cores, journal, clock)
     view = LiveView(config, core.fleet, watcher, clock)
     gate = Gate(Limits(), is_insecure=files is None, revoked=revoked_in(files))
@@ -130,35 +132,42 @@ async def _lead(asked: _Asked, stop: asyncio.Event, office: Office | None = None
     runner = Runner(cores, open_links, writer, clock, pace, told, set_ready, leads)
     view.links = runner.links
     desk = Desk(runner.inbox, core.ladder, Roles(config.roles), clock, core.canaries)
-    runner.on_fed += [watcher.fed, desk.answer, keep_rows, _telling_savings(core, asked, view)]
+    runner.on_fed += [watcher.fed, desk.answer, keeper.fed, _telling_savings(core, asked, view)]
     gate.on_refused.append(desk.refused)
     _serve_more(health, config, desk, view, leads, is_insecure=files is None)
     port = await health.start(config.listen, None if files is None else server_credentials(files))
     scraped = scraped_at(config.metrics, watcher.metrics, runner, Path(config.journal), files, asked.meter)
     ports = {"health_port": port, "metrics_port": None if scraped is None else scraped.port}
     tell("started", controller=config.controller, epoch=core.epoch, agents=len(dials), **ports)
-    reread = asked.reread or (lambda: config)
-    reloader = Reloader(config, reread, core.constrain, runner.inbox.put_own, tell)
     ending = asyncio.Event()
-    aside = [
-        asyncio.ensure_future(_when_set(stop, ending)),
-        asyncio.ensure_future(reloader.run(asked.changed)),
-        asyncio.ensure_future(_prune(writer, clock, config.retention_us)),
-    ]
-    if files is not None:
-        heads = keep_heads(writer, heads_path(Path(config.journal)), files, clock, tell, dials + of_power)
-        aside.append(asyncio.ensure_future(heads))
+    aside = Aside(ending, tell)
+    aside.need("stop", lambda: _when_set(stop, ending))
     if office is not None:
-        aside.append(asyncio.ensure_future(office.govern(runner, ending)))
+        aside.need("leadership", partial(office.govern, runner, ending))
+    _keep_up(aside, asked, core, runner, writer, dials + of_power)
     with long_lived():
         code = await runner.run(ending)
-    for task in aside:
-        task.cancel()
+    aside.cancel()
     await health.stop()
     watcher.close(stops=stop.is_set())
     if scraped is not None:
         scraped.stop()
-    return Ended(code, await _closed(writer, tell))
+    is_closed = await _closed("rows", keeper.close(), tell)
+    return Ended(code or int(aside.has_failed), await _closed("journal", writer.close(), tell) and is_closed)
+
+
+def _keep_up(
+    aside: Aside, asked: _Asked, core: LiveCore, runner: Runner, writer: JournalWriter, dials: list[Dial]
+) -> None:
+    """What goes on beside the loop, and begins again after an error."""
+    config, files, clock, tell = asked.config, asked.files, asked.clock, asked.tell
+    reread = asked.reread or (lambda: config)
+    reloader = Reloader(config, reread, core.constrain, runner.inbox.put_own, tell)
+    aside.keep_up("reload", lambda: reloader.run(asked.changed))
+    aside.keep_up("retention", lambda: prune(writer, clock, config.retention_us, tell))
+    if files is not None:
+        path = heads_path(Path(config.journal))
+        aside.keep_up("heads", lambda: keep_heads(writer, path, files, clock, tell, dials))
 
 
 def _serve_more(
@@ -187,22 +196,6 @@ async def _when_set(one: asyncio.Event, other: asyncio.Event) -> None:
     other.set()
 
 
-def _keeping_rows(core: LiveCore, path: Path, more_days: int, tell: Tell) -> Watch:
-    """Keeps what each tick showed, for comparisons in later runs. Raises OSError where the file cannot be written."""
-    file, told = RowFile(path, core.canaries.facts.rows_of, core.epoch, more_days), False
-
-    def keep(_event: Event, _output: Output, _took_s: float) -> None:
-        nonlocal told
-        try:
-            file.append(core.canaries.take_fresh())
-        except OSError as error:  # comparisons of later runs know less, and nothing else is harmed
-            if not told:
-                tell("rows_not_kept", cause=str(error))
-            told = True
-
-    return keep
-
-
 def _telling_savings(core: LiveCore, asked: _Asked, view: LiveView) -> Watch:
     regions = asked.config.ladder.regions
     return SavingsDesk(core.canaries, regions, asked.meter.power, view.tell_savings).fed
@@ -223,22 +216,12 @@ def _no_sites() -> None:
     return None
 
 
-async def _prune(writer: JournalWriter, clock: HostClock, retention_us: int) -> None:
-    while True:
-        try:
-            while await writer.prune(clock.unix_us() - retention_us):
-                await asyncio.sleep(0)
-        except OSError:  # the loop tells it, by its own appends
-            pass
-        await asyncio.sleep(PRUNE_EVERY_S)
-
-
-async def _closed(writer: JournalWriter, tell: Tell) -> bool:
-    """Whether the journal was closed in time, with all that it was given."""
+async def _closed(what: str, closing: Awaitable[None], tell: Tell) -> bool:
+    """Whether a file was closed in time, with all that it was given."""
     try:
         async with asyncio.timeout(CLOSE_WITHIN_S):
-            await writer.close()
+            await closing
     except (OSError, TimeoutError) as error:
-        tell("journal_not_closed", cause=str(error) or f"it takes longer than {CLOSE_WITHIN_S:g} s")
+        tell(f"{what}_not_closed", cause=str(error) or f"it takes longer than {CLOSE_WITHIN_S:g} s")
         return False
     return True

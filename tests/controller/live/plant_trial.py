@@ -12,7 +12,8 @@ import numpy as np
 from controller.live.building import NOTHING_RESUMED, make_core
 from controller.live.config import LiveConfig
 from controller.live.events import GuardTick, PlanTick, Reported
-from controller.live.kpi_rows import Row, RowFile
+from controller.live.kpi_file import RowFile
+from controller.live.kpi_rows import Row
 from controller.live.savings import full_service_wh
 from controller.sim.assign import assign_evenly
 from controller.sim.building import PlantModel, build_plant, trace_start_us

@@ -199,3 +199,23 @@ def test_a_core_that_cannot_be_built_leaves_the_journal_free(
     for _ in range(2):  # the second finds the journal unlocked
         with pytest.raises(ValueError, match="no such world"):
             run(process.serve(_config(tmp_path, "127.0.0.1:1"), HostClock(), Told(), insecure=True))
+
+
+def test_what_fails_beside_the_loop_is_told_and_ends_it_only_where_it_must(
+    cores: Cores, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def fails(*_: Any) -> None:
+        raise KeyError("an error of ours")
+
+    async def test(code: int, *tasks: str) -> None:
+        async with serving(AgentDouble()) as dial:
+            told = Told()
+            config = _config(tmp_path, dial.address)
+            is_told = lambda: told.of("failed") and told.of("ready")  # noqa: E731
+            assert await _serve(config, told, is_told) == code
+        assert {line["task"] for line in told.of("failed")} == set(tasks)
+
+    monkeypatch.setattr(process, "prune", fails)
+    run(test(0, "retention"))
+    monkeypatch.setattr(process, "_when_set", fails)
+    run(test(1, "stop", "retention"))

@@ -12,7 +12,8 @@ import numpy as np
 from controller.live.building import NOTHING_RESUMED, make_core
 from controller.live.core import LiveCore, Resumed
 from controller.live.events import Matched, RolledBack
-from controller.live.kpi_rows import Row, RowFile, rows_of
+from controller.live.kpi_file import RowFile
+from controller.live.kpi_rows import Row, rows_of
 from hw.adapters.radio import Report
 from tests.controller.live.doubles import MORNING_S, AgentDouble, Harness, live_config
 
