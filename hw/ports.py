@@ -109,8 +109,10 @@ class RadioPlant(Protocol):
     async def apply(self, setting: RadioSetting, number: int) -> Bools:
         """Set cells. Returns whether each is set so, waking included. Raises OSError when the plant cannot be reached.
 
-        ``number`` counts up with each order, over restarts of the agent too. Orders may overtake each other on their
-        way: a cell that has obeyed a higher number is not touched by a lower one.
+        ``number`` counts up with each order, over restarts of the agent too but not of its host: as the host boots
+        its monotonic clock begins anew, and so does a plant. One that outlives its agent's host must forget the highest
+        number then. Orders may overtake each other on their way: a cell that has obeyed a higher number is not touched
+        by a lower one.
         """
         ...
 

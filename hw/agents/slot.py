@@ -67,6 +67,6 @@ class Order(Generic[V]):
     until_us: list[int]  # for the timer of the plant; 0: at rest, or no timer there
     version: list[int]
     extends: list[bool]  # only moves a timer
-    number: int  # counts up, over restarts too: the plant does not let an earlier order follow a later one
+    number: int  # see RadioPlant.apply: the plant does not let an earlier order follow a later one
     asked: tuple[Asked, ...] = ()
     renewal: Origin | None = None  # the renewal that it answers
