@@ -107,7 +107,7 @@ class PowerServicer(power_pb2_grpc.PowerAgentServiceServicer):
 
 
 async def _to_safe_charging(plant: PowerPlant, clock: Clock) -> PowerAbilities:
-    """Put all sites on safe charging, for as long as the plant has to be waited for."""
+    """Put all sites on safe charging, for as long as the plant has to be waited for, and again where it did not."""
     patience = Patience()
     while True:
         try:
@@ -115,7 +115,9 @@ async def _to_safe_charging(plant: PowerPlant, clock: Clock) -> PowerAbilities:
             reading = await asyncio.wait_for(plant.read(0), PLANT_TIMEOUT_S)
             check_reading(reading, abilities.n_sites)
             setting = safe_setting(abilities, np.flatnonzero(~reading.local_control).tolist())
-            await asyncio.wait_for(plant.apply(setting, clock.monotonic_us()), PLANT_TIMEOUT_S)
+            patience.check(
+                await asyncio.wait_for(plant.apply(setting, clock.monotonic_us()), PLANT_TIMEOUT_S)
+            )
             return abilities
         except OSError as error:
             await patience.wait(error)

@@ -106,7 +106,7 @@ class RadioServicer(ran_pb2_grpc.RanAgentServiceServicer):
 
 
 async def _to_full_service(plant: RadioPlant, clock: Clock) -> tuple[RadioAbilities, RadioReading]:
-    """Bring all cells to full service, for as long as the plant has to be waited for."""
+    """Bring all cells to full service, for as long as the plant has to be waited for, and again where it did not."""
     patience = Patience()
     while True:
         try:
@@ -118,7 +118,9 @@ async def _to_full_service(plant: RadioPlant, clock: Clock) -> tuple[RadioAbilit
             setting = RadioSetting(
                 cells, level, np.zeros(len(cells), np.int64), np.zeros(len(cells), np.bool_)
             )
-            await asyncio.wait_for(plant.apply(setting, clock.monotonic_us()), PLANT_TIMEOUT_S)
+            patience.check(
+                await asyncio.wait_for(plant.apply(setting, clock.monotonic_us()), PLANT_TIMEOUT_S)
+            )
             reading = await asyncio.wait_for(plant.read(0), PLANT_TIMEOUT_S)
             check_reading(reading, abilities.n_cells, len(abilities.level_names))
             return abilities, reading

@@ -18,6 +18,7 @@ from hw.agents.heads_server import keep_heads_in
 from hw.agents.leader_server import SERVICE as LEADER_SERVICE
 from hw.agents.leader_server import serve_leader
 from hw.agents.running import AgentRunner, log
+from hw.ports import Bools
 from hw.security.credentials import check_insecure
 from hw.security.limits import Limits
 
@@ -26,6 +27,7 @@ FINISH_S = 5.0  # for the plant to wake all as the agent ends
 GRACE_S = 0.5
 CANCEL_AGAIN_S = 1.0
 AGAIN_S = 1.0  # between attempts to reach the plant at the start
+ASKED_AT_MOST = 5  # times to bring all to rest, of a plant that is reached
 OPTIONS: tuple[tuple[str, int], ...] = (
     *Limits().server_options(),
     ("grpc.so_reuseport", 0),  # a second agent on the port is an error, not a share
@@ -50,15 +52,29 @@ class Door:
 
 
 class Patience:
-    """Says once that the plant cannot be reached, and waits between attempts."""
+    """Says once that the plant cannot be brought to rest, and waits between attempts."""
 
     def __init__(self) -> None:
         self._has_said = False
+        self._refused = 0
+
+    def check(self, done: Bools) -> None:
+        """Raise OSError where the plant did not bring all to rest, unless it was asked often enough.
+
+        One cell or site that is broken must not keep the others from being served for ever: what the readings show of
+        it is ordered again and again.
+        """
+        missing = int((~done).sum())
+        self._refused += 1
+        if missing and self._refused < ASKED_AT_MOST:
+            raise OSError(f"{missing} of {len(done)} are not at rest")
+        if missing:
+            log.error("%d of %d are not at rest although asked %d times", missing, len(done), self._refused)
 
     async def wait(self, error: OSError) -> None:
         """After an attempt that failed."""
         if not self._has_said:
-            log.warning("plant cannot be reached, trying until it can: %s", error or type(error).__name__)
+            log.warning("plant cannot be brought to rest, trying again: %s", error or type(error).__name__)
         self._has_said = True
         await asyncio.sleep(AGAIN_S)
 
