@@ -1,11 +1,11 @@
-"""``quietcell stop`` and ``quietcell wake``: straight to the agents, without the controller."""
+"""``quietcell stop`` and ``quietcell wake``: straight to the agents; a stop of all also to the controller."""
 
 from __future__ import annotations
 
 import getpass
 import json
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +17,9 @@ from controller.cli.run_command import Config, Insecure, Json
 
 if TYPE_CHECKING:
     from controller.live.config import LiveConfig
-    from controller.live.direct import Answer, Target
+    from controller.live.direct import Answer, Target, Told
+    from hw.adapters.control_client import ControlClient
+    from hw.security.credentials import TlsFiles
 
 Author = Annotated[
     str | None, typer.Option(help="Who asks. Default: the user of this process.", show_default=False)
@@ -48,17 +50,34 @@ def stop(
 ) -> None:
     """Set the stop latch of all agents: every cell wakes, every site charges safely, and so it stays until cleared.
 
-    Goes to all agents at once and needs no controller. Ends with 1 if an agent did not confirm.
+    Goes to all agents at once and needs no controller; without --agent the controller is told as well. Ends with 1 if
+    an agent did not confirm, or if --clear did not reach the controller.
 
     Example: quietcell stop --config live.yaml --reason "interference at the stadium"
     """
     with errors_to_stderr():
+        import asyncio
+
         from controller.live import direct
 
-        told, targets = _targets(config, agent or (), certificate, insecure)
+        told, files, targets = _targets(config, agent or (), certificate, insecure)
         call = direct.clear if clear else direct.stop
-        answers = _ask(lambda: call(targets, author or getpass.getuser(), reason))
+        listens = [] if agent else [told.listen, *_peer(told)]
+
+        async def ask() -> tuple[list[Answer], Told | None]:
+            agents = call(targets, author or getpass.getuser(), reason)
+            if not listens:
+                return await agents, None
+
+            def say(client: ControlClient) -> Awaitable[None]:
+                return client.clear_stop(reason) if clear else client.stop(reason)
+
+            return await asyncio.gather(agents, direct.tell_controller(listens, files, say))
+
+        answers, controller = asyncio.run(ask())
         document = _document("quietcell.clear/1" if clear else "quietcell.stop/1", answers)
+        if controller is not None:
+            document["controller"] = {"state": controller.state, "cause": controller.cause}
         if not clear:
             _add_lease_ends(document, told)
     _print(document, "cleared" if clear else "stopped", as_json)
@@ -82,11 +101,13 @@ def wake(
     Example: quietcell wake --config live.yaml A17-1 A17-2
     """
     with errors_to_stderr():
+        import asyncio
+
         from controller.live import direct
 
-        _, targets = _targets(config, (), certificate, insecure)
+        _, _, targets = _targets(config, (), certificate, insecure)
         names = cells or []
-        answers = _ask(lambda: direct.wake(targets, names, author or getpass.getuser(), reason))
+        answers = asyncio.run(direct.wake(targets, names, author or getpass.getuser(), reason))
         answers = [answer for answer in answers if answer.state != "not there"]
         document = _document("quietcell.wake/1", answers)
         woken = {name for answer in answers for name in answer.names}
@@ -96,7 +117,7 @@ def wake(
 
 def _targets(
     path: Path, only: Sequence[str], certificate_name: str | None, insecure: bool
-) -> tuple[LiveConfig, list[Target]]:
+) -> tuple[LiveConfig, TlsFiles | None, list[Target]]:
     from controller.errors import ConfigError
     from controller.live.config import load_live
     from controller.live.dialling import certificate, dial_of
@@ -108,16 +129,12 @@ def _targets(
     if unknown:
         raise ConfigError(f"--agent: {unknown[0]!r} is not among the agents of {path}")
     chosen = [agent for agent in told.agents if not only or agent.id in only]
-    return told, [Target(dial_of(agent, files), agent.kind) for agent in chosen]
+    return told, files, [Target(dial_of(agent, files), agent.kind) for agent in chosen]
 
 
-def _ask(call: Callable[[], Awaitable[list[Answer]]]) -> list[Answer]:
-    import asyncio
-
-    async def ask() -> list[Answer]:
-        return await call()
-
-    return asyncio.run(ask())
+def _peer(told: LiveConfig) -> list[str]:
+    """Where the other controller listens, which may be the one that leads."""
+    return [] if told.standby is None or told.standby.peer is None else [told.standby.peer]
 
 
 def _document(schema: str, answers: Sequence[Answer]) -> dict[str, Any]:
@@ -153,9 +170,12 @@ def _add_lease_ends(document: dict[str, Any], told: LiveConfig) -> None:
         term_s = told.lease_s + (wake_s if agent["kind"] == "ran" else 0.0)
         latest = datetime.fromtimestamp(time.time() + term_s, UTC)
         agent["awake_by"] = latest.isoformat(timespec="seconds").replace("+00:00", "Z")
+    has_told = document.get("controller", {}).get("state") == "confirmed"
+    others = (
+        "no other controller reaches them" if has_told else "no controller still reaches them: stop it too"
+    )
     document["assumes"] = (
-        f"the configured lease of {told.lease_s} s, the world's longest wake time of {wake_s:g} s, and that no "
-        "controller still reaches these agents: stop it too"
+        f"the configured lease of {told.lease_s} s, the world's longest wake time of {wake_s:g} s, and that {others}"
     )
 
 
@@ -179,9 +199,20 @@ def _print(document: dict[str, Any], done: str, as_json: bool) -> None:
             typer.echo(f"{name}  NOT WOKEN: no agent confirmed it; check its name and its agent")
         if "assumes" in document:
             typer.echo(f"awake at the latest assumes {document['assumes']}")
+        if "controller" in document:
+            typer.echo(_controller_line(document["controller"], done))
         typer.echo(f"{len(document['confirmed'])} of {len(document['agents'])} agents confirmed")
-    if len(document["confirmed"]) < len(document["agents"]) or document.get("not_woken"):
+    keeps = done == "cleared" and document.get("controller", {}).get("state", "confirmed") != "confirmed"
+    if len(document["confirmed"]) < len(document["agents"]) or document.get("not_woken") or keeps:
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _controller_line(controller: dict[str, str], done: str) -> str:
+    if controller["state"] == "confirmed":
+        return f"controller  {done}"
+    state = "REFUSED" if controller["state"] == "refused" else "NOT REACHED"
+    what = "it may keep its latch" if done == "cleared" else "count on the latches of the agents alone"
+    return f"controller  {state}, {what}: {controller['cause']}"
 
 
 def _line(agent: dict[str, Any], done: str) -> str:

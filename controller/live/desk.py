@@ -15,6 +15,7 @@ from controller.live.canary_watch import CanaryWatch
 from controller.live.events import (
     Approved,
     CallRefused,
+    Cleared,
     Event,
     Lifted,
     Output,
@@ -22,6 +23,7 @@ from controller.live.events import (
     Ruling,
     Scope,
     StageChanged,
+    Stopped,
     Word,
 )
 from controller.live.inbox import Inbox
@@ -49,7 +51,7 @@ class Desk:
     ) -> None:
         self._clock, self._canaries = clock, canaries
         self._inbox, self._ladder, self._roles = inbox, ladder, roles
-        self._waiting: dict[int, asyncio.Future[Ruling]] = {}
+        self._waiting: dict[int, asyncio.Future[Output]] = {}
         self._kept, self._not_kept = TokenBucket(REFUSALS_PER_S, REFUSALS_AT_ONCE), 0
 
     async def approve(self, who: str, plan_id: str, kind: str, name: str) -> Said:
@@ -71,6 +73,16 @@ class Desk:
         """Ask for another stage."""
         return await self._say("ChangeStage", StageChanged(Scope(*scope), stage, who, why))
 
+    async def stop(self, who: str, reason: str) -> None:
+        """Set the stop latch: nobody who was let in is asked for more."""
+        await self._fed(Stopped(who, reason))
+
+    async def clear_stop(self, who: str, reason: str) -> None:
+        """Clear the stop latch."""
+        word = Cleared(who, reason)
+        self._check(who, "ClearStop", word)
+        await self._fed(word)
+
     async def standing(self, who: str) -> Standing:
         """What waits and what is in force."""
         self._check(who, "ListPending", None)
@@ -78,10 +90,10 @@ class Desk:
         return replace(found, canaries=tuple(canaries.standing()), canaries_wait=canaries.waits)
 
     def answer(self, event: Event, output: Output, _took_s: float) -> None:
-        """Give the ruling on a word that was fed to whoever waits for it."""
+        """Give what came of an event that was fed to whoever waits for it."""
         future = self._waiting.pop(id(event), None)
         if future is not None and not future.done():
-            future.set_result(next(r for r in output.durable if isinstance(r, Ruling)))
+            future.set_result(output)
 
     def refused(self, who: str, method: str, cause: str) -> None:
         """Have a refused call recorded."""
@@ -96,17 +108,22 @@ class Desk:
         self._check(word.author, method, word)
         if len(self._waiting) >= MAX_WAITING:
             raise TimeoutError
-        future: asyncio.Future[Ruling] = asyncio.get_running_loop().create_future()
-        self._waiting[id(word)] = future
-        self._inbox.put_own(word)
-        try:
-            async with asyncio.timeout(ANSWER_WITHIN_S):
-                ruling = await future
-        finally:
-            self._waiting.pop(id(word), None)
+        output = await self._fed(word)
+        ruling = next(r for r in output.durable if isinstance(r, Ruling))
         return Said(ruling.verdict, ruling.number, ruling.cause)
 
-    def _check(self, who: str, method: str, word: Word | None) -> None:
+    async def _fed(self, event: Word | Stopped | Cleared) -> Output:
+        """What comes of an event once it is fed."""
+        future: asyncio.Future[Output] = asyncio.get_running_loop().create_future()
+        self._waiting[id(event)] = future
+        self._inbox.put_own(event)
+        try:
+            async with asyncio.timeout(ANSWER_WITHIN_S):
+                return await future
+        finally:
+            self._waiting.pop(id(event), None)
+
+    def _check(self, who: str, method: str, word: Word | Cleared | None) -> None:
         cause = self._roles.refusal(who, word, self._ladder)
         if cause:
             self.refused(who, method, cause)

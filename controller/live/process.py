@@ -181,7 +181,7 @@ def _serve_more(
 ) -> None:
     """What operators and the other controller ask for."""
     health.add(ladder.SERVICE, ladder.serves_ladder(desk, is_insecure=is_insecure))
-    health.add(control_server.SERVICE, control_server.serves_control(view, is_insecure=is_insecure))
+    health.add(control_server.SERVICE, control_server.serves_control(view, desk, is_insecure=is_insecure))
     if config.standby is not None:
         source = JournalSource(Path(config.journal), leads)
         health.add(replica_server.SERVICE, replica_server.serves_replica(source))

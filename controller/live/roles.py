@@ -6,7 +6,7 @@
     approve  -> also approves plans, makes overrides and takes sites down the ladder: all that is toward more service,
                 or has a plan of the controller behind it
     act      -> also asks for the stages advise and canary, and for the end of overrides
-    admin    -> also asks for the stage act
+    admin    -> also asks for the stage act, and clears the stop latch
 
 A second person must be allowed the same. Whoever is not named may do nothing where names are given at all.
 """
@@ -19,7 +19,16 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from controller.live.events import Approved, CallRefused, Lifted, Overridden, Scope, StageChanged, Word
+from controller.live.events import (
+    Approved,
+    CallRefused,
+    Cleared,
+    Lifted,
+    Overridden,
+    Scope,
+    StageChanged,
+    Word,
+)
 from controller.live.ladder import STAGES, Ladder, Stage
 from controller.live.places import PlacesError
 
@@ -57,7 +66,7 @@ class Roles:
     def __init__(self, roles: Sequence[RoleConfig]) -> None:
         self._roles = {role.who: role for role in roles}
 
-    def refusal(self, who: str, word: Word | None, ladder: Ladder) -> str:
+    def refusal(self, who: str, word: Word | Cleared | None, ladder: Ladder) -> str:
         """Why somebody may not say a word, or not look where there is none; empty where he may."""
         role = self._roles.get(who)
         may = MAY[role.may] if role is not None else self._unnamed(who)
@@ -79,7 +88,9 @@ class Roles:
         return reach
 
 
-def _needs(word: Word, ladder: Ladder) -> May:
+def _needs(word: Word | Cleared, ladder: Ladder) -> May:
+    if isinstance(word, Cleared):
+        return May.ADMIN
     if isinstance(word, StageChanged):
         stage = STAGES.get(word.stage, Stage.ACT)
         if stage is Stage.ACT:
@@ -92,13 +103,15 @@ def _needs(word: Word, ladder: Ladder) -> May:
     return May.ACT if isinstance(word, Lifted) else May.APPROVE
 
 
-def _sites(word: Word, ladder: Ladder) -> frozenset[str]:
+def _sites(word: Word | Cleared, ladder: Ladder) -> frozenset[str]:
     """Sites that a word touches; those of a place that is not there: none, as the ladder refuses it."""
     scope: Scope | None = None
     if isinstance(word, Approved | Overridden | StageChanged):
         scope = word.scope
     elif isinstance(word, Lifted):
         scope = next((one.said.scope for one in ladder.overrides if one.number == word.number), None)
+    elif isinstance(word, Cleared):
+        scope = Scope("network")
     elif not isinstance(word, CallRefused):
         raise TypeError(word)
     try:

@@ -274,3 +274,15 @@ class ControlView(Protocol):
     async def next_tick(self) -> None:
         """Wait until a tick has been carried out."""
         ...
+
+
+class Latch(Protocol):
+    """Where the stop latch of a controller is set and cleared. Raises NotAllowedError, and TimeoutError."""
+
+    async def stop(self, who: str, reason: str) -> None:
+        """Set it."""
+        ...
+
+    async def clear_stop(self, who: str, reason: str) -> None:
+        """Clear it."""
+        ...

@@ -26,7 +26,12 @@ from hw.adapters.wire import MAX_MESSAGE_BYTES
 
 A = TypeVar("A")
 DEADLINE_S = 5.0
+LATCH_DEADLINE_S = 10.0  # the core takes it in between two ticks
 _ANYWHERE = {"0.0.0.0": "127.0.0.1", "[::]": "[::1]"}
+
+
+class RefusedByControllerError(ConnectionError):
+    """A controller was reached and does not do what it was asked."""
 
 
 class ControlClient(Caller):
@@ -115,6 +120,16 @@ class ControlClient(Caller):
         answer = await self._ask(self._stub.AcknowledgeAlarm(request, timeout=DEADLINE_S))
         return alarm_from(answer.alarm)
 
+    async def stop(self, reason: str) -> None:
+        """Set its stop latch."""
+        request = control_pb2.StopRequest(reason=reason)
+        await self._ask(self._stub.Stop(request, timeout=LATCH_DEADLINE_S))
+
+    async def clear_stop(self, reason: str) -> None:
+        """Clear its stop latch."""
+        request = control_pb2.ClearStopRequest(reason=reason)
+        await self._ask(self._stub.ClearStop(request, timeout=LATCH_DEADLINE_S))
+
     async def _ask(self, call: Awaitable[A]) -> A:
         try:
             return await call
@@ -131,4 +146,4 @@ class ControlClient(Caller):
                 f"{where} is not reached: {details} ({code.name}); look whether it runs, and whether its"
                 " certificate names that host"
             )
-        return ConnectionError(f"{where} refuses: {details} ({code.name})")
+        return RefusedByControllerError(f"{where} refuses: {details} ({code.name})")

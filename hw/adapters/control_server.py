@@ -1,18 +1,20 @@
-"""Serves a controller's status, cells and alarms. Who may ask is decided by the gate before it."""
+"""Serves a controller's status, cells, alarms and stop latch. Who may ask is decided by the gate before it."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import grpc
 from quietcell.control.v1 import control_pb2, control_pb2_grpc
 
-from hw.adapters.control import MAX_PAGE, CellQuery, ControlView, SiteQuery
+from hw.adapters.control import MAX_PAGE, CellQuery, ControlView, Latch, SiteQuery
 from hw.adapters.control_codec import alarm_to, cell_to, explanation_to, savings_to, status_to
+from hw.adapters.ladder import NotAllowedError
 from hw.adapters.site_codec import site_to
 from hw.adapters.wire import MAX_TEXT
-from hw.security.gate import caller
+from hw.security.gate import ANYBODY, caller
+from hw.security.identity import identity_of
 
 MOST_WATCHERS = 16
 SERVICE = control_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
@@ -21,9 +23,9 @@ SERVICE = control_pb2.DESCRIPTOR.services_by_name["ControlService"].full_name
 class ControlServer(control_pb2_grpc.ControlServiceServicer):
     """Handlers of the service."""
 
-    def __init__(self, view: ControlView, *, is_insecure: bool) -> None:
+    def __init__(self, view: ControlView, latch: Latch, *, is_insecure: bool) -> None:
         """``is_insecure``: nobody proves who he is, so an author is who he says."""
-        self._view, self._is_insecure = view, is_insecure
+        self._view, self._latch, self._is_insecure = view, latch, is_insecure
         self._watchers = 0
 
     async def GetStatus(
@@ -106,6 +108,29 @@ class ControlServer(control_pb2_grpc.ControlServiceServicer):
         """What acting saves."""
         return savings_to(self._view.savings())
 
+    async def Stop(self, request: control_pb2.StopRequest, context: Any) -> control_pb2.StopResponse:
+        """Sets the stop latch."""
+        await self._asked(context, self._latch.stop(self._who(context), request.reason[:MAX_TEXT]))
+        return control_pb2.StopResponse()
+
+    async def ClearStop(
+        self, request: control_pb2.ClearStopRequest, context: Any
+    ) -> control_pb2.ClearStopResponse:
+        """Clears the stop latch."""
+        await self._asked(context, self._latch.clear_stop(self._who(context), request.reason[:MAX_TEXT]))
+        return control_pb2.ClearStopResponse()
+
+    def _who(self, context: Any) -> str:
+        return str(ANYBODY.identity if self._is_insecure else identity_of(context.auth_context()))
+
+    async def _asked(self, context: Any, done: Awaitable[None]) -> None:
+        try:
+            await done
+        except NotAllowedError as error:
+            await context.abort(grpc.StatusCode.PERMISSION_DENIED, str(error))
+        except TimeoutError:
+            await context.abort(grpc.StatusCode.UNAVAILABLE, "the controller does not answer; see its log")
+
     async def WatchStatus(
         self, request: control_pb2.WatchStatusRequest, context: Any
     ) -> AsyncIterator[control_pb2.WatchStatusResponse]:
@@ -138,7 +163,9 @@ def _token(following: int) -> str:
     return str(following) if following else ""
 
 
-def serves_control(view: ControlView, *, is_insecure: bool) -> Callable[[grpc.aio.Server], None]:
-    """Puts the service over a view into a server."""
-    servicer = ControlServer(view, is_insecure=is_insecure)
+def serves_control(
+    view: ControlView, latch: Latch, *, is_insecure: bool
+) -> Callable[[grpc.aio.Server], None]:
+    """Puts the service over a view and a latch into a server."""
+    servicer = ControlServer(view, latch, is_insecure=is_insecure)
     return lambda server: control_pb2_grpc.add_ControlServiceServicer_to_server(servicer, server)

@@ -65,7 +65,7 @@ _READING = (
 )
 _ACKNOWLEDGING = frozenset({CONTROL + "AcknowledgeAlarm"})
 # Toward more service or more stored charge: no limit of rate may hold these up.
-WAKING = frozenset({RAN + "WakeUp", POWER + "ChargeSafely", RAN + "Stop", POWER + "Stop"})
+WAKING = frozenset({RAN + "WakeUp", POWER + "ChargeSafely", RAN + "Stop", POWER + "Stop", CONTROL + "Stop"})
 _LEADING = frozenset({RAN + "Control", POWER + "Control", LEADER + "Grant", LEADER + "GiveUp"})
 # Who among these may say what about which site is for the controller to decide: controller/live/roles.py.
 _HEADS = "/quietcell.audit.v1.HeadService/"
@@ -73,7 +73,7 @@ _REPLICA = "/quietcell.replica.v1.ReplicaService/"
 _SAYING = frozenset(
     LADDER + method for method in ("ListPending", "Approve", "Override", "LiftOverride", "ChangeStage")
 )
-_ADMINISTERING = frozenset({RAN + "ClearStop", POWER + "ClearStop"})
+_ADMINISTERING = frozenset({RAN + "ClearStop", POWER + "ClearStop", CONTROL + "ClearStop"})
 
 ALLOWED: Mapping[Role, frozenset[str]] = {
     Role.AGENT: frozenset(),

@@ -5,16 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 from controller.cli.ladder_commands import _show
 from controller.live.core import LiveCore
 from controller.live.desk import Desk
-from controller.live.events import CallRefused, Overridden, Ruling, Scope, StageChanged
+from controller.live.events import CallRefused, Latched, Overridden, Ruling, Scope, StageChanged, Woken
 from controller.live.inbox import Inbox
 from controller.live.roles import RoleConfig, Roles
+from hw.adapters import control_server
+from hw.adapters.control_client import ControlClient
 from hw.adapters.health import HealthServer
 from hw.adapters.ladder import SERVICE, LadderClient, LadderError, Said, Standing, serves_ladder
 from hw.ports import HostClock
@@ -83,6 +88,8 @@ async def scene(make: MakeCore, lab: Path, *roles: RoleConfig) -> AsyncIterator[
     gate.on_refused.append(desk.refused)
     server = HealthServer([gate])
     server.add(SERVICE, serves_ladder(desk, is_insecure=False))
+    view: Any = SimpleNamespace()  # nobody looks here
+    server.add(control_server.SERVICE, control_server.serves_control(view, desk, is_insecure=False))
     made = Scene(core, lab, await server.start("127.0.0.1:0", server_credentials(files)))
 
     async def feed() -> None:
@@ -164,6 +171,65 @@ def test_named_roles_reach_only_their_sites(live_core: MakeCore, lab: Path) -> N
             )
             assert "needs approve" in await at.refused("eve", lambda c: c.approve("1-1", NETWORK))
             assert "may nothing" in await at.refused("chief", lambda c: c.standing())
+
+    asyncio.run(test())
+
+
+async def _latch(at: Scene, name: str, *, clear: bool = False) -> str:
+    """Set or clear the stop latch as somebody. Returns why not; empty: done."""
+    credentials = partial(client_credentials, TlsFiles(at.lab, name))
+    async with ControlClient(f"127.0.0.1:{at.port}", credentials) as client:
+        try:
+            await (client.clear_stop("over") if clear else client.stop("smoke"))
+        except ConnectionError as error:
+            return str(error)
+    return ""
+
+
+def test_whoever_may_wake_stops_the_controller_and_only_an_administrator_clears(
+    live_core: MakeCore, lab: Path
+) -> None:
+    async def test() -> None:
+        async with scene(live_core, lab) as at:
+            assert "is not reached" in await _latch(at, "site-a"), "an agent's certificate opens nothing"
+            assert not at.core.wanted.is_stopped
+            for name, who in (
+                ("anna", "operator/anna"),
+                ("edge-1", "controller/edge-1"),
+                ("chief", "admin/chief"),
+            ):
+                at.records.clear()
+                assert not await _latch(at, name)
+                assert at.core.wanted.is_stopped
+                (latched,) = [r for r in at.records if isinstance(r, Latched)]
+                assert (latched.is_set, latched.author, latched.reason) == (True, who, "smoke")
+                (woken,) = [r for r in at.records if isinstance(r, Woken)]
+                assert woken.cell.tolist() == [0, 1, 2, 3, 4]
+            assert "is not reached" in await _latch(at, "site-a", clear=True)
+            for name in ("anna", "edge-1"):
+                assert "may not call" in await _latch(at, name, clear=True)
+                assert at.core.wanted.is_stopped
+            assert not await _latch(at, "chief", clear=True)
+            assert not at.core.wanted.is_stopped
+
+    asyncio.run(test())
+
+
+def test_with_named_roles_anybody_stops_and_an_administrator_of_all_sites_clears(
+    live_core: MakeCore, lab: Path
+) -> None:
+    roles = (
+        RoleConfig(who="admin/chief", may="admin"),
+        RoleConfig(who="admin/deputy", may="admin", regions=("north",)),
+    )
+
+    async def test() -> None:
+        async with scene(live_core, lab, *roles) as at:
+            assert not await _latch(at, "eve")
+            assert "nothing to say about site s1" in await _latch(at, "deputy", clear=True)
+            assert at.core.wanted.is_stopped
+            assert not await _latch(at, "chief", clear=True)
+            assert not at.core.wanted.is_stopped
 
     asyncio.run(test())
 

@@ -38,6 +38,7 @@ from tests.controller.live.test_metrics import state
 from tests.hw.adapters.agent_double import run
 
 N_CELLS = 2500
+LATCH: Any = SimpleNamespace()  # nobody stops here
 
 
 def _watched(n_cells: int = 6) -> tuple[Watcher, LiveView]:
@@ -102,7 +103,7 @@ def test_cells_come_in_pages_and_by_what_is_asked() -> None:
 
 def _server(view: LiveView, *, is_insecure: bool) -> HealthServer:
     server = HealthServer([Gate(Limits(), is_insecure=is_insecure)])
-    server.add(SERVICE, serves_control(view, is_insecure=is_insecure))
+    server.add(SERVICE, serves_control(view, LATCH, is_insecure=is_insecure))
     return server
 
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import grpc
 import pytest
+from quietcell.control.v1 import control_pb2, control_pb2_grpc
 from quietcell.lease.v1 import lease_pb2
 from quietcell.power.v1 import power_pb2, power_pb2_grpc
 from quietcell.ran.v1 import ran_pb2, ran_pb2_grpc
@@ -50,6 +51,18 @@ class Power(power_pb2_grpc.PowerAgentServiceServicer):
         context.abort(grpc.StatusCode.NOT_FOUND, "none of them is here")
 
 
+class Controller(control_pb2_grpc.ControlServiceServicer):
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def Stop(self, request, context):  # noqa: N802
+        self.said.append(f"stop: {request.reason}")
+        return control_pb2.StopResponse()
+
+    def ClearStop(self, request, context):  # noqa: N802
+        context.abort(grpc.StatusCode.PERMISSION_DENIED, "this needs admin")
+
+
 @contextmanager
 def _serving(radio: Radio, power: Power) -> Iterator[tuple[int, int]]:
     ports = []
@@ -75,6 +88,7 @@ def config(tmp_path: Path) -> Iterator[tuple[Radio, Path]]:
         path.write_text(
             f"""schema: quietcell.live/1
 controller: edge-1
+listen: 127.0.0.1:2
 cells: cells.csv
 journal: {tmp_path}/journal.db
 agents:
@@ -109,6 +123,8 @@ def test_stop_says_who_confirmed_and_when_the_others_wake_by_lease(config: tuple
     by = datetime.fromisoformat(agents["site-002"]["awake_by"])
     assert timedelta(seconds=59) < by - before < timedelta(seconds=60 + 181)
     assert "the configured lease of 60 s" in said["assumes"]
+    assert "no controller still reaches them: stop it too" in said["assumes"]
+    assert said["controller"]["state"] == "unreachable"
 
 
 def test_stop_in_words(config: tuple[Radio, Path]) -> None:
@@ -118,7 +134,45 @@ def test_stop_in_words(config: tuple[Radio, Path]) -> None:
     assert lines[2].startswith("site-002  NOT REACHED: agent site-002 at 127.0.0.1:1 is not reached")
     assert "awake by lease at 2" in lines[2]
     assert lines[3].startswith("awake at the latest assumes the configured lease of 60 s")
-    assert lines[4] == "2 of 3 agents confirmed"
+    assert lines[4].startswith("controller  NOT REACHED, count on the latches of the agents alone: ")
+    assert lines[5] == "2 of 3 agents confirmed"
+
+
+@pytest.fixture
+def controller(config: tuple[Radio, Path]) -> Iterator[tuple[Controller, Path]]:
+    """The agents, and the controller that listens."""
+    made, server = Controller(), grpc.server(ThreadPoolExecutor(2))
+    control_pb2_grpc.add_ControlServiceServicer_to_server(made, server)
+    port, path = server.add_insecure_port("127.0.0.1:0"), config[1]
+    server.start()
+    path.write_text(path.read_text().replace("listen: 127.0.0.1:2", f"listen: 127.0.0.1:{port}"))
+    yield made, path
+    server.stop(None).wait(2.0)
+
+
+def test_a_stop_of_all_is_told_to_the_controller_too(controller: tuple[Controller, Path]) -> None:
+    made, path = controller
+    code, said = _document("stop", path, "--reason", "smoke")
+    assert code == 1, "one agent was not reached"
+    assert said["controller"] == {"state": "confirmed", "cause": ""}
+    assert "no other controller reaches them" in said["assumes"]
+    assert "controller  stopped" in _call("stop", path, "--reason", "smoke").stdout.splitlines()
+    assert made.said == ["stop: smoke"] * 2
+    code, said = _document("stop", path, "--reason", "smoke", "--agent", "site-001")
+    assert (code, "controller" in said) == (0, False)
+    assert len(made.said) == 2, "a stop of one agent is that agent's alone"
+
+
+def test_a_controller_that_keeps_its_latch_makes_a_clear_incomplete(
+    controller: tuple[Controller, Path],
+) -> None:
+    path = controller[1]
+    path.write_text("\n".join(line for line in path.read_text().splitlines() if "id: site" not in line))
+    cleared = _call("stop", path, "--clear", "--reason", "over")
+    assert cleared.exit_code == 1
+    assert "controller  REFUSED, it may keep its latch: " in cleared.stdout
+    assert "1 of 1 agents confirmed" in cleared.stdout
+    assert _call("stop", path, "--reason", "over").exit_code == 0
 
 
 def test_one_agent_alone_and_a_refused_clear(config: tuple[Radio, Path]) -> None:

@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class ControlServiceStub:
-    """What a controller says of itself to operators. It commands nothing: waking and stopping go to the agents directly.
+    """What a controller says of itself to operators, and its stop latch. Stopping and waking also go to the agents directly.
     """
 
     def __init__(self, channel):
@@ -75,10 +75,20 @@ class ControlServiceStub:
                 request_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellRequest.SerializeToString,
                 response_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellResponse.FromString,
                 _registered_method=True)
+        self.Stop = channel.unary_unary(
+                '/quietcell.control.v1.ControlService/Stop',
+                request_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.StopRequest.SerializeToString,
+                response_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.StopResponse.FromString,
+                _registered_method=True)
+        self.ClearStop = channel.unary_unary(
+                '/quietcell.control.v1.ControlService/ClearStop',
+                request_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ClearStopRequest.SerializeToString,
+                response_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ClearStopResponse.FromString,
+                _registered_method=True)
 
 
 class ControlServiceServicer:
-    """What a controller says of itself to operators. It commands nothing: waking and stopping go to the agents directly.
+    """What a controller says of itself to operators, and its stop latch. Stopping and waking also go to the agents directly.
     """
 
     def GetStatus(self, request, context):
@@ -137,6 +147,20 @@ class ControlServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Stop(self, request, context):
+        """Sets the stop latch of the controller: it wakes all cells, has all sites charge safely, and commands nothing else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ClearStop(self, request, context):
+        """Clears the stop latch of the controller; for administrators only.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ControlServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -180,6 +204,16 @@ def add_ControlServiceServicer_to_server(servicer, server):
                     request_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellRequest.FromString,
                     response_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellResponse.SerializeToString,
             ),
+            'Stop': grpc.unary_unary_rpc_method_handler(
+                    servicer.Stop,
+                    request_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.StopRequest.FromString,
+                    response_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.StopResponse.SerializeToString,
+            ),
+            'ClearStop': grpc.unary_unary_rpc_method_handler(
+                    servicer.ClearStop,
+                    request_deserializer=quietcell_dot_control_dot_v1_dot_control__pb2.ClearStopRequest.FromString,
+                    response_serializer=quietcell_dot_control_dot_v1_dot_control__pb2.ClearStopResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'quietcell.control.v1.ControlService', rpc_method_handlers)
@@ -189,7 +223,7 @@ def add_ControlServiceServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class ControlService:
-    """What a controller says of itself to operators. It commands nothing: waking and stopping go to the agents directly.
+    """What a controller says of itself to operators, and its stop latch. Stopping and waking also go to the agents directly.
     """
 
     @staticmethod
@@ -398,6 +432,60 @@ class ControlService:
             '/quietcell.control.v1.ControlService/ExplainCell',
             quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellRequest.SerializeToString,
             quietcell_dot_control_dot_v1_dot_control__pb2.ExplainCellResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Stop(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quietcell.control.v1.ControlService/Stop',
+            quietcell_dot_control_dot_v1_dot_control__pb2.StopRequest.SerializeToString,
+            quietcell_dot_control_dot_v1_dot_control__pb2.StopResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ClearStop(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/quietcell.control.v1.ControlService/ClearStop',
+            quietcell_dot_control_dot_v1_dot_control__pb2.ClearStopRequest.SerializeToString,
+            quietcell_dot_control_dot_v1_dot_control__pb2.ClearStopResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -27,7 +27,7 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class ControlServiceStub:
-    """What a controller says of itself to operators. It commands nothing: waking and stopping go to the agents directly."""
+    """What a controller says of itself to operators, and its stop latch. Stopping and waking also go to the agents directly."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
@@ -49,10 +49,14 @@ class ControlServiceStub:
     """Where sites with power stand, page by page."""
     ExplainCell: _grpc.UnaryUnaryMultiCallable[_control_pb2.ExplainCellRequest, _control_pb2.ExplainCellResponse]
     """Why a cell was planned as it was in the last planning tick."""
+    Stop: _grpc.UnaryUnaryMultiCallable[_control_pb2.StopRequest, _control_pb2.StopResponse]
+    """Sets the stop latch of the controller: it wakes all cells, has all sites charge safely, and commands nothing else."""
+    ClearStop: _grpc.UnaryUnaryMultiCallable[_control_pb2.ClearStopRequest, _control_pb2.ClearStopResponse]
+    """Clears the stop latch of the controller; for administrators only."""
 
 @_typing.type_check_only
 class ControlServiceAsyncStub(ControlServiceStub):
-    """What a controller says of itself to operators. It commands nothing: waking and stopping go to the agents directly."""
+    """What a controller says of itself to operators, and its stop latch. Stopping and waking also go to the agents directly."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     GetStatus: _aio.UnaryUnaryMultiCallable[_control_pb2.GetStatusRequest, _control_pb2.GetStatusResponse]  # type: ignore[assignment]
@@ -71,9 +75,13 @@ class ControlServiceAsyncStub(ControlServiceStub):
     """Where sites with power stand, page by page."""
     ExplainCell: _aio.UnaryUnaryMultiCallable[_control_pb2.ExplainCellRequest, _control_pb2.ExplainCellResponse]  # type: ignore[assignment]
     """Why a cell was planned as it was in the last planning tick."""
+    Stop: _aio.UnaryUnaryMultiCallable[_control_pb2.StopRequest, _control_pb2.StopResponse]  # type: ignore[assignment]
+    """Sets the stop latch of the controller: it wakes all cells, has all sites charge safely, and commands nothing else."""
+    ClearStop: _aio.UnaryUnaryMultiCallable[_control_pb2.ClearStopRequest, _control_pb2.ClearStopResponse]  # type: ignore[assignment]
+    """Clears the stop latch of the controller; for administrators only."""
 
 class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
-    """What a controller says of itself to operators. It commands nothing: waking and stopping go to the agents directly."""
+    """What a controller says of itself to operators, and its stop latch. Stopping and waking also go to the agents directly."""
 
     @_abc_1.abstractmethod
     def GetStatus(
@@ -138,5 +146,21 @@ class ControlServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_control_pb2.ExplainCellResponse, _abc.Awaitable[_control_pb2.ExplainCellResponse]]:
         """Why a cell was planned as it was in the last planning tick."""
+
+    @_abc_1.abstractmethod
+    def Stop(
+        self,
+        request: _control_pb2.StopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.StopResponse, _abc.Awaitable[_control_pb2.StopResponse]]:
+        """Sets the stop latch of the controller: it wakes all cells, has all sites charge safely, and commands nothing else."""
+
+    @_abc_1.abstractmethod
+    def ClearStop(
+        self,
+        request: _control_pb2.ClearStopRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_control_pb2.ClearStopResponse, _abc.Awaitable[_control_pb2.ClearStopResponse]]:
+        """Clears the stop latch of the controller; for administrators only."""
 
 def add_ControlServiceServicer_to_server(servicer: ControlServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
