@@ -85,7 +85,8 @@ class PowerIntake(Hearing[PowerAgent, PowerInventory, PowerReport]):
         return 0 < agent.last_end_us < now_us - SAMPLES_US
 
     def _forget_future(self, agent: PowerAgent, now_us: int) -> None:
-        if agent.last_end_us > now_us + AHEAD_US:
+        # another agent may have had a site before
+        if max(agent.last_end_us, *self._telemetry.end_us[agent.cells].tolist(), 0) > now_us + AHEAD_US:
             self._telemetry.begin_anew(agent)
 
     def _forget(self, agent: PowerAgent) -> None:

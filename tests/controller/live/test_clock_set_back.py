@@ -191,3 +191,11 @@ def test_sites_of_which_all_clocks_are_set_back_follow_the_next_plan(day: Day) -
     assert not any(day.is_leased), "planning waits for the clock to pass the last plan"
     day.run(30)
     assert all(day.is_leased)
+
+
+def test_a_site_that_another_agent_measured_in_the_future_is_begun_anew(day: Day) -> None:
+    day.trial.power.telemetry.end_us[1] += 1000 * SECOND_US
+    day.run(1)
+    assert not any(day.is_leased)
+    day.run(10)
+    assert day.trial.power.telemetry.trusted.all()
