@@ -82,8 +82,14 @@ class Journal(JournalReader):
         first: list[Record] = []
         if damage is not None:
             first.append(Alarm(unix_us, "major", "journal", str(damage)))
-            if head is not None and head.is_stopped and not state.is_stopped:
-                first.append(Latched(unix_us, True, "", "was set when the journal was damaged"))
+        # who only stood by keeps the latch of a tail that it has lost in its head alone
+        if (
+            head is not None
+            and head.is_stopped
+            and (damage is not None or head.ends(state))
+            and not state.is_stopped
+        ):
+            first.append(Latched(unix_us, True, "", "was set when the journal was damaged"))
         try:
             journal._append(first, RunRow(run, unix_us, identity.to_json()), unix_us)
         except BaseException:

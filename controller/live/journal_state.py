@@ -159,6 +159,10 @@ class Head:
     is_stopped: bool
     chain: bytes
 
+    def ends(self, state: JournalState) -> bool:
+        """Whether it is of the very end of a journal: what it says beyond the state was lost with a tail."""
+        return (self.batch, self.chain) == (state.batch, state.chain)
+
     def packed(self) -> bytes:
         """As bytes with a checksum."""
         numbers = (self.batch, self.last_unix_us, self.run, self.is_stopped)

@@ -40,12 +40,18 @@ UNREADABLE = (ValueError, TypeError, KeyError, IndexError, OverflowError, Recurs
 class Replica:
     """A journal that follows another one. Methods are called by one thread at a time."""
 
-    def __init__(self, path: Path, state: JournalState, lock: Lock, damage: Damage | None) -> None:
-        """Use ``open``. ``damage``: what was lost before."""
+    def __init__(
+        self, path: Path, state: JournalState, lock: Lock, damage: Damage | None, head: Head | None
+    ) -> None:
+        """Use ``open``. ``damage``: what was lost before; ``head``: as it was found."""
         self.path, self.damage, self._lock = path, damage, lock
         self.is_open = True  # not after a failure that only ``open`` can mend
         # before the last tail that was written to a file, its end
         self._kept: tuple[int, bytes] | None = None
+        # what a head says of appends that were lost goes on in the next ones until those are fetched, or a later run is
+        self._lost = head if head is not None and (damage is not None or head.ends(state)) else None
+        if damage is not None:  # else each start would find it again
+            self._write_head(state)
         self._begin_at(state)
 
     def _begin_at(self, state: JournalState) -> None:
@@ -58,8 +64,9 @@ class Replica:
     def open(cls, path: Path, unix_us: int) -> Replica:
         """Open or create it. ``unix_us``: now. Raises JournalError as ``Journal.open`` does."""
         with locked_to_open(path) as lock:
+            head = read_head(path)
             state, damage = sound_state(path, unix_us)
-            return cls(path, state, lock, damage)
+            return cls(path, state, lock, damage, head)
 
     def close(self) -> None:
         """Close the file and let others open it."""
@@ -137,6 +144,9 @@ class Replica:
             raise JournalError(text) from error
         self._db.execute("COMMIT")
         self._state, self._asked, self._back = state, (state.batch, state.chain), 1
+        lost = self._lost
+        if lost is not None and (state.run > lost.run or any(batch.chain == lost.chain for batch in batches)):
+            self._lost = None
         with suppress(OSError):  # an older head is allowed; what it stands for is on the disk
             self._write_head(state)
 
@@ -219,7 +229,10 @@ class Replica:
         return self.path.with_name(f"{self.path.name}.parted-{unix_us}")
 
     def _write_head(self, state: JournalState) -> None:
-        head = Head(state.batch, state.last_unix_us, state.run, state.is_stopped, state.chain)
+        run, is_stopped = state.run, state.is_stopped
+        if self._lost is not None:
+            run, is_stopped = max(run, self._lost.run), is_stopped or self._lost.is_stopped
+        head = Head(state.batch, state.last_unix_us, run, is_stopped, state.chain)
         file = os.open(head_path(self.path), os.O_RDWR | os.O_CREAT, 0o600)
         try:  # over the one before, so that there is one at any time
             os.pwrite(file, head.packed(), 0)
