@@ -21,6 +21,8 @@ from hw.world import SYMBOL
 UInt8 = NDArray[np.uint8]
 Float32 = NDArray[np.float32]
 SECOND_US = 1_000_000
+LARGEST_THROUGHPUT_MBIT_S = 1e6  # of a user, and
+LARGEST_CELL_W = 50_000.0  # drawn by a cell: far above what is built, so the report is wrong
 AHEAD_SAMPLES = 2  # that an agent's clock, or a late guard tick, may be off
 LONG_AGO = 0  # a number before all that are measured
 
@@ -40,6 +42,7 @@ class Samples:
     def __init__(self, n_cells: int, *, sample_s: int, per_tick: int, guard_every_s: int) -> None:
         self._sample_us, self._per_tick = sample_s * SECOND_US, per_tick
         self._ahead_us = (AHEAD_SAMPLES * sample_s + guard_every_s) * SECOND_US
+        self._most_wh = LARGEST_CELL_W * sample_s / 3600
         self._rows = 2 * per_tick + 2 * AHEAD_SAMPLES + 2
         self._number = np.full(self._rows, -1, np.int64)  # of the sample in each row
         self._carried = np.full((self._rows, n_cells), np.nan, np.float32)
@@ -108,8 +111,9 @@ class Samples:
         )
         with np.errstate(invalid="ignore"):
             absurd = (carried < 0) | (carried > LARGEST_CARRIED)
-            throughput = np.where(absurd | (throughput < 0), np.float32(np.nan), throughput)
-            energy = np.where(energy < 0, np.float32(np.nan), energy)
+            too_fast = (throughput < 0) | (throughput > LARGEST_THROUGHPUT_MBIT_S)
+            throughput = np.where(absurd | too_fast, np.float32(np.nan), throughput)
+            energy = np.where((energy < 0) | (energy > self._most_wh), np.float32(np.nan), energy)
         carried = np.where(absurd, np.float32(np.nan), carried)
         return Measured(carried, throughput, energy, np.where(there, self._level[rows], np.uint8(SYMBOL)).T)
 

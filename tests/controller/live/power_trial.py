@@ -131,12 +131,16 @@ class AgentOverPlant:
 
 @dataclass
 class PowerTrial:
-    """One controller, one power agent of all sites, no radio agent: radios stay at full service."""
+    """One controller, one power agent of all sites, no radio agent: radios stay at full service.
+
+    ``others`` are power agents of which the controller knows too, and which the test plays.
+    """
 
     folder: Path
     stage: str = "act"
     program: bool = False
     lease_s: int = 120
+    others: tuple[str, ...] = ()
     records: list[Record] = field(default_factory=list)
     outputs: list[Output] = field(default_factory=list)
     now_s: int = 0
@@ -160,7 +164,10 @@ class PowerTrial:
                 "controller": "edge-1",
                 "agents": [
                     {"id": self.name, "address": "127.0.0.1:1"},
-                    {"id": "power", "address": "127.0.0.1:2", "kind": "power"},
+                    *(
+                        {"id": name, "address": "127.0.0.1:2", "kind": "power"}
+                        for name in ("power", *self.others)
+                    ),
                 ],
                 "trace": str(self.folder / "trace"),
                 "history": str(self.folder / "trace"),
@@ -204,8 +211,8 @@ class PowerTrial:
         out = self.cores.feed(event)
         self.records += out.durable
         self.outputs.append(out)
-        sent: list[Any] = [batch for _, batch in (*out.safes, *out.setpoints)]
-        sent += [renewal for agent, renewal in out.renewals if agent == "power"]
+        messages: list[tuple[str, Any]] = [*out.safes, *out.setpoints, *out.renewals]
+        sent = [message for agent, message in messages if agent == "power"]
         for message in sent:
             if not self.agent.is_cut:
                 for answer in self.agent.feed(message):
