@@ -99,6 +99,8 @@ class JournalWriter:
             await self._in_thread(lambda: self._append(records))
         except JournalUnavailable as error:
             failed = error
+        except Exception as error:  # of ours; were it to end this task, every append would wait for ever
+            failed = JournalUnavailable(f"{self._journal.path}: {type(error).__name__}: {error}")
         self._is_failing = failed is not None
         for _, future in taken:
             if future is not None and not future.done():

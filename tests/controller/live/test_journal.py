@@ -268,7 +268,7 @@ def test_a_small_disk_that_is_full_and_then_is_not(tmp_path: Path) -> None:
 
 def test_a_writer_for_the_loop_waits_for_decisions_and_gathers_the_rest(path: Path) -> None:
     async def work(journal: Journal) -> None:
-        writer = JournalWriter(journal, linger_s=0.05)
+        writer = JournalWriter(journal, linger_s=1.0)
         batches = journal._state.batch
         for second in range(50):
             await writer.append([tick(second)])
@@ -277,8 +277,9 @@ def test_a_writer_for_the_loop_waits_for_decisions_and_gathers_the_rest(path: Pa
         assert journal._state.batch == batches + 1
         assert journal.last_commands().cell.size == 5
         await writer.append([tick(60)])
-        await asyncio.sleep(0.15)
-        assert journal._state.batch == batches + 2
+        async with asyncio.timeout(30):
+            while journal._state.batch < batches + 2:
+                await asyncio.sleep(0.01)
         await asyncio.gather(*(writer.append([decided(5, revision=2 + i)]) for i in range(20)))
         assert journal._state.batch <= batches + 4
         assert journal.last_commands().revision.tolist() == [21] * 5
@@ -311,6 +312,21 @@ def test_a_failing_journal_is_told_and_what_lingered_is_written_later(path: Path
     found = list(reader.records(1))
     reader.close()
     assert same(found, [Lost(2, BEGAN_US + 1_000_000), tick(1), tick(2)])
+
+
+def test_an_error_of_ours_fails_an_append_and_not_those_after_it(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def work(journal: Journal) -> None:
+        writer = JournalWriter(journal)
+        with monkeypatch.context() as broken:
+            broken.setattr(journal, "append", [].index)
+            with pytest.raises(JournalUnavailable, match="ValueError"):
+                await asyncio.wait_for(writer.append([decided(5)]), 30)
+        await asyncio.wait_for(writer.append([decided(5)]), 30)
+        await writer.close()
+
+    asyncio.run(work(opened(path)))
 
 
 def test_identity_names_what_differs(tmp_path: Path) -> None:
