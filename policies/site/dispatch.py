@@ -4,7 +4,8 @@
 
     Moment -> Dispatch.decide -> Setpoint -> follow (the site's own) -> guard -> plant
 
-A plan looks ``horizon_steps`` ahead and is made anew every ``replan_steps``; once a day the month's target is set anew.
+A plan looks ``horizon_steps`` ahead and is made anew every ``replan_steps``. The month's target is set anew once a day,
+and more often the less of the month is left.
 """
 
 from __future__ import annotations
@@ -30,6 +31,11 @@ CHEAP_SHARE = 1 / 8  # of a day: the hours in which a store is refilled
 # of the price of what is stored at a plan's end, under a month's target: at just its price a plan would as well store
 # later, until it must, in cheap hours and dear, within what the target leaves of the import
 READY_PREMIUM = 0.02
+# by which a plan under a target takes a kWh for dearer with each day: plans are made anew long before their end, and
+# one that would as well store tomorrow never stores
+LATER_PREMIUM = 0.02
+RENEWED = 8  # a target is set anew when this part of what was left of the month has passed, at the latest after a day
+AT_LIMIT_W = 1.0  # a plan's import that is so near its limit is held there by the site
 T = TypeVar("T", bound=tuple[Any, ...])
 
 
@@ -103,21 +109,23 @@ class PlanDispatch:
         self.plans: Plans | None = None
         self.infeasible = 0  # plans of a site that could not be made
         self._made_at = -1
+        self._charge_max_w = np.empty((0, 0))  # (n, T) of the plans
         self._target_at = (-1, -1)  # day and end of the month of the target
         self._target_made = -1
 
     def decide(self, moment: Moment) -> Setpoint:
         """The plan's step, with the import limit that the month's target allows."""
-        age = moment.step - self._made_at
-        if self.plans is None or age >= self.settings.replan_steps:
+        age, left = moment.step - self._made_at, self.calendar.end - moment.step
+        # an error of the last steps cannot be made good by a later plan
+        if self.plans is None or age >= self.settings.replan_steps or left < self.settings.replan_steps:
             self._plan(moment)
             age = 0
         assert self.plans is not None
         ok = self.plans.status == OK
-        battery_w = np.where(ok, self.plans.battery_w[:, age], 0.0)
         limit_w = np.where(
             moment.bill.demand_price > 0, np.maximum(self.plans.peak_w, moment.bill.peak_w), np.inf
         )
+        battery_w = np.where(ok, at_the_limit(self.plans, age, limit_w, self._charge_max_w), 0.0)
         # what a plan imports above an event's limit, it pays for
         paid_w = np.where(ok, self.plans.import_w[:, age], 0.0)
         return Setpoint(battery_w, np.where(ok, limit_w, np.inf), paid_w)
@@ -138,29 +146,30 @@ class PlanDispatch:
             spare_wh = SPARE_SHARE * fleet.capacity_wh[:, None] * charged[:, None]
             fleet = fleet._replace(floor_wh=np.minimum(fleet.floor_wh + spare_wh, fleet.capacity_wh[:, None]))
         if aims:
-            fleet = self._with_needs(fleet, moment.step, peak_w)
-        self.plans = plan_fleet(fleet)
+            fleet = self._ready(fleet, moment.step, peak_w, charged)
+        self.plans, self._charge_max_w = plan_fleet(fleet), fleet.charge_max_w
         self.infeasible += int((self.plans.status != OK).sum())
         self._made_at = moment.step
 
     def _target(self, moment: Moment) -> MonthTarget:
         calendar = self.calendar
         end = min(int(calendar.month_end[moment.step]), calendar.end)
-        day = (moment.step // calendar.steps_per_day, end)
-        if self.target is None or day != self._target_at:
-            scenarios, count = self.expect.scenarios(moment.step, end - moment.step)
+        day, left = (moment.step // calendar.steps_per_day, end), end - moment.step
+        passed = RENEWED * (moment.step - self._target_made) >= left
+        if self.target is None or day != self._target_at or passed:
+            scenarios, count = self.expect.scenarios(moment.step, left)
             fleet = self._fleet(moment, scenarios, moment.bill, count)
-            self.target, self._target_at, self._target_made = month_target(fleet, count), day, moment.step
+            self.target = month_target(fleet, count, last_day=left <= calendar.steps_per_day)
+            self._target_at, self._target_made = day, moment.step
         return self.target
 
-    def _with_needs(self, fleet: Fleet, step: int, limit_w: Float64) -> Fleet:
-        """The fleet with what must be stored, on the way and at the end, so that the month can keep its target."""
+    def _ready(self, fleet: Fleet, step: int, limit_w: Float64, charged: NDArray[np.bool_]) -> Fleet:
+        """The fleet with what must be stored so that the month can keep its target, rather today than tomorrow."""
         assert self.target is not None
-        need_wh, last = self.target.need_wh[:, step - self._target_made :], fleet.load_w.shape[1]
-        end_wh = fleet.end_wh
-        if last < need_wh.shape[1]:
-            end_wh = np.maximum(end_wh, need_wh[:, last])
-        return fleet._replace(floor_wh=ready_floors(fleet, need_wh, limit_w), end_wh=end_wh)
+        need_wh, price = self.target.need_wh[:, step - self._target_made :], fleet.import_price
+        days = np.arange(price.shape[1]) / self.calendar.steps_per_day
+        dearer = np.where(charged[:, None] & (price > 0), price * (1 + LATER_PREMIUM * days), price)
+        return fleet._replace(floor_wh=ready_floors(fleet, need_wh, limit_w), import_price=dearer)
 
     def _fleet(self, moment: Moment, ahead: Expected, bill: Bill, count: int = 1) -> Fleet:
         """The problems of all sites, or of ``count`` scenarios of each."""
@@ -173,6 +182,17 @@ class PlanDispatch:
             plant, state = _repeat(plant, count), _repeat(state, count)
             view, duty, bill = _repeat(view, count), _repeat(duty, count), _repeat(bill, count)
         return make_fleet(plant, state, view, ahead, bill, duty, self.calendar.step_h)
+
+
+def at_the_limit(plans: Plans, age: int, limit_w: Float64, charge_max_w: Float64) -> Float64:
+    """Wanted battery power at the meter (n,) [W] of a step of the plans, given the import limits of the site (n,) [W].
+
+    Where the plan imports what the limit allows, the site does too, though its load is another than was expected: it
+    charges with all that the limit leaves, or discharges no more than the limit needs.
+    """
+    planned_w = plans.battery_w[:, age]
+    held_w = np.where(planned_w < 0, -charge_max_w[:, age], 0.0)
+    return np.where(plans.import_w[:, age] >= limit_w - AT_LIMIT_W, held_w, planned_w)
 
 
 def replacement_price(fleet: Fleet, steps_per_day: int) -> Float64:

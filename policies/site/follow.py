@@ -16,6 +16,7 @@ from hw.power.plant import Plant
 from hw.power.view import meter_import_w, swing
 
 Float64 = NDArray[np.float64]
+LOOKS = 4  # at what the meter would show, until the limit is met
 MAX_CABLE_SHARE = 0.05  # of the load: cable losses, which the battery may serve, too; the plant clips
 
 
@@ -48,11 +49,14 @@ def follow(plant: Plant, wanted: Setpoint, loads: Loads) -> Float64:
 
 def hold(plant: Plant, battery_w: Float64, import_limit_w: Float64, loads: Loads) -> Float64:
     """What a battery set to a power at the bus does so that its site holds an import limit. All (n,). [W]"""
-    rectified = swing(plant, loads.dc_w)
-    for _ in range(2):  # the rectifiers' efficiency moves with what they carry
+    sites, rectified = plant.sites, swing(plant, loads.dc_w)
+    pv_bus_w = np.minimum(loads.pv_w * sites["converter_efficiency"], sites["converter_w"])
+    served_w = loads.dc_w - pv_bus_w
+    # beyond what the rectifiers can give the meter does not tell how much is asked for
+    asked_w = battery_w = np.maximum(battery_w, served_w - sites["modules"] * sites["module_w"])
+    for _ in range(LOOKS):  # the rectifiers' efficiency moves with what they carry
         import_w = meter_import_w(plant, loads.dc_w, loads.ac_w, loads.pv_w, battery_w)
-        over_w = np.maximum(import_w - import_limit_w, 0.0)
-        battery_w = battery_w + over_w * rectified.discharge
-    ratio = plant.sites["converter_efficiency"]
-    most_w = loads.dc_w * (1 + MAX_CABLE_SHARE) - np.minimum(loads.pv_w * ratio, plant.sites["converter_w"])
+        over_w = import_w - import_limit_w
+        battery_w = np.maximum(battery_w + over_w * rectified.discharge, asked_w)
+    most_w = served_w + MAX_CABLE_SHARE * loads.dc_w
     return np.asarray(np.minimum(battery_w, np.maximum(most_w, 0.0)))

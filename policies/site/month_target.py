@@ -1,16 +1,17 @@
 """The import that the billing month should not exceed, and what must be stored to keep it, from scenarios.
 
-A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day each scenario
-is priced over the whole remaining month at a ladder of import limits, never below the peak already billed::
+A plan over a day sees no reason to keep a peak down that only the month's bill will show. So once a day, and more often
+near its end, the whole remaining month is priced in each scenario under import limits, never below the peak billed::
 
     limit of a scenario: the P with the least  V(P) + demand_price x max(billed peak, P),
                          V(P) = least energy and wear cost with the import at or below P
-    target:              the median of the limits of the scenarios
+    target:              a low quantile of the limits of the scenarios, on the last day a high one
     need:                what must be stored so that every scenario can keep the target
 
-A target that turns out too low is raised on the way, and little is lost; one that was too high is billed. What is not
-stored in time may cost the whole saving: when the month ends, and the store must be full again, all hours together may
-leave too little room below the target.
+A target that turns out too low is raised on the way, and what it took from the store is stored again; one that was too
+high is billed, and each new target may be too high. So it begins low. On the last day nothing can be stored again: what
+is missing is then imported in the few hours that are left, far above a target that would have been enough. The store
+must be full again when the month ends, so its last evening decides.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from policies.site.problem import Fleet, checked, cost_at_caps
+from policies.site.cap_search import OK, best_cap, effective_floors, highest_import, status_at_cap
+from policies.site.problem import Fleet, checked
+from policies.site.value_function import new_room
 
 Float64 = NDArray[np.float64]
-LADDER = 9  # limits that are priced in one look
-LOOKS = 4  # each look narrows the ladder to the neighbours of the best limit
+EARLY_QUANTILE, LAST_QUANTILE = 0.3, 0.75  # of the limits of the scenarios: until the last day, on it
 INSIDE_WH = 20.0  # a floor is so far below what charging reaches, lest rounding make it out of reach
 
 
@@ -36,13 +38,17 @@ class MonthTarget(NamedTuple):
     need_wh: Float64  # (n, T + 1) stored energy with which the rest of the month can keep the limit
 
 
-def month_target(scenarios: Fleet, count: int) -> MonthTarget:
-    """Limit and need of each site. ``scenarios`` holds n x count problems, those of a site next to each other."""
+def month_target(scenarios: Fleet, count: int, *, last_day: bool = False) -> MonthTarget:
+    """Limit and need of each site. ``scenarios`` holds n x count problems, those of a site next to each other.
+
+    ``last_day``: no day follows on which a limit that is too low could be raised at little cost.
+    """
     scenarios = checked(scenarios)
     by_scenario = best_limits_w(scenarios).reshape(-1, count)
     charged = np.isfinite(by_scenario).all(1)
     limit_w = np.full(len(by_scenario), np.inf)
-    limit_w[charged] = np.median(by_scenario[charged], axis=1)
+    quantile = LAST_QUANTILE if last_day else EARLY_QUANTILE
+    limit_w[charged] = np.quantile(by_scenario[charged], quantile, axis=1)
     need_wh = np.empty_like(scenarios.floor_wh)
     _needs(scenarios, np.repeat(limit_w, count), need_wh)
     return MonthTarget(limit_w, need_wh.reshape(len(limit_w), count, -1).max(axis=1))
@@ -75,33 +81,22 @@ def best_limits_w(courses: Fleet) -> Float64:
 
     One without demand charge gets inf.
     """
-    billed_w, price = courses.peak_w, courses.demand_price / 1000.0  # [currency/W]
-    high_w = np.maximum((courses.load_w + courses.charge_max_w).max(1), billed_w)
-    low_w = np.maximum(_least_w(courses), billed_w)
-    top_w = np.maximum((courses.load_w - courses.pv_w).max(1), billed_w)
-    best_w, row = top_w, np.arange(len(top_w))
-    for look in range(LOOKS):
-        ladder_w = _ladder(low_w, top_w, high_w if look == 0 else None)
-        cost = cost_at_caps(courses, ladder_w) + price[:, None] * np.maximum(ladder_w, billed_w[:, None])
-        at = cost.shape[1] - 1 - np.argmin(cost[:, ::-1], 1)  # the highest of equals
-        best_w = ladder_w[row, at]
-        low_w = ladder_w[row, np.maximum(at - 1, 0)]
-        top_w = ladder_w[row, np.minimum(at + 1, ladder_w.shape[1] - 1)]
-    return np.where(price > 0, best_w, np.inf)
+    limit_w = np.full(len(courses.load_w), np.inf)
+    _best_limits(courses, limit_w)
+    return limit_w
 
 
-def _least_w(scenarios: Fleet) -> Float64:
-    """No limit below this can be kept: the mean import, were the store emptied for it. (n x count,)"""
-    hours = scenarios.load_w.shape[1] * scenarios.step_h
-    mean_w = (scenarios.load_w - scenarios.pv_w).mean(1)
-    emptied_w = scenarios.capacity_wh * scenarios.discharge_efficiency / hours
-    return np.asarray(np.maximum(mean_w - emptied_w, 0.0))
-
-
-def _ladder(low_w: Float64, top_w: Float64, high_w: Float64 | None) -> Float64:
-    """Limits from low to top, and on the first look the one that binds nothing. (n, LADDER [+ 1])"""
-    ladder_w = np.linspace(low_w, top_w, LADDER, axis=1)
-    return ladder_w if high_w is None else np.concatenate([ladder_w, high_w[:, None]], 1)
+@njit(parallel=True, cache=True)
+def _best_limits(fleet, limit_w):  # type: ignore[no-untyped-def]
+    n_steps = fleet.load_w.shape[1]
+    for i in prange(len(limit_w)):
+        if fleet.demand_price[i] > 0:
+            floors = np.empty(n_steps + 1)
+            effective_floors(fleet, i, floors)
+            cap_wh = highest_import(fleet, i)
+            if status_at_cap(fleet, i, cap_wh, floors) == OK:
+                cap_wh = best_cap(fleet, i, floors, new_room(n_steps))
+            limit_w[i] = max(cap_wh / fleet.step_h, fleet.peak_w[i])
 
 
 def ready_floors(fleet: Fleet, need_wh: Float64, limit_w: Float64) -> Float64:

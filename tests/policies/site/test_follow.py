@@ -47,6 +47,16 @@ def test_charging_yields_to_the_limit_and_nothing_is_exported(plant: Plant) -> N
     ).all()
 
 
+@pytest.mark.parametrize("left_w", [-500.0, 0.0, 100.0, 500.0, 1000.0])
+def test_what_is_asked_for_beyond_the_limit_is_cut_to_the_limit_itself(plant: Plant, left_w: float) -> None:
+    """However absurd: rectifiers that are full do not tell how much they are asked for."""
+    dc_w, none = np.linspace(2000, 4200, N), np.zeros(N)
+    limit_w = meter_load_w(plant, dc_w, none) + left_w
+    for asked_w in (-30_000.0, -8000.0, -3000.0):
+        battery_w = follow(plant, Setpoint(np.full(N, asked_w), limit_w), Loads(dc_w, none, none))
+        assert meter_import_w(plant, dc_w, none, none, battery_w) == pytest.approx(limit_w, abs=0.5)
+
+
 def test_an_idle_pack_imports_what_the_meter_says(plant: Plant) -> None:
     dc_w, ac_w, none = np.linspace(500, 6000, N), np.full(N, 300.0), np.zeros(N)
     assert meter_import_w(plant, dc_w, ac_w, none, none) == pytest.approx(meter_load_w(plant, dc_w, ac_w))

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from policies.site.month_target import month_target, ready_floors
-from policies.site.problem import OK, plan_fleet
+from policies.site.month_target import best_limits_w, month_target, ready_floors
+from policies.site.problem import OK, cost_at_caps, plan_fleet
 from tests.policies.site.fleets import one_site, random_fleet
 
 
@@ -37,7 +37,22 @@ def test_what_must_be_stored_for_a_peak_to_come() -> None:
     assert made.need_wh[0] == pytest.approx([1000 / 0.9 - 300, 1000 / 0.9, 500 / 0.9, 0, 0], abs=12)
 
 
-def test_the_target_is_in_the_middle_and_the_need_is_that_of_every_course() -> None:
+@pytest.mark.parametrize("seed", range(4))
+def test_no_limit_of_a_ladder_is_cheaper_than_the_best(seed: int) -> None:
+    fleet = random_fleet(np.random.default_rng(seed), 25, 48, negative=seed % 2 == 1)
+    fleet = fleet._replace(demand_price=np.full(25, 8.0))
+    best_w = best_limits_w(fleet)
+    assert (best_w >= fleet.peak_w).all()
+    highest_w = np.maximum((fleet.load_w + fleet.charge_max_w).max(1), best_w)
+    ladder_w = np.concatenate([best_w[:, None], np.linspace(fleet.peak_w, highest_w, 60, axis=1)], axis=1)
+    cost = cost_at_caps(fleet, ladder_w) + 8.0 / 1000 * ladder_w
+    kept = np.isfinite(cost).any(1)
+    assert kept.sum() > 15
+    turnover = (np.abs(fleet.import_price) * fleet.load_w).sum(1) * fleet.step_h / 1000
+    assert (cost[:, 0] <= cost.min(1) + 1e-6 * turnover)[kept].all()
+
+
+def test_the_target_is_low_but_on_the_last_day_and_the_need_is_that_of_every_course() -> None:
     """One too low can be raised on the way; what is not stored when it is needed cannot be had."""
     courses = [
         one_site([500, load, 500], 0.2, demand_price=10, capacity_wh=2000) for load in (500, 900, 1500)
@@ -45,10 +60,11 @@ def test_the_target_is_in_the_middle_and_the_need_is_that_of_every_course() -> N
     fields = zip(*(course[1:] for course in courses), strict=True)
     together = type(courses[0])(courses[0].step_h, *(np.concatenate(field) for field in fields))
     limits = [month_target(course, 1).limit_w[0] for course in courses]
-    made = month_target(together, 3)
     assert limits[0] < limits[1] - 100 < limits[2] - 200
-    assert made.limit_w[0] == pytest.approx(limits[1])
-    assert made.need_wh[0, 1] == pytest.approx((1500 - made.limit_w[0]) / 0.9)
+    early, last = month_target(together, 3), month_target(together, 3, last_day=True)
+    assert limits[0] < early.limit_w[0] < limits[1] < last.limit_w[0] < limits[2]
+    for made in (early, last):
+        assert made.need_wh[0, 1] == pytest.approx((1500 - made.limit_w[0]) / 0.9)
 
 
 def test_a_plan_is_ready_for_what_the_month_needs() -> None:
