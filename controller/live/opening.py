@@ -20,8 +20,7 @@ async def opened(config: LiveConfig, epoch: int, unix_us: int, tell: Tell) -> tu
     """The journal and what follows from it, at least of run ``epoch``.
 
     Opened and made in threads, so that the term is kept meanwhile. A month of records takes minutes, in which who
-    supervises hears that it goes on. Raises JournalError,
-    OSError, and what the parts of the cores raise.
+    supervises hears that it goes on. Raises JournalError, OSError, and what the parts of the cores raise.
     """
     async with starting():
         identity = await asyncio.to_thread(_identity, config)

@@ -147,14 +147,17 @@ def test_opening_the_journal_and_making_the_cores_are_told_as_long_as_they_go_on
 ) -> None:
     heard_by: list[int] = []
 
-    def slow(*_args: Any, **_more: Any) -> Any:
-        time.sleep(0.3)
-        heard_by.append(len(heard()))
-        return SimpleNamespace(damage=None)
+    def slow(made: Any) -> Callable[..., Any]:
+        def make(*_args: Any, **_more: Any) -> Any:
+            time.sleep(0.3)
+            heard_by.append(len(heard()))
+            return made
 
-    monkeypatch.setattr(opening, "_identity", slow)
-    monkeypatch.setattr(opening, "Journal", SimpleNamespace(open=slow))
-    monkeypatch.setattr(opening, "_made", slow)
+        return make
+
+    monkeypatch.setattr(opening, "_identity", slow(None))
+    monkeypatch.setattr(opening, "Journal", SimpleNamespace(open=slow(SimpleNamespace(damage=None))))
+    monkeypatch.setattr(opening, "_made", slow((None, None)))
     config: Any = SimpleNamespace(journal="j")
 
     async def take_over() -> None:
