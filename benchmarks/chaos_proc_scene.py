@@ -24,6 +24,7 @@ AGENTS = ("site-001", "site-002")
 CONTROLLER = "edge-1"
 LEASE_S, GUARD_S, PLAN_S, SAMPLE_S = 30, 10, 60, 10
 PORT = 50051
+LISTEN = "127.0.0.1:50050"  # of the controller, at which an operator stops it too
 SHOWS = "2025-03-03T00:00:00"  # begin of the trace
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -84,7 +85,7 @@ class Scene:
             "guard_every_s": GUARD_S,
             "journal": str(journal),
             "tls": str(self.tls),
-            "listen": "127.0.0.1:0",
+            "listen": LISTEN,
         }
         path.write_text(json.dumps(told))
 
