@@ -193,6 +193,7 @@ class Ledger:
         if not fitting:
             self.broken(f"{where}: level {level} by revision {revision}, which nobody sent")
             return
+        self.in_force[site.site_id, place] = boot_id, revision
         command = max(fitting, key=lambda c: c.epoch)
         if command.boot_id != boot_id:
             self.broken(f"{where}: revision {revision} was decided for another boot")

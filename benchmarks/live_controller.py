@@ -76,7 +76,7 @@ class WatchedCore:
         self.decision_ms, self.rss_mb = Kept(setup.ticks), Kept(setup.ticks)
         self.sending_ms = Kept(setup.ticks)  # from a decision to the last answer
         self.counts = dict.fromkeys(
-            ("plan", "guard", "reports", "commanded", "woken", "late", "unplanned", "refused"), 0
+            ("plan", "guard", "reports", "commanded", "woken", "late", "unplanned", "refused", "replaced"), 0
         )
         self.began_s = self.ended_s = 0.0
         self._all_plans, self._decided_ns, self._answered_ns = 0, 0, 0
@@ -143,6 +143,7 @@ class WatchedCore:
 
     def _expect(self, agent_id: str, batch: CommandBatch | WakeBatch, since_ns: int, kind: int) -> None:
         sent = self._sent[agent_id]
+        self.counts["replaced"] += int((sent.kind[batch.cell] == PLANNED).sum())  # before its answer came
         is_again = (sent.kind[batch.cell] == WOKEN) & (kind == WOKEN)  # the first wake of a cell counts
         sent.since_ns[batch.cell] = np.where(is_again, sent.since_ns[batch.cell], since_ns)
         sent.revision[batch.cell] = batch.revision

@@ -148,7 +148,8 @@ def print_loop(setup: Setup, results: Any, unary_s: float) -> None:
     )
     cells = (
         f"{about}; {told['commanded']} commands, {len(observed)} applied, {told['refused']} refused, "
-        f"{told['late']} without their observation, {told['unplanned']} between plans; {_quantiles(observed)}"
+        f"{told['replaced']} replaced before their answer, {told['late']} without their observation, "
+        f"{told['unplanned']} and {told['woken']} wakes between plans; {_quantiles(observed)}"
     )
     p99 = float(np.quantile(observed, 0.99))
     print_row("observation_to_ack_ms_p99", p99, "ms", cells, bar=("<=", 1000.0))

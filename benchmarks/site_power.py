@@ -35,7 +35,7 @@ from policies.site.rules import Idle, price_rank
 
 Float64 = NDArray[np.float64]
 MONTHS = (3, 7, 11)  # of the scene, each with at least two before it
-SCENARIOS = 24
+SCENARIOS = 48
 POLICIES = ("idle", "rule", "threshold", "24h", "plan", "true", "oracle")
 KERNEL_ROWS = ("kernel_ms_p99", "kernel_vs_highs", "kernel_cost_gap")
 SHARE_BAR = 0.02  # of the bill: below it money is reported, not a share

@@ -98,7 +98,7 @@ class OutlookExpect:
     def scenarios(self, step: int, n_steps: int) -> tuple[Expected, int]:
         """Courses drawn from the recent days. (n x count, n_steps)"""
         base = self.ahead(step, n_steps)
-        rng = np.random.default_rng([self._seed, step])
+        rng = np.random.default_rng([self._seed, step + n_steps])  # as often as this end is looked at
         drawn = self._outlook(step, self._dc_w).scenarios(n_steps, self._count, rng)
         rows = (len(base.dc_load_w) * self._count, n_steps)
         return Expected(

@@ -11,7 +11,7 @@ from controller.site.outlook_days import HALF_LIFE_DAYS, SiteCalendar, Typical, 
 
 HOURS_DAY = 24.0
 MAX_GROWTH_PER_DAY = 0.01  # of the level; more is not believed
-MAX_GROWTH_DAYS = 14.0  # a trend is carried on for so long, then it levels out
+TREND_FADES_DAYS = 4.0  # over weeks a level comes back more often than it goes on growing
 MIN_TREND_DAYS = 10
 
 
@@ -63,10 +63,11 @@ def seasonal(
     step_h = calendar.step_s / 3600
     ahead_h = (np.arange(n_steps) + 0.5) * step_h
     if trend:
-        days = np.minimum(ahead_h / HOURS_DAY, MAX_GROWTH_DAYS)
-        growth = growth_per_day(grid, window.rest, coming)
-        coming = coming * (1 + growth * mean_age_days(grid))[:, None, None]
-        ahead = coming[:, rest, slot] * (1 + growth[:, None] * days)
+        growth, age_days = growth_per_day(grid, window.rest, coming), mean_age_days(grid)
+        ahead_days = ahead_h / HOURS_DAY
+        lasts = np.exp(-ahead_days / TREND_FADES_DAYS)
+        ahead = ahead * (1 + growth[:, None] * (age_days[:, None] + ahead_days) * lasts)
+        coming = coming * (1 + growth * age_days)[:, None, None]
     departure = _departures(grid, coming, window, correction, step_h)
     fades = np.exp(-ahead_h / correction.recent_fades_h)
     slowly = correction.day_share * np.exp(-ahead_h / correction.day_fades_h)

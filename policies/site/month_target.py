@@ -27,7 +27,7 @@ from policies.site.problem import Fleet, checked
 from policies.site.value_function import new_room
 
 Float64 = NDArray[np.float64]
-EARLY_QUANTILE, LAST_QUANTILE = 0.3, 0.75  # of the limits of the scenarios: until the last day, on it
+EARLY_QUANTILE, LAST_QUANTILE = 0.4, 0.85  # of the limits of the scenarios: until the last day, on it
 INSIDE_WH = 20.0  # a floor is so far below what charging reaches, lest rounding make it out of reach
 
 

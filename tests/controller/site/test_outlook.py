@@ -114,16 +114,30 @@ def test_the_last_hours_move_the_next_ones_and_fade() -> None:
     assert moved[0] > moved[20] > moved[-1] >= 0
 
 
-def test_a_growing_load_is_carried_on() -> None:
+def test_a_growing_load_is_carried_on_for_some_days_and_then_comes_back() -> None:
     load, pv, temp = world(1, 60)
     load = load * (1 + 0.004 * np.arange(load.shape[1]) / PER_DAY)
     now = 30 * PER_DAY
-    ahead = outlook((load, pv, temp), now).forecast(14 * PER_DAY).load_w[0]
-    week = slice(7 * PER_DAY, 14 * PER_DAY)
-    real = load[0, now:][week].mean()
-    assert ahead[week].mean() == pytest.approx(real, rel=0.015)
-    flat = load[0, now - 14 * PER_DAY : now].mean()
-    assert abs(flat - real) > 3 * abs(ahead[week].mean() - real)
+    ahead = outlook((load, pv, temp), now).forecast(28 * PER_DAY).load_w[0]
+    tomorrow = load[0, now : now + PER_DAY].mean()
+    assert ahead[:PER_DAY].mean() == pytest.approx(tomorrow, rel=0.01)
+    first_week, last_week = ahead[: 7 * PER_DAY].mean(), ahead[21 * PER_DAY :].mean()
+    assert first_week > 1.01 * last_week
+
+
+def test_who_looks_at_the_same_end_a_day_later_draws_nearly_the_same() -> None:
+    """What differs between two looks was learned in between, not drawn."""
+    data = world(2, 60)
+
+    def last_day(day: int, seed: int) -> np.ndarray:
+        view, left = outlook(data, day * PER_DAY), (50 - day) * PER_DAY
+        load_w = view.scenarios(left, 30, np.random.default_rng(seed)).load_w[..., -PER_DAY:]
+        return (load_w - load_w.mean(axis=0)).ravel()
+
+    again = np.corrcoef(last_day(40, 3), last_day(41, 3))[0, 1]
+    drawn_anew = np.corrcoef(last_day(40, 3), last_day(41, 4))[0, 1]
+    assert again > 0.4
+    assert abs(drawn_anew) < 0.2
 
 
 def test_hours_stay_with_the_clock_on_the_wall() -> None:
