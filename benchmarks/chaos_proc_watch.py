@@ -86,6 +86,7 @@ class Watch:
     def __init__(self, plant_address: str, dials: dict[str, Dial], speed: float) -> None:
         self._links = {agent: RadioPlantLink(plant_address, agent, ANSWERS_WITHIN_S) for agent in dials}
         self._dials, self.speed = dials, speed
+        self.look_every_s = LOOK_EVERY_S
         self.sites: dict[str, Site] = {}
         self.violations: list[str] = []
         self.deeper = 0
@@ -162,7 +163,7 @@ class Watch:
                 reading = await link.read(2**62)
                 levels = tuple(reading.level.tolist())
                 self._take(site, Seen(asked_s, time.monotonic(), levels))
-            await asyncio.sleep(max(0.0, asked_s + LOOK_EVERY_S - time.monotonic()))
+            await asyncio.sleep(max(0.0, asked_s + self.look_every_s - time.monotonic()))
 
     def _take(self, site: Site, seen: Seen) -> None:
         full, before = site.has.full_service_level, site.last
