@@ -1,4 +1,7 @@
-"""Load, temperature and price ahead: what is usual at that time of that type of day, corrected by the last hours."""
+"""Load, temperature and price ahead: what is usual at that time of that type of day, corrected by the last hours.
+
+A trend is damped (Gardner and McKenzie 1985, doi:10.1287/mnsc.31.10.1237).
+"""
 
 from __future__ import annotations
 
