@@ -47,12 +47,12 @@ class Result:
 class Run:
     """The processes of a run and who watches them."""
 
-    def __init__(self, scene: Scene, folder: Path, seed: int) -> None:
+    def __init__(self, scene: Scene, folder: Path, seed: int, disk_kb: int = DISK_KB) -> None:
         self.scene, self.folder, self.seed = scene, folder, seed
         self.random = Random(seed)
         self.net = Network()
         self.disk, self.config = folder / "disk", folder / "live.yaml"
-        mount_disk(self.disk, DISK_KB)
+        mount_disk(self.disk, disk_kb)
         self.journal = self.disk / "journal.db"
         self.environment = scene.environment(folder, seed)
         scene.write_config(self.config, {a: self.net.reached_at(a) for a in AGENTS}, self.journal)
@@ -152,6 +152,7 @@ class Run:
             max((30 + site.wake_s(len(site.has.wake_ms) - 1)) for site in self.watch.sites.values()) / SPEED
         )
         await asyncio.sleep(longest_s + AFTER_END_S)
+        await self._looked_at()
         for site in self.watch.sites.values():
             for cell in site.deep():
                 self.watch.broken(f"{site.has.cell_id[cell]}: below full service after the end")
@@ -167,6 +168,16 @@ class Run:
         return Result(
             self.seed, self.watch.violations, self.watch.deeper, self.log, time.monotonic() - self.began_s
         )
+
+    async def _looked_at(self) -> None:
+        """Wait for a look at each site from now on: a plant that has no time to answer was seen last too long ago."""
+        since_s = time.monotonic()
+        for site in self.watch.sites.values():
+            while site.last is None or site.last.asked_s < since_s:
+                await asyncio.sleep(0.02)
+                if time.monotonic() > since_s + DEEP_WITHIN_S:
+                    self.watch.broken(f"the plant of {site.agent_id} shows nothing for {DEEP_WITHIN_S:g} s")
+                    return
 
 
 async def simulate(scene: Scene, folder: Path, seed: int) -> Result:

@@ -30,6 +30,7 @@ ASLEEP_WITHIN_S = 120.0  # of the host, with the start of a controller
 ACK_S = 5.0
 LOOK_S = 0.01
 GRACEFUL = "graceful"
+DISK_KB = 64_000  # on a full disk a controller only wakes, as it should
 
 
 async def kill(run: Run) -> float:
@@ -115,7 +116,7 @@ async def awake_s(run: Run, began_s: float) -> float:
 
 async def trials(scene: Scene, folder: Path, kind: str, count: int) -> None:
     """All trials of a kind, inside of their namespaces."""
-    run = Run(scene, folder, 0)
+    run = Run(scene, folder, 0, DISK_KB)
     run.watch.look_every_s = LOOK_S
     (folder / "deepest").touch()
     await run.start()
