@@ -37,10 +37,15 @@ class JournalCheck:
             reader.close()
 
     def judge(self, sites: Sequence[Site]) -> list[str]:
-        """Leases that are in no journal."""
-        known = self.decided() | self.lost
-        missing = sorted({lease for site in sites for lease in held(site)} - known)
-        return [
-            f"{cell}: level {level} by revision {revision} is in no journal"
-            for cell, revision, level in missing
-        ]
+        """Leases toward less service that are in no journal.
+
+        One toward more service than the revision before it waits for no journal, and its record dies with a controller
+        that is killed.
+        """
+        known, broken = self.decided() | self.lost, []
+        deepest = {(cell, revision): level for cell, revision, level in known}
+        for cell, revision, level in sorted({lease for site in sites for lease in held(site)} - known):
+            if level > deepest.get((cell, revision - 1), -1):
+                broken.append(f"{cell}: level {level} by revision {revision} is in no journal")
+            deepest[cell, revision] = level
+        return broken
