@@ -156,8 +156,9 @@ async def damage_journal(run: Run, _agent: str) -> None:
     async with run.controller.lock:
         await run.controller.kill()
         run.watch.lost("the controller was killed")
-        before, heard = run.check.decided(), len(run.controller.told("journal_damaged"))
-        run.note(damage(run.journal, run.random))
+        there = run.journal.exists()  # not while a controller that was killed had set a damaged one aside
+        before, heard = run.check.decided() if there else set(), len(run.controller.told("journal_damaged"))
+        run.note(damage(run.journal, run.random) if there else "no journal to damage")
         run.watch.back("the controller was killed")
         await run.start_controller()
         run.check.lost |= before - run.check.decided()
