@@ -43,9 +43,9 @@ class JournalCheck:
         that is killed.
         """
         known, broken = self.decided() | self.lost, []
-        deepest = {(cell, revision): level for cell, revision, level in known}
+        level_of = {(cell, revision): level for cell, revision, level in known}
         for cell, revision, level in sorted({lease for site in sites for lease in held(site)} - known):
-            if level > deepest.get((cell, revision - 1), -1):
+            if level > level_of.get((cell, revision - 1), -1):
                 broken.append(f"{cell}: level {level} by revision {revision} is in no journal")
-            deepest[cell, revision] = level
+            level_of[cell, revision] = level
         return broken
