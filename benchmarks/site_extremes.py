@@ -14,8 +14,9 @@ import argparse
 import numpy as np
 
 from benchmarks.rows import print_row
-from benchmarks.site_power import SCENARIOS, month_of
+from benchmarks.site_power import month_of
 from benchmarks.site_scenes import PER_DAY, Case, make_fleet
+from controller.site.comparison import SCENARIOS
 from controller.site.expectation import OutlookExpect, SceneDuties
 from controller.site.figures import site_figures
 from controller.site.month import run_month

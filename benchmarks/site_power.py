@@ -25,6 +25,7 @@ from benchmarks.rows import print_row
 from benchmarks.site_planner import planner_rows
 from benchmarks.site_reserve import BLOCK, DAILY, DAYS, EVERY_STEP, SITES, site_years
 from benchmarks.site_scenes import CASES, PER_DAY, SOC, Case, Fleet, make_fleet
+from controller.site.comparison import SCENARIOS
 from controller.site.expectation import OutlookExpect, SceneDuties, TrueExpect
 from controller.site.figures import site_figures
 from controller.site.month import Month, run_month
@@ -35,7 +36,6 @@ from policies.site.rules import Idle, price_rank
 
 Float64 = NDArray[np.float64]
 MONTHS = (3, 7, 11)  # of the scene, each with at least two before it
-SCENARIOS = 48
 POLICIES = ("idle", "rule", "threshold", "24h", "plan", "true", "oracle")
 KERNEL_ROWS = ("kernel_ms_p99", "kernel_vs_highs", "kernel_cost_gap")
 SHARE_BAR = 0.02  # of the bill: below it money is reported, not a share
