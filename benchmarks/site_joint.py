@@ -2,10 +2,11 @@
 
     QUIETCELL_DATA=folder .venv/bin/python -m benchmarks.site_joint [--months N]
 
-Both arms carry the same radio plan (``predictive``), so service is the same bit for bit. Apart, the reserve is for full
-service. Jointly, site agents have acknowledged an on-battery program that keeps 60 % of the radio's power, so that the
-same pack carries the class with less and the rest may work. The interval is a bootstrap over sites, whose months stay
-together.
+Both arms carry a plan of ``predictive`` under the same service limits. Apart, it weighs its sleep by energy, and the
+reserve is for full service. Jointly, it weighs it by the tariff's price (benchmarks/sleep_price.py says what service
+that spends), and site agents have acknowledged an on-battery program that keeps 60 % of the radio's power, so that
+the same pack carries the class with less and the rest may work. The interval is a bootstrap over sites, whose months
+stay together.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def gains(name: str, months: tuple[int, ...]) -> Float64:
     """Gain of each site and month over its bill and wear apart. (sites, months) [ratio]"""
     case = next(c for c in CASES if c.name == name)
     apart = make_fleet(case, radio="predictive")
-    joint = make_fleet(case, radio="predictive", program_ratio=PROGRAM_RATIO)
+    joint = make_fleet(case, radio="predictive", program_ratio=PROGRAM_RATIO, by_price=True)
     costs = [[plan_costs(fleet, month_of(fleet, m)) for m in months] for fleet in (apart, joint)]
     before, after = (np.stack(c, 1) for c in costs)
     return np.asarray((before - after) / before)

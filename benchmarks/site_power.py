@@ -7,15 +7,17 @@ Every policy begins and ends a month at the same state of charge, on the same pl
 bill plus wear against ``idle``; a captured share is pooled over the sites and months of a tariff, against ``oracle``.
 ``plan`` sees forecasts, ``true`` the true rest of the month, ``24h`` the true day and no target for the month's peak.
 Tables go to standard error. The rows of reserve, kernel (needs the ``bench`` extra) and joint plan are those of
-site_reserve, site_planner and site_joint, which print more of each; 10,000 site-years take hours, so see ``--sites``.
+site_reserve, site_planner and site_joint, which print more of each. Two processes; all of it takes about an hour.
 """
 
 from __future__ import annotations
 
 import argparse
+import multiprocessing.pool
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +27,7 @@ from benchmarks.rows import print_row
 from benchmarks.site_planner import planner_rows
 from benchmarks.site_reserve import BLOCK, DAILY, DAYS, EVERY_STEP, SITES, site_years
 from benchmarks.site_scenes import CASES, PER_DAY, SOC, Case, Fleet, make_fleet
+from benchmarks.workers import two_workers
 from controller.site.comparison import SCENARIOS
 from controller.site.expectation import OutlookExpect, SceneDuties, TrueExpect
 from controller.site.figures import site_figures
@@ -127,11 +130,12 @@ def _print_case(case: Case, costs: Costs) -> None:
     print("  ".join(cells), file=sys.stderr, flush=True)
 
 
-def power_rows(months: tuple[int, ...], names: tuple[str, ...]) -> None:
+def power_rows(pool: multiprocessing.pool.Pool, months: tuple[int, ...], names: tuple[str, ...]) -> None:
     """The two rows of captured shares, each of its worst tariff; those with little to save are left out."""
     found: dict[str, Costs] = {}
-    for case in (c for c in CASES if c.name in names):
-        found[case.name] = costs = run_case(case, months)
+    cases = [c for c in CASES if c.name in names]
+    for case, costs in zip(cases, pool.imap(partial(run_case, months=months), cases), strict=True):
+        found[case.name] = costs
         _print_case(case, costs)
     shared = {k: c for k, c in found.items() if c.saved("oracle") >= SHARE_BAR * c.total("idle")}
     judged = {k: c for k, c in shared.items() if not k.startswith("ercot")}
@@ -146,16 +150,29 @@ def power_rows(months: tuple[int, ...], names: tuple[str, ...]) -> None:
             print_row(name, ours / peer, "share", condition, ours=ours, peer=peer, bar=(">=", bar))
 
 
-def reserve_rows(sites: int) -> None:
+def reserve_rows(pool: multiprocessing.pool.Pool, sites: int) -> None:
     """Violations and missed outages of all three kinds of planners together."""
     total, share = Counts(), sites / SITES
-    for count, every in ((sites, None), (round(DAILY * share), PER_DAY), (round(EVERY_STEP * share), 1)):
-        for seed, first in enumerate(range(0, max(1, count), BLOCK)):
-            total.add(site_years(min(BLOCK, max(1, count) - first), DAYS, seed, replan_every=every))
+    jobs = []  # the longest first
+    for count, every in ((round(EVERY_STEP * share), 1), (round(DAILY * share), PER_DAY), (sites, None)):
+        blocks = enumerate(range(0, max(1, count), BLOCK))
+        jobs += [(min(BLOCK, max(1, count) - first), seed, every) for seed, first in blocks]
+    for counts in pool.imap_unordered(_reserve_block, jobs):
+        total.add(counts)
+        print(
+            f"reserve: {total.site_years:.0f} site-years, {total.violations} violations",
+            file=sys.stderr,
+            flush=True,
+        )
     condition = f"{total.site_years:.0f} site-years at 15 min, adversarial, daily and every-step planners"
     print_row("reserve_violations", total.violations, "steps", condition, bar=("==", 0))
     judged = f"{total.outages_judged} outages outside recovery, within declared hours and health"
     print_row("outages_missed", total.outages_missed, "outages", judged, bar=("==", 0))
+
+
+def _reserve_block(job: tuple[int, int, int | None]) -> Counts:
+    sites, seed, every = job
+    return site_years(sites, DAYS, seed, replan_every=every)
 
 
 def main() -> None:
@@ -167,8 +184,9 @@ def main() -> None:
     parser.add_argument("--tariff", action="append", choices=[c.name for c in CASES], help="only these")
     parser.add_argument("--sites", type=int, default=SITES, help="site-years of the reserve's adversary")
     given = parser.parse_args()
-    power_rows(MONTHS[: given.months], tuple(given.tariff or [c.name for c in CASES]))
-    reserve_rows(given.sites)
+    with two_workers() as pool:
+        power_rows(pool, MONTHS[: given.months], tuple(given.tariff or [c.name for c in CASES]))
+        reserve_rows(pool, given.sites)
     for row in planner_rows():
         if row["name"] in KERNEL_ROWS:
             print_row(**row)

@@ -7,7 +7,7 @@ as docs/evaluation.md says. Weather and PV: five sites of a typical year. Whole 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 
 from benchmarks.rows import data_folder
 from controller.config import load_profile
+from controller.energy_price import EnergyPrices
+from controller.replay.scene import make_clock
 from controller.replay.stage import Stage, Task
 from controller.site.outlook_days import SiteCalendar
 from controller.site.radio import radio_power
@@ -31,6 +33,7 @@ from hw.power.plant import Plant, make_plant, start_state
 from hw.power.spec import PlantSpec, PvSpec
 from hw.power.view import planning_view
 from policies.site.reserve import Agents, BackupClass, Loads, Pack, backup_of, floor_wh
+from traces import Trace
 from traces.grid.folder import read_prices, read_time_of_use, read_weather
 from traces.grid.resampling import along_lines
 from traces.grid.series import GridSeries
@@ -40,6 +43,7 @@ from traces.synthesis import SynthSpec, generate
 Float64 = NDArray[np.float64]
 STEP_S, PER_DAY = 900, 96
 WEATHER = ("tucson_az", "new_york_jfk", "intl_falls_mn", "tampa_fl", "seattle_wa")
+MIDNIGHT = 4  # step of the recorded load with which a local day begins
 TUESDAY = 1  # the recorded load begins on one; weeks stay whole
 TRANSPORT_W, PV_KWP, PACKS, SOC = 400.0, 2.0, 4, 0.95
 RADIO_RATED_W = 4033.0  # three sectors of earth-macro at full load
@@ -108,19 +112,38 @@ CASES = (
 @cache
 def recorded_w(policy: str) -> Float64:
     """DC power of sites of three sectors, from the recorded LTE cells. (cells, T) [W]"""
-    trace = read_trace(data_folder() / "lte_br4")
-    stage = Stage(Task(trace, world_for("earth-macro", trace), load_profile(None)))
-    return 3 * radio_power(stage, policy, 1.0).power_w
+    return 3 * _power_w(_recorded(), policy)
 
 
 @cache
 def synthetic_w(sites: int, days: int, policy: str) -> Float64:
     """DC power of synthetic sites of three sectors on one layer. (sites, T) [W]"""
-    trace = generate(
+    return _power_w(_synthetic(sites, days), policy)
+
+
+@cache
+def _recorded() -> Trace:
+    return read_trace(data_folder() / "lte_br4")
+
+
+@cache
+def _synthetic(sites: int, days: int) -> Trace:
+    return generate(
         SynthSpec(n_sites=sites, layers=1, days=days, step_s=STEP_S, seed=5, growth_per_week=0.002)
     )
-    stage = Stage(Task(trace, world_for("earth-macro", trace), load_profile(None)))
-    return radio_power(stage, policy, 1.0).power_w
+
+
+def _power_w(trace: Trace, policy: str, price: Float64 | None = None, first: int = 0) -> Float64:
+    """DC power of the sites of a trace. With ``price`` (T,), from tick ``first`` on, sleep is weighed by it. [W]"""
+    task = Task(trace, world_for("earth-macro", trace), load_profile(None))
+    if price is not None:
+        clock = make_clock(trace, task.world)
+        at = np.clip(np.arange(clock.n_ticks) - first, 0, len(price) - 1)
+        everywhere = np.zeros(trace.n_cells, np.intp)
+        task = replace(
+            task, energy_price=EnergyPrices(clock.start, clock.tick_s, price[at][None], everywhere)
+        )
+    return radio_power(Stage(task), policy, 1.0).power_w
 
 
 def plant_spec(case: Case) -> PlantSpec:
@@ -142,12 +165,18 @@ class Fleet:
 
 
 def make_fleet(
-    case: Case, days: int = 420, *, radio: str = "symbol", program_ratio: float | None = None
+    case: Case,
+    days: int = 420,
+    *,
+    radio: str = "symbol",
+    program_ratio: float | None = None,
+    by_price: bool = False,
 ) -> Fleet:
     """Five weather sites with a recorded and a synthetic load each, over ``days`` from the case's start.
 
     ``radio`` is the radio policy whose power the sites carry; the reserve is for full service all the same. With
-    ``program_ratio`` the site agents have acknowledged a program that keeps this share of the radio on battery.
+    ``program_ratio`` the site agents have acknowledged a program that keeps this share of the radio on battery. With
+    ``by_price`` the radio policy weighs its sleep by the tariff's price.
     """
     steps = days * PER_DAY
     tariff = load_tariff(case.tariff)
@@ -155,7 +184,8 @@ def make_fleet(
         tariff = tariff.with_demand(case.demand_per_kw)
     start, offset_h = _utc(case.start, tariff.spec.time_zone)
     series = tariff.series(start, steps, STEP_S, _prices(case))
-    radio_w, full_w = (_loads_w(name, days) for name in (radio, "none"))
+    radio_w = _loads_w(radio, days, series.import_price if by_price else None)
+    full_w = _loads_w("none", days)
     n = len(radio_w)
     pv = np.concatenate([_pv(site, start, offset_h, steps) for site in WEATHER] * 2).reshape(n, steps)
     plant = make_plant([plant_spec(case)] * n)
@@ -182,11 +212,23 @@ def make_fleet(
     return Fleet(scene, SiteCalendar(start, STEP_S, tariff.spec.time_zone))
 
 
-def _loads_w(radio: str, days: int) -> Float64:
+def _loads_w(radio: str, days: int, price: Float64 | None = None) -> Float64:
     """Radio power of the ten sites, from a local midnight of a Tuesday on. (10, T)"""
+    if price is None:
+        recorded, synthetic = recorded_w(radio), synthetic_w(5, days + 1, radio)
+    else:
+        recorded = 3 * _power_w(_recorded(), radio, price, MIDNIGHT)
+        synthetic = _power_w(_synthetic(5, days + 1), radio, price, PER_DAY)
     steps = days * PER_DAY
-    recorded = recorded_w(radio)[[0, 1, 2, 3, 1], 4 : 4 + steps]
-    return np.concatenate([recorded, synthetic_w(5, days + 1, radio)[:, PER_DAY : PER_DAY + steps]])
+    recorded = recorded[[0, 1, 2, 3, 1], MIDNIGHT : MIDNIGHT + steps]
+    return np.concatenate([recorded, synthetic[:, PER_DAY : PER_DAY + steps]])
+
+
+def case_prices(case: Case, after_midnight_s: int, n_steps: int, step_s: int) -> Float64:
+    """Price of energy from so long after the local midnight that a case begins with. (n_steps,) [currency/kWh]"""
+    tariff = load_tariff(case.tariff)
+    start = _utc(case.start, tariff.spec.time_zone)[0] + np.timedelta64(after_midnight_s, "s")
+    return tariff.series(start, n_steps, step_s, _prices(case)).import_price
 
 
 def _floors(plant: Plant, radio_w: Float64, transport_w: Float64, program_ratio: float | None) -> Float64:

@@ -18,6 +18,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from controller.constraints import Constraints
+from controller.energy_price import PriceAt
 from controller.forecast.outlook import Outlook
 from controller.forecast.samples import Forecaster
 from controller.localtime import LocalTime, local_time, utc_seconds
@@ -76,7 +77,9 @@ class Controller:
         outlook: Outlook | None = None,
         constraints: Constraints | None = None,
         counterfactuals: Counterfactuals | None = None,
+        energy_price: PriceAt | None = None,
     ) -> None:
+        self.energy_price = energy_price
         self.outlook, self.constraints, self.counterfactuals = outlook, constraints, counterfactuals
         self._network, self._tables = network, tables
         self.planner = planner
@@ -141,6 +144,7 @@ class Controller:
             served=None if observation is None else observation.served,
             forecast=forecast,
             allowance=self._allowance,
+            energy_price=None if self.energy_price is None else self.energy_price(now),
         )
         return view, fresh, overloaded, local
 

@@ -123,6 +123,8 @@ class View:
     allowance: Allowance
     # (n, s) level with the guard loop, which wakes cells between plans
     served: NDArray[np.uint8] | None = None
+    # (n,) price of energy in the coming tick, in any unit; None: energy counts alike at all times
+    energy_price: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True, slots=True)

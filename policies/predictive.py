@@ -27,6 +27,7 @@ from policies.horizon import priced_ticks
 from policies.joint import joint_states
 from policies.network import Network
 from policies.policy import Decision, Reason, View
+from policies.price_ratio import PriceRatio
 from policies.profile import PredictiveProfile
 from policies.shortfall import Shortfall
 
@@ -56,7 +57,7 @@ class PredictivePlanner:
         self._limit = target_load(tables)
         self._samples_per_tick = samples_per_tick
         self._risk = settings.risk_price * USUAL_EPSILON / settings.epsilon
-        self._shortfall = Shortfall(network, tables, self._limit)
+        self._shortfall, self._price_ratio = Shortfall(network, tables, self._limit), PriceRatio()
         self._model = network.groups.model
         sizes = np.diff(network.groups.group_start)
         self._in_group = np.zeros(network.n_cells, np.bool_)
@@ -115,6 +116,7 @@ class PredictivePlanner:
         """Price of missed traffic, per full-rate tick, in idle power. (n,)"""
         risk = self._risk * np.where(self._in_group, self._settings.group_risk, 1.0)
         risk *= self._shortfall.factor(view.allowance)
+        risk /= self._price_ratio.ratio(view)
         if not self._watched:
             return np.asarray(risk * (1 + self._settings.caution / (1 + self._shortfall.days(view.tick_s))))
         risk *= self._shortfall.unfair(view.allowance, view.tick_s)

@@ -16,6 +16,7 @@ from controller.cli.lever_option import Levers, check_levers
 from controller.cli.model_option import ModelFile
 from controller.cli.run_command import Insecure
 from controller.cli.run_task import merged, read_task
+from controller.cli.site_option import sites_path
 from controller.cli.status_commands import asked
 from controller.cli.stop_command import Certificate
 from controller.cli.traces_commands import AssumeOverlay, Mapping, TimeZone
@@ -155,6 +156,11 @@ def _explanation(settings: RunConfig, policy: str, cell: str, time: str, source:
     from controller.replay.scene import make_clock
 
     task, (name,) = read_task(settings, [policy], source)
+    if settings.site is not None:
+        from controller.site.replaying import prepare_for, with_prices
+        from controller.site.sites_file import SitesFile
+
+        task = with_prices(task, prepare_for(SitesFile(sites_path(settings.site)), task))
     check_model(task)
     index = find_cell(task.trace, cell)
     tick = find_tick(time, make_clock(task.trace, task.world), task.trace.source)

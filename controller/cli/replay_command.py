@@ -149,12 +149,12 @@ def _prepare(settings: RunConfig, source: str) -> Replay:
         else Prices(given.price_per_kwh, given.currency, given.co2_kg_per_kwh, given.source)
     )
     ordered = order_policies(names or None, foreign=task.foreign)
-    made = Replay(task, ordered, prices)
-    if settings.site is not None:
-        from controller.site.replaying import SiteReplay
+    if settings.site is None:
+        return Replay(task, ordered, prices)
+    from controller.site.replaying import SiteReplay
 
-        made.site = SiteReplay(sites_path(settings.site), task, ordered)
-    return made
+    sites = SiteReplay(sites_path(settings.site), task, ordered)
+    return Replay(sites.task, ordered, prices, site=sites)
 
 
 def _run(made: Replay, *, with_page: bool) -> bool:

@@ -78,7 +78,8 @@ class Evaluation:
         for case in self.cases:
             for seed in self.seeds:
                 task = self._task(case, seed)
-                replay = Replay(task, self.policies, site=self._sites(task))
+                sites = self._sites(task)
+                replay = Replay(task if sites is None else sites.task, self.policies, site=sites)
                 with watch(f"{len(self.runs) + 1}/{self.n_replays} {case.name}, seed {seed}") as progress:
                     self._replay(case, replay, progress)
         self.complete = True

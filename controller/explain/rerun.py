@@ -48,7 +48,10 @@ def rerun(policy: str, task: Task, cell: int, tick: int, progress: Progress) -> 
         )
     scene, cells, local = _part(policy, task, cell)
     wanted = None if task.constraints is None else task.constraints.select(cells)
-    controller, surge = set_up(policy, task, scene, task.profile, constraints=wanted, weigh=True)
+    price = None if task.energy_price is None else task.energy_price.select(cells)
+    controller, surge = set_up(
+        policy, task, scene, task.profile, constraints=wanted, energy_price=price, weigh=True
+    )
     assert controller.counterfactuals is not None
     clock = scene.clock
     last = min(clock.n_ticks - 1, tick + LOOK_AHEAD_S // clock.tick_s)

@@ -29,6 +29,8 @@ from controller.live.places import PlacesError
 from controller.replay.planners import CAUSAL, MODELLED, POLICIES, make_planner
 from controller.replay.planning import in_time, make_controller
 from controller.replay.scene import Clock, Scene, make_tables, network_of
+from controller.site.sites_file import SitesFile
+from controller.site.sleep_price import running_price
 from controller.worlds import EvaluatedWorld
 from hw.world import SYMBOL
 from policies.plugin import PolicyContext
@@ -103,6 +105,8 @@ def make_core(
         rows=() if resumed.rows_at is None else read_rows(resumed.rows_at, facts.rows_of, epoch),
     )
     controller.constraints = constrain(constraints_text(config))
+    if config.sites is not None:
+        controller.energy_price = running_price(SitesFile(Path(config.sites)), clock.tick_s, len(cells))
     if known.history is not None:
         core.warm(past_ticks(known.history, cells, clock, world, config.seed))
     return core

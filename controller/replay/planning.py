@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.constraints import Constraints
+from controller.energy_price import PriceAt
 from controller.forecast.outlook import Outlook, check_step
 from controller.forecast.runtime import StepForecaster
 from controller.forecast.samples import Forecaster
@@ -72,11 +73,12 @@ def set_up(
     profile: Profile,
     *,
     constraints: Constraints | None = None,
+    energy_price: PriceAt | None = None,
     weigh: bool = False,
 ) -> tuple[Controller, SurgeGuard | None]:
     """Controller and guard loop of a causal policy of a task; with ``weigh`` it tells counterfactuals.
 
-    ``constraints`` are those of the scene's cells.
+    ``constraints`` and ``energy_price`` are those of the scene's cells.
     Raises KeyError for a policy that does not decide tick by tick.
     """
     planner: Planner
@@ -97,6 +99,7 @@ def set_up(
         told=_told(name, scene, profile),
         wake_s=task.world.world.wake_s if weigh else None,
     )
+    controller.energy_price = energy_price
     surge = None
     if task.guard:
         surge = SurgeGuard(scene.network, scene.tables, profile, sample_s=scene.clock.sample_s)

@@ -18,8 +18,13 @@ def tick_power(scene: Scene, figures: Figures) -> tuple[Float64, int]:
     """
     clock = scene.clock
     recorded = _recorded_samples(scene.path, clock.per_tick)
+    energy = figures.energy_tick
+    if energy.shape[1] == clock.n_samples:  # of a plan that was carried out sample by sample
+        energy = np.add.reduceat(
+            energy, np.arange(0, clock.n_samples, clock.per_tick), axis=1, dtype=np.float64
+        )
     with np.errstate(invalid="ignore", divide="ignore"):
-        mean = figures.energy_tick.astype(np.float64) / recorded
+        mean = energy.astype(np.float64) / recorded
     return _filled(mean, clock.per_day // clock.per_tick), int((recorded == 0).sum())
 
 

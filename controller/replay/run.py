@@ -121,7 +121,14 @@ def _plan(name: str, stage: Stage, block: int, scene: Scene, keep: bool, progres
     if name == "logged":
         part = task.trace.select_cells(stage.blocks[block])
         return Planned(logged_plan(part, task.world.world, scene.clock.per_step))
-    controller, surge = set_up(name, task, scene, stage.profile, constraints=stage.constraints(block))
+    controller, surge = set_up(
+        name,
+        task,
+        scene,
+        stage.profile,
+        constraints=stage.constraints(block),
+        energy_price=stage.energy_price(block),
+    )
     planned = run_controller(
         controller,
         scene,

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from controller.constraints import Constraints
+from controller.energy_price import EnergyPrices
 from controller.foreign import ForeignPolicy
 from controller.replay.scene import Scene, make_clock, make_network, make_scene
 from controller.worlds import EvaluatedWorld
@@ -44,6 +45,7 @@ class Task:
     guard: bool = False
     constraints: Constraints | None = None  # what the operator wants awake, for the cells of the trace
     foreign: Mapping[str, ForeignPolicy] = field(default_factory=dict)  # policies that are not ours, by name
+    energy_price: EnergyPrices | None = None  # of the cells of the trace, where it is to weigh their sleep
 
 
 class Stage:
@@ -80,6 +82,11 @@ class Stage:
     def constraints(self, block: int) -> Constraints | None:
         """The operator's constraints for the cells of one block."""
         made = self.task.constraints
+        return None if made is None else made.select(self.blocks[block])
+
+    def energy_price(self, block: int) -> EnergyPrices | None:
+        """Prices of energy at the cells of one block."""
+        made = self.task.energy_price
         return None if made is None else made.select(self.blocks[block])
 
     @property

@@ -155,6 +155,8 @@ class SitesSpec(Spec):
     rectifier_loss_indoors: Share = 1.0  # share of the rectifiers' loss that heats the room
     setpoint_c: float = 25.0  # of simulated cooling [degC]
     setpoints: Literal["fixed", "planned"] = "fixed"  # whether simulated cooling stays at setpoint_c
+    # what sleep of the radio is weighed by, inside its service limits
+    sleep_by: Literal["energy", "price", "co2"] = "energy"
     history_days: Annotated[int, Field(ge=1)] = 7  # before the first day that is scored
     prices: PricesSpec | None = None
     weather: WeatherSpec | None = None

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 import pytest
 
+from controller.energy_price import EnergyPrices
 from controller.replay import stage as staging
 from controller.replay.figures import gain, service_figures
 from controller.replay.planners import CAUSAL, POLICIES
@@ -82,6 +83,20 @@ def test_a_partition_replays_as_it_does_within_the_whole(
     for part in (np.flatnonzero(group == group.max()), np.flatnonzero(group != 1)):
         alone = replay(policy, trace.select_cells(part))
         assert bits(alone) == bits(whole, part)
+
+
+def test_neither_does_a_partition_that_is_told_prices(multi_layer: Trace, replay: Replay) -> None:
+    """A cell's price is held against what its own traffic has met, not against that of the network."""
+    tick = np.arange(multi_layer.n_steps)
+    price = np.stack([1 + 0.8 * np.sin(tick / 7 + kind) for kind in range(2)])
+    kind = np.arange(multi_layer.n_cells, dtype=np.intp) % 2
+    prices = EnergyPrices(multi_layer.start, 900, price, kind)
+    whole = replay("predictive", multi_layer, energy_price=prices)
+    group = independent_groups(multi_layer.cells)
+    part = np.flatnonzero(group == group.max())
+    alone = replay("predictive", multi_layer.select_cells(part), energy_price=prices.select(part))
+    assert bits(alone) == bits(whole, part)
+    assert bits(whole) != bits(replay("predictive", multi_layer))
 
 
 @pytest.mark.parametrize("policy", CELLWISE)

@@ -15,6 +15,7 @@ from controller.live.core import Resumed
 from controller.replay.scene import Clock
 from controller.worlds import load_world
 from tests.controller.live.doubles import live_config
+from tests.controller.site.site_made import DEFAULTS, HEAD, write
 from traces import Trace, make_cells
 
 TEXT = """schema: quietcell.live/1
@@ -96,6 +97,21 @@ def test_power_agents_have_no_cells(live_folder: Path) -> None:
     agents = [{"id": "site-a", "address": "x"}, {"id": "p", "address": "y", "kind": "power"}]
     core = make_core(live_config(live_folder, agents=agents))
     assert [agent.agent_id for agent in core.fleet.agents] == ["site-a"]
+
+
+def test_sleep_is_weighed_as_the_sites_file_says(live_folder: Path, tmp_path: Path) -> None:
+    agents = [{"id": "site-a", "address": "x"}, {"id": "p", "address": "y", "kind": "power"}]
+    by_price, by_co2 = (HEAD + f"sleep_by: {by}\n" + DEFAULTS for by in ("price", "co2"))
+    sites = write(tmp_path, by_price).path
+    core = make_core(live_config(live_folder, agents=agents, sites=str(sites), policy="predictive"))
+    assert core.controller.energy_price is not None
+    night, peak = (np.datetime64(f"2025-03-05T{utc}:00:00", "s") for utc in ("17", "10"))  # 1 and 18 h local
+    prices = [core.controller.energy_price(now) for now in (night, peak)]
+    assert prices[0].shape == (len(core.controller.tick(None, night).level),)
+    assert (prices[1] > 2 * prices[0]).all()
+    write(tmp_path, by_co2)
+    with pytest.raises(ConfigError, match="emissions are a series"):
+        make_core(live_config(live_folder, agents=agents, sites=str(sites)))
 
 
 def test_past_ticks_are_whole_and_in_the_order_of_the_network() -> None:

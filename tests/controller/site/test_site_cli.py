@@ -153,3 +153,40 @@ def test_gates_on_site_power_are_read_and_judged() -> None:
             parse_gate(text, ("none",), ("none",), SITE_POLICIES)
     with pytest.raises(GateError, match="add --site"):
         parse_gate("site.plan.cost >= 1", ("none",), ("none",))
+
+
+@pytest.fixture(scope="module")
+def weighed(folder: Path) -> tuple[Path, Path]:
+    """Sites files of a 3GPP world, whose radio sleeps by energy and by price."""
+    for name, more in (("energy", ""), ("price", "sleep_by: price\n")):
+        (folder / f"by_{name}.yaml").write_text(f"{HEAD}radio_w_per_unit: 5.0\n{more}{DEFAULTS}")
+    return folder / "by_energy.yaml", folder / "by_price.yaml"
+
+
+def test_the_guard_loop_and_sleep_by_price_run_with_sites(folder: Path, weighed: tuple[Path, Path]) -> None:
+    """With the guard loop a plan is carried out sample by sample; the sites carry its mean of each step."""
+    costs, gains = [], []
+    for sites in weighed:
+        result = run(
+            "replay", folder / "city", "--policy", "predictive", "--guard", "--site", sites, "--json"
+        )
+        assert result.exit_code == 0, result.output
+        found = json.loads(result.stdout)
+        costs.append(found["site"]["policies"]["idle"]["energy_cost"])
+        gains.append(found["policies"]["predictive"]["ee_gain_vs_none"])
+        by_price = "sleeps deeper where a kWh costs more" in " ".join(found["site"]["notes"])
+        assert by_price == (sites == weighed[1])
+    assert costs[0] != costs[1]
+    assert costs[1] == pytest.approx(costs[0], rel=0.05)
+    assert gains[1] == pytest.approx(gains[0], rel=0.05)
+
+
+def test_an_explanation_knows_by_what_sleep_was_weighed(folder: Path, weighed: tuple[Path, Path]) -> None:
+    documents = []
+    for sites in weighed:
+        config = folder / "run.yaml"
+        config.write_text(f"schema: quietcell.config/1\ntrace: {folder / 'city'}\nsite: {sites}\n")
+        result = run("explain", "S00000-1-n41", "2025-03-05 10:00", "--config", config, "--json")
+        assert result.exit_code == 0, result.output
+        documents.append(json.loads(result.stdout))
+    assert documents[0] != documents[1]
