@@ -171,15 +171,15 @@ class SiteLedger:
             self.broken(f"{agent_id}: a setpoint under local control")
         limit_w = float(site.plant.sim.truth.import_cap_w[0])
         fitting = [
-            command
-            for (agent, _), commands in self.sent.items()
+            (revision, command)
+            for (agent, revision), commands in self.sent.items()
             for command in commands
             if agent == agent_id
             and command.value[0] == battery_w
             and min(command.value[1], limit_w) == import_limit_w
         ]
         boot_id, now_us = site.runner.core.book.boot_id, site.host.monotonic_us()
-        of_boot = [command for command in fitting if command.boot_id == boot_id]
+        of_boot = [(revision, command) for revision, command in fitting if command.boot_id == boot_id]
         epoch = max(
             (e for e, at_us in self.heard.get(agent_id, []) if now_us - at_us > AT_PLANT_US), default=0
         )
@@ -187,8 +187,10 @@ class SiteLedger:
             self.broken(f"{agent_id}: {battery_w:.0f} W, which nobody sent")
         elif not of_boot:
             self.broken(f"{agent_id}: {battery_w:.0f} W was decided for another boot")
-        elif max(command.epoch for command in of_boot) < epoch:
+        elif max(command.epoch for _, command in of_boot) < epoch:
             self.broken(f"{agent_id}: {battery_w:.0f} W is of a former leader than that of epoch {epoch}")
+        if of_boot:  # noted here and not only at the next look, when the agent may be dead
+            self.in_force[agent_id] = boot_id, max(revision for revision, _ in of_boot)
 
     def check(self) -> None:
         """Look at everything, as after any event."""

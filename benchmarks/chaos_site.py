@@ -137,6 +137,7 @@ class VirtualDisk:
 
     kept: Durable = field(default_factory=Durable)
     is_full: bool = False
+    latched: int = 0  # times that a set stop latch was saved
 
     async def save(self, durable: Durable) -> None:
         """On disk when this returns. Raises OSError."""
@@ -144,6 +145,7 @@ class VirtualDisk:
         if self.is_full:
             raise OSError(28, "no space left")
         self.kept = durable
+        self.latched += durable.latch.is_set
 
 
 class AgentHost(ABC):
