@@ -139,9 +139,8 @@ def _power_w(trace: Trace, policy: str, price: Float64 | None = None, first: int
     if price is not None:
         clock = make_clock(trace, task.world)
         at = np.clip(np.arange(clock.n_ticks) - first, 0, len(price) - 1)
-        everywhere = np.zeros(trace.n_cells, np.intp)
         task = replace(
-            task, energy_price=EnergyPrices(clock.start, clock.tick_s, price[at][None], everywhere)
+            task, energy_price=EnergyPrices.everywhere(clock.start, clock.tick_s, price[at], trace.n_cells)
         )
     return radio_power(Stage(task), policy, 1.0).power_w
 

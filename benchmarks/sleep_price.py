@@ -83,7 +83,7 @@ def prices_of(case: Case, trace: Trace, task: Task) -> EnergyPrices:
     clock = make_clock(trace, task.world)
     after_midnight_s = local_time(clock.start, ZoneInfo(trace.time_zone)).second_of_day
     price = case_prices(case, after_midnight_s, clock.n_ticks, clock.tick_s)
-    return EnergyPrices(clock.start, clock.tick_s, price[None], np.zeros(trace.n_cells, np.intp))
+    return EnergyPrices.everywhere(clock.start, clock.tick_s, price, trace.n_cells)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,13 @@ class EnergyPrices:
     price: NDArray[np.float64]  # (K, T) as known at the begin of each tick, in any unit
     kind: NDArray[np.intp]  # (n,)
 
+    @classmethod
+    def everywhere(
+        cls, start: np.datetime64, tick_s: int, price: NDArray[np.float64], n_cells: int
+    ) -> EnergyPrices:
+        """The same ``price`` (T,) at all cells."""
+        return cls(start, tick_s, price[None], np.zeros(n_cells, np.intp))
+
     def select(self, index: NDArray[np.intp]) -> EnergyPrices:
         """The same for the cells at ``index``."""
         return replace(self, kind=self.kind[index])

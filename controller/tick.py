@@ -77,9 +77,8 @@ class Controller:
         outlook: Outlook | None = None,
         constraints: Constraints | None = None,
         counterfactuals: Counterfactuals | None = None,
-        energy_price: PriceAt | None = None,
     ) -> None:
-        self.energy_price = energy_price
+        self.energy_price: PriceAt | None = None
         self.outlook, self.constraints, self.counterfactuals = outlook, constraints, counterfactuals
         self._network, self._tables = network, tables
         self.planner = planner

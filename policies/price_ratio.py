@@ -2,7 +2,7 @@
 
 A planner weighs power against traffic that may miss its target. Where a unit of energy costs twice its usual price the
 same risk buys twice as much, so it is worth taking there, and not where energy is cheap. Over traffic the ratio is 1 in
-the mean, and what misses its target grows less than in proportion to it: the whole stays as it was.
+the mean.
 """
 
 from __future__ import annotations

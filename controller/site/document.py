@@ -61,7 +61,7 @@ def site_notes(comparison: Comparison) -> list[str]:
     weighed = {"price": "costs", "co2": "emits"}.get(made.given.file.spec.sleep_by)
     if weighed is not None:
         notes.append(
-            f"predictive sleeps deeper where a kWh {weighed} more (sleep_by), at the same service in the mean; its "
+            f"predictive sleeps deeper where a kWh {weighed} more (sleep_by), inside the same limits; its "
             "share of what oracle saves counts energy all the same."
         )
     cut = [span.share for span in spans if span.share < 0.999]

@@ -30,10 +30,10 @@ def sleep_prices(made: Prepared, site: NDArray[np.intp]) -> EnergyPrices | None:
             raise made.file.error(
                 "sleep_by is co2, but no emissions are known that change with time; add co2: marginal or average"
             )
-        return EnergyPrices(grid.start, grid.step_s, wanted[None], np.zeros(len(site), np.intp))
+        return EnergyPrices.everywhere(grid.start, grid.step_s, wanted, len(site))
     price = made.series.import_price
     if made.events is None:
-        return EnergyPrices(grid.start, grid.step_s, price[None], np.zeros(len(site), np.intp))
+        return EnergyPrices.everywhere(grid.start, grid.step_s, price, len(site))
     return EnergyPrices(grid.start, grid.step_s, with_events(price, made.events), site)
 
 
@@ -66,9 +66,10 @@ def running_price(file: SitesFile, tick_s: int, n_cells: int) -> PriceAt | None:
 
     Raises ConfigError for what only a replay knows.
     """
-    by, tariff = file.spec.sleep_by, read_tariff(file)
+    by = file.spec.sleep_by
     if by == "energy":
         return None
+    tariff = read_tariff(file)
     if by == "co2" or tariff.market is not None:
         what = "emissions" if by == "co2" else f"the prices of tariff {tariff.name}"
         raise file.error(

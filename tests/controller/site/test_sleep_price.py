@@ -118,7 +118,7 @@ def two_prices(trace: Trace, stage: Stage) -> EnergyPrices:
     clock = stage.clock
     hour = np.arange(clock.n_ticks) * clock.tick_s / 3600 % 24
     price = np.where((hour >= 12) & (hour < 20), 1.5, np.where(hour < 7, 0.3, 0.8))
-    return EnergyPrices(clock.start, clock.tick_s, price[None], np.zeros(trace.n_cells, np.intp))
+    return EnergyPrices.everywhere(clock.start, clock.tick_s, price, trace.n_cells)
 
 
 def test_it_costs_less_at_the_same_limits(network: Trace, make_stage: Callable[..., Stage]) -> None:
