@@ -9,7 +9,7 @@ from hw.power.plant import Inputs, Plant, State
 from hw.power.view import meter_import_w, swing
 
 
-def held_w(plant: Plant, inputs: Inputs, battery_w: Floats, import_limit_w: Floats) -> Floats:
+def held_w(plant: Plant, state: State, inputs: Inputs, battery_w: Floats, import_limit_w: Floats) -> Floats:
     """Battery power at which a site with mains holds its import limit. (m,) [W at the bus, > 0 discharges]
 
     Above the limit charging yields first, then the battery carries what is missing.
@@ -17,7 +17,7 @@ def held_w(plant: Plant, inputs: Inputs, battery_w: Floats, import_limit_w: Floa
     dc_w = inputs.radio_w + inputs.transport_w
     rectified = swing(plant, dc_w)
     for _ in range(2):  # the rectifiers' efficiency moves with what they carry
-        import_w = meter_import_w(plant, dc_w, inputs.ac_load_w, inputs.pv_w, battery_w)
+        import_w = meter_import_w(plant, dc_w, inputs.ac_load_w, inputs.pv_w, battery_w, state)
         battery_w = battery_w + np.maximum(import_w - import_limit_w, 0.0) * rectified.discharge
     return battery_w
 

@@ -191,7 +191,7 @@ class PowerSim:
     def _command(self, site: Int64, plant: Plant, state: State, inputs: Inputs, span_us: int) -> Command:
         """What the power systems make of their setpoints."""
         limit_w = np.minimum(self._import_limit_w[site], self.truth.import_cap_w[site])
-        held = held_w(plant, inputs, self._battery_w[site], limit_w)
+        held = held_w(plant, state, inputs, self._battery_w[site], limit_w)
         held = above_reserve_w(plant, state, held, self.truth.reserve_wh[site], span_us / 1e6)
         charging_w = plant.sites["charge_rate"] * plant.sites["rated_wh"]
         return Command(

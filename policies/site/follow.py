@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from hw.power.plant import Plant
+from hw.power.plant import Plant, State
 from hw.power.view import meter_import_w, swing
 
 Float64 = NDArray[np.float64]
@@ -36,18 +36,20 @@ class Loads(NamedTuple):
     pv_w: Float64  # DC power that the panels can give
 
 
-def follow(plant: Plant, wanted: Setpoint, loads: Loads) -> Float64:
+def follow(plant: Plant, wanted: Setpoint, loads: Loads, state: State | None = None) -> Float64:
     """Battery power that a site tries to hold. Shape (n,). [W at the bus, > 0 discharges]
 
     Above the import limit the battery gives at least what is missing; it never gives more than the loads take from the
-    mains.
+    mains. A site knows the ``state`` of its rectifiers, which draw more while a module may not be put to rest.
     """
     rectified = swing(plant, loads.dc_w)
     battery_w = wanted.battery_w * np.where(wanted.battery_w > 0, rectified.discharge, rectified.charge)
-    return hold(plant, battery_w, wanted.import_limit_w, loads)
+    return hold(plant, battery_w, wanted.import_limit_w, loads, state)
 
 
-def hold(plant: Plant, battery_w: Float64, import_limit_w: Float64, loads: Loads) -> Float64:
+def hold(
+    plant: Plant, battery_w: Float64, import_limit_w: Float64, loads: Loads, state: State | None = None
+) -> Float64:
     """What a battery set to a power at the bus does so that its site holds an import limit. All (n,). [W]"""
     sites, rectified = plant.sites, swing(plant, loads.dc_w)
     pv_bus_w = np.minimum(loads.pv_w * sites["converter_efficiency"], sites["converter_w"])
@@ -55,7 +57,7 @@ def hold(plant: Plant, battery_w: Float64, import_limit_w: Float64, loads: Loads
     # beyond what the rectifiers can give the meter does not tell how much is asked for
     asked_w = battery_w = np.maximum(battery_w, served_w - sites["modules"] * sites["module_w"])
     for _ in range(LOOKS):  # the rectifiers' efficiency moves with what they carry
-        import_w = meter_import_w(plant, loads.dc_w, loads.ac_w, loads.pv_w, battery_w)
+        import_w = meter_import_w(plant, loads.dc_w, loads.ac_w, loads.pv_w, battery_w, state)
         over_w = import_w - import_limit_w
         battery_w = np.maximum(battery_w + over_w * rectified.discharge, asked_w)
     most_w = served_w + MAX_CABLE_SHARE * loads.dc_w

@@ -11,6 +11,7 @@ from hw.power import flows
 from hw.power.plant import Command, Inputs, Plant, State, make_plant, start_state, step
 from hw.power.spec import PlantSpec
 from hw.power.view import meter_import_w, meter_load_w, swing
+from hw.sim_plant.holding import held_w
 from policies.site.follow import Loads, Setpoint, follow
 
 N = 5
@@ -34,6 +35,26 @@ def test_the_import_limit_holds_on_the_plant(plant: Plant) -> None:
     battery_w = follow(plant, Setpoint(none, limit_w), Loads(dc_w, none, none))
     made = carried_out(plant, start_state(plant, np.full(N, 0.8), np.ones(N)), dc_w, battery_w)
     assert made[:, flows.GRID_IMPORT] == pytest.approx(limit_w, abs=8)
+
+
+@pytest.mark.parametrize("of_the_plant", [False, True])
+def test_the_import_limit_holds_while_a_module_may_not_be_put_to_rest(
+    plant: Plant, of_the_plant: bool
+) -> None:
+    """A load that comes and goes wakes all modules, which then draw more; the month's peak would creep up by that."""
+    state, none = start_state(plant, np.full(N, 0.8), np.ones(N)), np.zeros(N)
+    limit_w, highest_w = np.full(N, 3000.0), 0.0
+    for t in range(12):
+        dc_w = np.full(N, 4000.0 if t % 2 else 300.0)
+        if of_the_plant:
+            met = Inputs(dc_w, none, none, none, np.full(N, 25.0), np.ones(N, np.bool_))
+            battery_w = held_w(plant, state, met, none, limit_w)
+        else:
+            battery_w = follow(plant, Setpoint(none, limit_w), Loads(dc_w, none, none), state)
+        imported_w = carried_out(plant, state, dc_w, battery_w)[:, flows.GRID_IMPORT]
+        highest_w = max(highest_w, float(imported_w.max()))
+    assert (state.rectifier["locked_until_s"] > 0).all(), "all modules were kept at work for a while"
+    assert highest_w == pytest.approx(3000, abs=0.05)
 
 
 def test_charging_yields_to_the_limit_and_nothing_is_exported(plant: Plant) -> None:
