@@ -20,7 +20,7 @@ from hw.power.plant import Plant, State
 from hw.power.view import View, planning_view
 from policies.site.ahead import Bill, Duty, Expected, make_fleet
 from policies.site.follow import Setpoint
-from policies.site.month_target import MonthTarget, month_target, ready_floors
+from policies.site.month_target import MonthTarget, least_limit_w, month_target, ready_floors
 from policies.site.problem import OK, Fleet, Plans, plan_fleet
 
 Float64 = NDArray[np.float64]
@@ -133,11 +133,10 @@ class PlanDispatch:
     def _plan(self, moment: Moment) -> None:
         n_steps = min(self.settings.horizon_steps, self.calendar.end - moment.step)
         ahead = self.expect.ahead(moment.step, n_steps)
-        peak_w, charged = moment.bill.peak_w, moment.bill.demand_price > 0
+        charged = moment.bill.demand_price > 0
         aims = self.settings.with_target and charged.any()
-        if aims:
-            peak_w = np.maximum(peak_w, self._target(moment).limit_w)
-        fleet = self._fleet(moment, ahead, Bill(np.where(charged, peak_w, 0.0), moment.bill.demand_price))
+        billed_w = np.where(charged, moment.bill.peak_w, 0.0)
+        fleet = self._fleet(moment, ahead, Bill(billed_w, moment.bill.demand_price))
         if moment.step + n_steps < self.calendar.end:
             end_price = replacement_price(fleet, self.calendar.steps_per_day)
             readiness = np.where(charged & aims, 1 + READY_PREMIUM, 1.0)
@@ -146,7 +145,7 @@ class PlanDispatch:
             spare_wh = SPARE_SHARE * fleet.capacity_wh[:, None] * charged[:, None]
             fleet = fleet._replace(floor_wh=np.minimum(fleet.floor_wh + spare_wh, fleet.capacity_wh[:, None]))
         if aims:
-            fleet = self._ready(fleet, moment.step, peak_w, charged)
+            fleet = self._aimed(fleet, moment, charged)
         self.plans, self._charge_max_w = plan_fleet(fleet), fleet.charge_max_w
         self.infeasible += int((self.plans.status != OK).sum())
         self._made_at = moment.step
@@ -163,13 +162,19 @@ class PlanDispatch:
             self._target_at, self._target_made = day, moment.step
         return self.target
 
-    def _ready(self, fleet: Fleet, step: int, limit_w: Float64, charged: NDArray[np.bool_]) -> Fleet:
-        """The fleet with what must be stored so that the month can keep its target, rather today than tomorrow."""
-        assert self.target is not None
-        need_wh, price = self.target.need_wh[:, step - self._target_made :], fleet.import_price
+    def _aimed(self, fleet: Fleet, moment: Moment, charged: NDArray[np.bool_]) -> Fleet:
+        """The fleet under the month's limit, with what must be stored to keep it, rather today than tomorrow."""
+        target = self._target(moment)
+        need_wh, price = target.need_wh[:, moment.step - self._target_made :], fleet.import_price
+        hold_w, safe_w = (np.maximum(w, fleet.peak_w) for w in (target.hold_w, target.safe_w))
+        limit_w = least_limit_w(fleet, need_wh, hold_w, safe_w)
         days = np.arange(price.shape[1]) / self.calendar.steps_per_day
         dearer = np.where(charged[:, None] & (price > 0), price * (1 + LATER_PREMIUM * days), price)
-        return fleet._replace(floor_wh=ready_floors(fleet, need_wh, limit_w), import_price=dearer)
+        return fleet._replace(
+            floor_wh=ready_floors(fleet, need_wh, limit_w),
+            import_price=dearer,
+            peak_w=np.where(charged, limit_w, 0.0),
+        )
 
     def _fleet(self, moment: Moment, ahead: Expected, bill: Bill, count: int = 1) -> Fleet:
         """The problems of all sites, or of ``count`` scenarios of each."""
