@@ -73,6 +73,8 @@ class NaivePlant:
         limit_w = b.charge_rate * b.rated_wh * min(shares)
         if self.stored_wh >= (1 - 1e-6) * self.capacity_wh:
             limit_w = min(limit_w, self.self_discharge_w() / b.charge_efficiency)
+        if self.stored_wh > (1 + 1e-6) * self.capacity_wh:
+            limit_w = 0.0  # it has aged while it was full, and holds more than it could be given
         return limit_w
 
     # rectifiers

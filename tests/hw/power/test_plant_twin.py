@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hw.power import flows as f
@@ -16,6 +16,7 @@ from tests.hw.power.plants import random_specs, random_step
 @pytest.mark.kernel
 @settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), step_s=st.sampled_from([60.0, 300.0, 900.0, 3600.0]))
+@example(seed=70, step_s=3600.0)  # a pack that ages while it is full
 def test_the_plant_does_what_its_twin_does(seed: int, step_s: float) -> None:
     rng = np.random.default_rng(seed)
     n, steps = 4, 12
