@@ -10,7 +10,7 @@ from numba import njit, prange
 from hw.power.ageing import CYCLE_RATE, stress
 from hw.power.battery import stored_at_wh
 from hw.power.bus import bus_loss_w
-from hw.power.modules import modules_for
+from hw.power.modules import fresh_rectifiers, modules_for
 from hw.power.rectifier import modules_wanted, rectifier_in_w
 from hw.power.site import Floats, Plant, State
 from hw.power.tables import (
@@ -197,26 +197,13 @@ def swing(plant: Plant, dc_load_w: Floats, share: float = 0.3) -> Swing:
     return Swing(*np.ascontiguousarray(found.T))
 
 
-@njit(cache=True)
-def _asked_of_rectifiers_w(site, dc_load_w, pv_w, battery_w):  # type: ignore[no-untyped-def]
-    pv_bus_w = min(pv_w * site.converter_efficiency, site.converter_w)
-    out_w = dc_load_w + bus_loss_w(site, dc_load_w) - pv_bus_w - battery_w
-    return min(max(out_w, 0.0), site.modules * site.module_w)
-
-
-@njit(parallel=True, cache=True)
-def _import(plant, dc_load_w, ac_load_w, pv_w, battery_w, found):  # type: ignore[no-untyped-def]
-    for i in prange(len(found)):
-        site = plant.sites[i]
-        out_w = _asked_of_rectifiers_w(site, dc_load_w[i], pv_w[i], battery_w[i])
-        found[i] = rectifier_in_w(site, out_w, modules_wanted(site, out_w, site.modules)) + ac_load_w[i]
-
-
 @njit(parallel=True, cache=True, error_model="numpy")
-def _import_now(plant, rectifiers, clock_s, dc_load_w, ac_load_w, pv_w, battery_w, found):  # type: ignore[no-untyped-def]
+def _import(plant, rectifiers, clock_s, dc_load_w, ac_load_w, pv_w, battery_w, found):  # type: ignore[no-untyped-def]
     for i in prange(len(found)):
         site = plant.sites[i]
-        out_w = _asked_of_rectifiers_w(site, dc_load_w[i], pv_w[i], battery_w[i])
+        pv_bus_w = min(pv_w[i] * site.converter_efficiency, site.converter_w)
+        out_w = dc_load_w[i] + bus_loss_w(site, dc_load_w[i]) - pv_bus_w - battery_w[i]
+        out_w = min(max(out_w, 0.0), site.modules * site.module_w)
         working = modules_for(site, rectifiers[i], out_w, clock_s[i])
         found[i] = rectifier_in_w(site, out_w, working) + ac_load_w[i]
 
@@ -237,8 +224,7 @@ def meter_import_w(
     found = np.empty(len(plant.sites))
     if any(a.shape != found.shape for a in given):
         raise ValueError(f"all series must have shape {found.shape}")
-    if state is None:
-        _import(plant, *given, found)
-    else:
-        _import_now(plant, state.rectifier, state.clock_s, *given, found)
+    rectifiers = fresh_rectifiers(plant) if state is None else state.rectifier
+    clock_s = np.zeros(len(found)) if state is None else state.clock_s
+    _import(plant, rectifiers, clock_s, *given, found)
     return found
