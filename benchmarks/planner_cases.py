@@ -7,19 +7,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from policies.site.problem import Fleet, Plans, settle
+from policies.site.problem import PER_STEP, Fleet, Plans, settle
 
 Floats = NDArray[np.float64]
-PER_STEP = (
-    "load_w",
-    "pv_w",
-    "import_price",
-    "export_price",
-    "charge_max_w",
-    "discharge_max_w",
-    "floor_wh",
-    "cap_w",
-)
 
 
 def random_sites(rng: np.random.Generator, n: int, n_steps: int, step_h: float = 0.25) -> Fleet:
@@ -63,7 +53,8 @@ def random_sites(rng: np.random.Generator, n: int, n_steps: int, step_h: float =
         "event_w": np.full(shape, np.inf),
         "event_price": np.zeros(shape),
     }
-    arrays = {name: value if name in PER_STEP else value[:, 0] for name, value in fields.items()}
+    over_time = (*PER_STEP, "floor_wh")
+    arrays = {name: value if name in over_time else value[:, 0] for name, value in fields.items()}
     return Fleet(step_h=step_h, **{name: np.ascontiguousarray(value) for name, value in arrays.items()})
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from benchmarks.planner_cases import random_sites
 from policies.site.problem import (
     INFEASIBLE_CAP,
     INFEASIBLE_FLOOR,
     OK,
     STATUS_WORDS,
+    checked,
     cost_at_caps,
     plan_fleet,
 )
@@ -193,3 +195,11 @@ def test_what_a_store_lacks_for_an_event_is_imported_and_nothing_more() -> None:
     assert plans.import_w[0, :2].sum() == pytest.approx(2000 - 900)
     earning = one_site([1000, 1000], -0.3, pv_w=[800, 0], event_w=[500, np.inf], event_price=[1, 0])
     assert plan_fleet(earning).import_w[0, 0] == pytest.approx(500), "no more for its own sake below zero"
+
+
+def test_the_sites_of_the_planners_benchmark_are_those_that_kernels_take() -> None:
+    """The benchmark hands them to a kernel without a check, so that only the kernel is timed."""
+    fleet = random_sites(np.random.default_rng(0), 5, 12)
+    for given, taken in zip(fleet[1:], checked(fleet)[1:], strict=True):
+        assert given.dtype == taken.dtype and given.flags.c_contiguous
+    assert (plan_fleet(fleet).status == OK).any()
