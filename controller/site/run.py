@@ -105,7 +105,7 @@ def run_sites(
             inputs, recovery = outages.step(t, inputs, start, view)
             load_w = meter_load_w(plant, dc_w, scene.ac_load_w[:, t])
             wanted = outages.below_peak(wanted, bill.peak_w, load_w)
-        asked_w = follow(plant, wanted, Loads(dc_w, scene.ac_load_w[:, t], scene.pv_w[:, t]), start)
+        asked_w = follow(plant, start, wanted, Loads(dc_w, scene.ac_load_w[:, t], scene.pv_w[:, t]))
         battery_w, limit_w = guard(t, asked_w, wanted.import_limit_w, start, view, recovery)
         if recovery is not None and recovering is not None:
             recovering[:, t - begin] = recovery.recovering

@@ -7,25 +7,13 @@ Modules are alike, so which of them work moves no energy; it evens out their hou
 
 from __future__ import annotations
 
-import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from hw.power.rectifier import modules_wanted
-from hw.power.site import RECTIFIER, Plant
-from hw.power.spec import MAX_CHANGES, MAX_MODULES
+from hw.power.spec import MAX_CHANGES
 
 LOCK_S = 3600.0
 SAME_S = 1e-3  # rounding of the clock: loads change on the hour, so that an hour is often just over
-
-
-def fresh_rectifiers(plant: Plant) -> NDArray[np.void]:
-    """Rectifiers whose modules are all at work, and free to change. (n,)"""
-    fresh = np.zeros(len(plant.sites), RECTIFIER).view(np.recarray)
-    fresh["working"] = plant.sites["modules"]
-    fresh["at_work"] = np.arange(MAX_MODULES) < plant.sites["modules"][:, None]
-    fresh["changed_s"] = -np.inf
-    return fresh
 
 
 @njit(cache=True, error_model="numpy")

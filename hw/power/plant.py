@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from hw.power.ageing import MAX_TURNS, ageing_row, losses_of_health
 from hw.power.flows import N_FLOWS
 from hw.power.kernel import step_sites
-from hw.power.modules import fresh_rectifiers
-from hw.power.site import NOW, SITE, Floats, Plant, State
-from hw.power.spec import PlantSpec, PvSpec
+from hw.power.site import NOW, RECTIFIER, SITE, Floats, Plant, State
+from hw.power.spec import MAX_MODULES, PlantSpec, PvSpec
 from hw.power.tables import pack_tables
 
 __all__ = ["Command", "Inputs", "Plant", "State", "make_plant", "start_state", "step"]
@@ -99,13 +98,17 @@ def start_state(plant: Plant, soc: Floats, health: Floats) -> State:
     if not ((health > 0) & (health <= 1)).all():
         raise ValueError("health must lie above 0 and at most at 1")
     cycle_damage, calendar_square = losses_of_health(plant.ageing, health)
+    rectifier = np.zeros(n, RECTIFIER).view(np.recarray)
+    rectifier["working"] = plant.sites["modules"]
+    rectifier["at_work"] = np.arange(MAX_MODULES) < plant.sites["modules"][:, None]
+    rectifier["changed_s"] = -np.inf
     return State(
         stored_wh=plant.rated_wh * health * soc,
         health=health.copy(),
         lvd_stage=np.zeros(n, np.int8),
         back_s=np.zeros(n),
         clock_s=np.zeros(n),
-        rectifier=fresh_rectifiers(plant),
+        rectifier=rectifier,
         cycle_damage=cycle_damage,
         mean_stress=np.ones(n),
         calendar_square=calendar_square,

@@ -10,7 +10,7 @@ from numba import njit, prange
 from hw.power.ageing import CYCLE_RATE, stress
 from hw.power.battery import stored_at_wh
 from hw.power.bus import bus_loss_w
-from hw.power.modules import fresh_rectifiers, modules_for
+from hw.power.modules import modules_for
 from hw.power.rectifier import modules_wanted, rectifier_in_w
 from hw.power.site import Floats, Plant, State
 from hw.power.tables import (
@@ -209,22 +209,15 @@ def _import(plant, rectifiers, clock_s, dc_load_w, ac_load_w, pv_w, battery_w, f
 
 
 def meter_import_w(
-    plant: Plant,
-    dc_load_w: Floats,
-    ac_load_w: Floats,
-    pv_w: Floats,
-    battery_w: Floats,
-    state: State | None = None,
+    plant: Plant, state: State, dc_load_w: Floats, ac_load_w: Floats, pv_w: Floats, battery_w: Floats
 ) -> Floats:
     """Import of one step with the pack at ``battery_w`` at the bus, > 0 discharging. All (n,). [W]
 
-    With the ``state`` that the step begins with, of the modules that may work then; else of those that the load wants.
+    It is that of the modules that may work in the step that begins with ``state``: all of them while they are locked.
     """
     given = [np.ascontiguousarray(a, np.float64) for a in (dc_load_w, ac_load_w, pv_w, battery_w)]
     found = np.empty(len(plant.sites))
     if any(a.shape != found.shape for a in given):
         raise ValueError(f"all series must have shape {found.shape}")
-    rectifiers = fresh_rectifiers(plant) if state is None else state.rectifier
-    clock_s = np.zeros(len(found)) if state is None else state.clock_s
-    _import(plant, rectifiers, clock_s, *given, found)
+    _import(plant, state.rectifier, state.clock_s, *given, found)
     return found

@@ -17,7 +17,7 @@ def held_w(plant: Plant, state: State, inputs: Inputs, battery_w: Floats, import
     dc_w = inputs.radio_w + inputs.transport_w
     rectified = swing(plant, dc_w)
     for _ in range(2):  # the rectifiers' efficiency moves with what they carry
-        import_w = meter_import_w(plant, dc_w, inputs.ac_load_w, inputs.pv_w, battery_w, state)
+        import_w = meter_import_w(plant, state, dc_w, inputs.ac_load_w, inputs.pv_w, battery_w)
         battery_w = battery_w + np.maximum(import_w - import_limit_w, 0.0) * rectified.discharge
     return battery_w
 

@@ -36,7 +36,7 @@ class Loads(NamedTuple):
     pv_w: Float64  # DC power that the panels can give
 
 
-def follow(plant: Plant, wanted: Setpoint, loads: Loads, state: State | None = None) -> Float64:
+def follow(plant: Plant, state: State, wanted: Setpoint, loads: Loads) -> Float64:
     """Battery power that a site tries to hold. Shape (n,). [W at the bus, > 0 discharges]
 
     Above the import limit the battery gives at least what is missing; it never gives more than the loads take from the
@@ -44,12 +44,10 @@ def follow(plant: Plant, wanted: Setpoint, loads: Loads, state: State | None = N
     """
     rectified = swing(plant, loads.dc_w)
     battery_w = wanted.battery_w * np.where(wanted.battery_w > 0, rectified.discharge, rectified.charge)
-    return hold(plant, battery_w, wanted.import_limit_w, loads, state)
+    return hold(plant, state, battery_w, wanted.import_limit_w, loads)
 
 
-def hold(
-    plant: Plant, battery_w: Float64, import_limit_w: Float64, loads: Loads, state: State | None = None
-) -> Float64:
+def hold(plant: Plant, state: State, battery_w: Float64, import_limit_w: Float64, loads: Loads) -> Float64:
     """What a battery set to a power at the bus does so that its site holds an import limit. All (n,). [W]"""
     sites, rectified = plant.sites, swing(plant, loads.dc_w)
     pv_bus_w = np.minimum(loads.pv_w * sites["converter_efficiency"], sites["converter_w"])
@@ -57,7 +55,7 @@ def hold(
     # beyond what the rectifiers can give the meter does not tell how much is asked for
     asked_w = battery_w = np.maximum(battery_w, served_w - sites["modules"] * sites["module_w"])
     for _ in range(LOOKS):  # the rectifiers' efficiency moves with what they carry
-        import_w = meter_import_w(plant, loads.dc_w, loads.ac_w, loads.pv_w, battery_w, state)
+        import_w = meter_import_w(plant, state, loads.dc_w, loads.ac_w, loads.pv_w, battery_w)
         over_w = import_w - import_limit_w
         battery_w = np.maximum(battery_w + over_w * rectified.discharge, asked_w)
     most_w = served_w + MAX_CABLE_SHARE * loads.dc_w

@@ -109,7 +109,8 @@ class LivePlanner:
     def setpoints(self, wanted: Setpoint, telemetry: Telemetry, held: Held) -> Verdict:
         """Powers at the bus and import limits that the guard lets pass now."""
         limit_w = np.minimum(wanted.import_limit_w, held.import_cap_w)
-        asked_w = follow(self.inputs.plant, Setpoint(wanted.battery_w, limit_w), self._loads(telemetry))
+        state, loads = self._state(telemetry), self._loads(telemetry)
+        asked_w = follow(self.inputs.plant, state, Setpoint(wanted.battery_w, limit_w), loads)
         return self.guarded(asked_w, limit_w, telemetry, held)
 
     def guarded(self, battery_w: Float64, limit_w: Float64, telemetry: Telemetry, held: Held) -> Verdict:
@@ -137,7 +138,7 @@ class LivePlanner:
             np.ascontiguousarray(np.broadcast_to(view.charge_max_w[:, None], shape)),
             np.ascontiguousarray(np.broadcast_to(upper_w[:, None], shape)),
         )
-        does_w = hold(plant, battery_w, limit_w, self._loads(telemetry))
+        does_w = hold(plant, state, battery_w, limit_w, self._loads(telemetry))
         verdict = guard(
             Wanted(does_w, held.import_cap_w), facts, ahead, self._terms(view, state, held), inputs.step_s
         )
