@@ -9,9 +9,9 @@ import highspy
 import numpy as np
 from scipy.sparse import csc_array
 
-from policies.site.cap_search import effective_floors
 from policies.site.problem import Fleet
 from policies.site.reference import CHARGES, program
+from policies.site.site_terms import effective_floors
 
 LINEAR_ROWS = 3  # blocks of rows without binaries
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from policies.site.cap_search import effective_floors
 from policies.site.problem import Fleet
+from policies.site.site_terms import effective_floors
 
 
 def _limits(fleet: Fleet, i: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from policies.site.site_terms import HARD, LOAD, MOST
 from policies.site.step_cost import SLACK_WH, room_at_meter, store_change
 from policies.site.value_function import cost_at_cap
 
@@ -19,33 +20,16 @@ GAP = 1e-7  # of the bill, at which the search ends
 
 
 @njit(cache=True)
-def effective_floors(fleet, i, floors):  # type: ignore[no-untyped-def]
-    """Write the floors (T + 1,) that hold for site i: those of the fleet, lowered to what full charging can reach.
-
-    The first is the energy stored at the start, which the plan cannot change.
-    """
-    capacity_wh, n_steps = fleet.capacity_wh[i], fleet.load_w.shape[1]
-    reach = min(fleet.start_wh[i], capacity_wh)
-    floors[0] = reach
-    for t in range(n_steps):
-        stored = fleet.charge_max_w[i, t] * fleet.step_h * fleet.charge_efficiency[i]
-        reach = min(capacity_wh, reach + stored)
-        floor = fleet.floor_wh[i, t + 1]
-        if t == n_steps - 1:
-            floor = max(floor, fleet.end_wh[i])
-        floors[t + 1] = min(floor, reach)
-
-
-@njit(cache=True)
-def status_at_cap(fleet, i, cap_wh, floors):  # type: ignore[no-untyped-def]
+def status_at_cap(site, cap_wh):  # type: ignore[no-untyped-def]
     """Which limit, if any, cannot be kept under ``cap_wh`` [Wh per step]: always charging as much as it allows."""
-    stored, capacity_wh, carried = floors[0], fleet.capacity_wh[i], False
-    for t in range(fleet.load_w.shape[1]):
-        least, most, _ = room_at_meter(fleet, i, t, cap_wh)
+    floors, capacity_wh, carried = site.floors_wh, site.capacity_wh, False
+    stored = floors[0]
+    for t in range(len(site.steps)):
+        least, most, _ = room_at_meter(site.steps[t], cap_wh)
         if most < least:
             return INFEASIBLE_CAP
         carried |= most < 0
-        stored += store_change(fleet, i, most)
+        stored += store_change(site, most)
         if stored >= capacity_wh:
             stored, carried = capacity_wh, False
         if stored < floors[t + 1] - SLACK_WH:
@@ -54,24 +38,24 @@ def status_at_cap(fleet, i, cap_wh, floors):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def highest_import(fleet, i):  # type: ignore[no-untyped-def]
-    """An import that no plan of site i exceeds. [Wh per step]"""
+def highest_import(site):  # type: ignore[no-untyped-def]
+    """An import that no plan exceeds. [Wh per step]"""
     highest = 0.0
-    for t in range(fleet.load_w.shape[1]):
-        wanted = min(fleet.load_w[i, t] + fleet.charge_max_w[i, t], fleet.cap_w[i, t])
-        highest = max(highest, wanted * fleet.step_h)
+    for t in range(len(site.steps)):
+        step = site.steps[t]
+        highest = max(highest, min(step[LOAD] + step[MOST], step[HARD]))
     return highest
 
 
 @njit(cache=True)
-def _lowest_cap(fleet, i, low, high, floors):  # type: ignore[no-untyped-def]
+def _lowest_cap(site, low, high):  # type: ignore[no-untyped-def]
     """Least cap between ``low`` and ``high``, which can be kept, under which the limits can be. [Wh per step]"""
-    if status_at_cap(fleet, i, low, floors) == OK:
+    if status_at_cap(site, low) == OK:
         return low
     most = high
     while high - low > 1e-12 * high + 1e-9:
         middle = (low + high) / 2
-        if status_at_cap(fleet, i, middle, floors) == OK:
+        if status_at_cap(site, middle) == OK:
             high = middle
         else:
             low = middle
@@ -79,26 +63,20 @@ def _lowest_cap(fleet, i, low, high, floors):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def demand_rate(fleet, i):  # type: ignore[no-untyped-def]
-    """What a Wh more in the highest step of site i costs. [currency per Wh per step]"""
-    return fleet.demand_price[i] / 1000 / fleet.step_h
-
-
-@njit(cache=True)
-def best_cap(fleet, i, floors, room):  # type: ignore[no-untyped-def]
-    """The cap [Wh per step] that makes energy, wear and demand charge of site i least; its limits can be kept."""
-    high = highest_import(fleet, i)
-    rate = demand_rate(fleet, i)
-    paid = fleet.peak_w[i] * fleet.step_h
+def best_cap(site, room):  # type: ignore[no-untyped-def]
+    """The cap [Wh per step] that makes energy, wear and demand charge least; the limits can be kept under it."""
+    high, rate, paid = highest_import(site), site.demand_rate, site.paid_wh
     if rate <= 0 or paid >= high:
         return high
-    low = _lowest_cap(fleet, i, paid, high, floors)
-    low_cost, low_slope = cost_at_cap(fleet, i, low, floors, room)
+    low = _lowest_cap(site, paid, high)
+    low_cost, low_slope = cost_at_cap(site, low, room)
     low_cost, low_slope = low_cost + rate * low, low_slope + rate
     if low_slope >= 0:
         return low
-    high_cost, high_slope = cost_at_cap(fleet, i, high, floors, room)
+    high_cost, high_slope = cost_at_cap(site, high, room)
     high_cost, high_slope = high_cost + rate * high, high_slope + rate
+    if high_slope <= 0:
+        return high
     width = high - low
     for k in range(MAX_PASSES):
         if high - low <= 1e-9 * high:
@@ -111,7 +89,7 @@ def best_cap(fleet, i, floors, room):  # type: ignore[no-untyped-def]
         width = high - low if k % 3 == 2 else width
         if slow or not low < cap < high:
             cap, bound = (low + high) / 2, -np.inf
-        cost, slope = cost_at_cap(fleet, i, cap, floors, room)
+        cost, slope = cost_at_cap(site, cap, room)
         cost, slope = cost + rate * cap, slope + rate
         if cost - bound <= GAP * abs(cost):
             return cap

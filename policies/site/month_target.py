@@ -25,8 +25,9 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from policies.site.cap_search import OK, best_cap, effective_floors, highest_import, status_at_cap
+from policies.site.cap_search import OK, best_cap, highest_import, status_at_cap
 from policies.site.problem import Fleet, checked
+from policies.site.site_terms import site_terms
 from policies.site.value_function import new_room
 
 Float64 = NDArray[np.float64]
@@ -101,14 +102,12 @@ def best_limits_w(courses: Fleet) -> Float64:
 
 @njit(parallel=True, cache=True)
 def _best_limits(fleet, limit_w):  # type: ignore[no-untyped-def]
-    n_steps = fleet.load_w.shape[1]
     for i in prange(len(limit_w)):
         if fleet.demand_price[i] > 0:
-            floors = np.empty(n_steps + 1)
-            effective_floors(fleet, i, floors)
-            cap_wh = highest_import(fleet, i)
-            if status_at_cap(fleet, i, cap_wh, floors) == OK:
-                cap_wh = best_cap(fleet, i, floors, new_room(n_steps))
+            site = site_terms(fleet, i)
+            cap_wh = highest_import(site)
+            if status_at_cap(site, cap_wh) == OK:
+                cap_wh = best_cap(site, new_room(len(site.steps)))
             limit_w[i] = max(cap_wh / fleet.step_h, fleet.peak_w[i])
 
 
@@ -142,14 +141,23 @@ def _least_limits(fleet, need_wh, low_w, limit_w):  # type: ignore[no-untyped-de
 
 
 @njit(cache=True)
+def _charging_wh(fleet, i, limit_w, n_steps):  # type: ignore[no-untyped-def]
+    """Stored energy at the first boundaries if charging takes all that the limit leaves. (n_steps + 1,)"""
+    stored_wh = np.empty(n_steps + 1)
+    stored_wh[0] = min(fleet.start_wh[i], fleet.capacity_wh[i])
+    for t in range(n_steps):
+        stored_wh[t + 1] = min(stored_wh[t] - _drawn_wh(fleet, i, t, limit_w), fleet.capacity_wh[i])
+    return stored_wh
+
+
+@njit(cache=True)
 def _missing_wh(fleet, i, need_wh, limit_w):  # type: ignore[no-untyped-def]
     """The most that is missing where the need falls, if charging takes all that the limit leaves. At least 0."""
-    stored_wh, missing_wh = min(fleet.start_wh[i], fleet.capacity_wh[i]), 0.0
     last = min(len(need_wh), fleet.load_w.shape[1] + 1) - 1
-    for t in range(last):
-        stored_wh = min(stored_wh - _drawn_wh(fleet, i, t, limit_w), fleet.capacity_wh[i])
-        if t + 1 == last or need_wh[t + 1] >= need_wh[t + 2]:
-            missing_wh = max(missing_wh, need_wh[t + 1] - stored_wh)
+    stored_wh, missing_wh = _charging_wh(fleet, i, limit_w, last), 0.0
+    for t in range(1, last + 1):
+        if t == last or need_wh[t] >= need_wh[t + 1]:
+            missing_wh = max(missing_wh, need_wh[t] - stored_wh[t])
     return missing_wh
 
 
@@ -166,9 +174,8 @@ def ready_floors(fleet: Fleet, need_wh: Float64, limit_w: Float64) -> Float64:
 
 @njit(cache=True)
 def _raise_floors(fleet, need_wh, limit_w, floor_wh):  # type: ignore[no-untyped-def]
+    n_steps = min(need_wh.shape[1], floor_wh.shape[1]) - 1
     for i in range(len(limit_w)):
-        stored_wh = min(fleet.start_wh[i], fleet.capacity_wh[i])
-        for t in range(min(need_wh.shape[1], floor_wh.shape[1]) - 1):
-            stored_wh = min(stored_wh - _drawn_wh(fleet, i, t, limit_w[i]), fleet.capacity_wh[i])
-            ready_wh = min(need_wh[i, t + 1], stored_wh - INSIDE_WH)
-            floor_wh[i, t + 1] = max(floor_wh[i, t + 1], ready_wh)
+        stored_wh = _charging_wh(fleet, i, limit_w[i], n_steps)
+        for t in range(1, n_steps + 1):
+            floor_wh[i, t] = max(floor_wh[i, t], min(need_wh[i, t], stored_wh[t] - INSIDE_WH))

@@ -109,9 +109,9 @@ def _value(y, left, slopes, lengths):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def side_of(fleet, i, t, cap_wh, change, room):  # type: ignore[no-untyped-def]
+def side_of(site, t, cap_wh, change, room):  # type: ignore[no-untyped-def]
     """The side of the split of step t that a change of stored energy [Wh] is on; BOTH for a convex step."""
-    n, begin = raw_pieces(fleet, i, t, cap_wh, room.raw)
+    n, begin = raw_pieces(site, t, cap_wh, room.raw)
     split = split_at(room.raw, n)
     if split == 0:
         return BOTH
@@ -119,12 +119,12 @@ def side_of(fleet, i, t, cap_wh, change, room):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def _better_side(fleet, i, t, cap_wh, start, after, pieces):  # type: ignore[no-untyped-def]
+def _better_side(site, t, cap_wh, start, after, pieces):  # type: ignore[no-untyped-def]
     """Best stored energy after step t at its true cost: the best of either side."""
     left, right, slopes, lengths = after
     best, stored = np.inf, start
     for side in (LEFT_SIDE, RIGHT_SIDE):
-        n, begin = step_pieces(fleet, i, t, cap_wh, side, pieces)
+        n, begin = step_pieces(site, t, cap_wh, side, pieces)
         least = start + begin.change
         if max(left, least) > min(right, least + pieces[LENGTH, :n].sum()) + SLACK_WH:
             continue
@@ -148,25 +148,25 @@ def _keep(room, first, k, slopes, lengths):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def best_path(fleet, i, cap_wh, floors, room, stored_wh):  # type: ignore[no-untyped-def]
+def best_path(site, cap_wh, room, stored_wh):  # type: ignore[no-untyped-def]
     """Write the stored energy (T + 1,) of the cheapest plan under ``cap_wh`` [Wh per step].
 
     Returns its cost less what is stored at the end is worth, a bound that no plan on the sides held to undercuts, and
     the step that the hull understates most, -1 where the plan is exact. Both are infinite without a plan.
     """
-    n_steps, raw, ends = fleet.load_w.shape[1], room.raw, room.ends
+    n_steps, raw, ends, floors = len(site.steps), room.raw, room.ends, site.floors_wh
     first, edges = (
         np.zeros(n_steps + 2, np.int64),
         np.empty((n_steps + 1, 2)),
     )  # lists in the order they are made
     slopes, lengths = np.empty(64 * n_steps + 64), np.empty(64 * n_steps + 64)
-    begin_list(fleet, i, floors, room)
+    begin_list(site, room)
     for k in range(n_steps):
         t = n_steps - k - 1
         edges[k, 0], edges[k, 1] = ends[LEFT], ends[RIGHT]
         slopes, lengths = _keep(room, first, k, slopes, lengths)
-        most = fleet.capacity_wh[i] if t else np.inf
-        if not step_back(fleet, i, t, cap_wh, room, floors[t], most):
+        most = site.capacity_wh if t else np.inf
+        if not step_back(site, t, cap_wh, room, floors[t], most):
             return np.inf, np.inf, -1
     if ends[LEFT] > floors[0] + SLACK_WH:
         return np.inf, np.inf, -1
@@ -174,18 +174,18 @@ def best_path(fleet, i, cap_wh, floors, room, stored_wh):  # type: ignore[no-unt
     stored_wh[0] = floors[0]
     for t in range(n_steps):
         k, start, side = n_steps - 1 - t, stored_wh[t], room.sides[t]
-        n, begin = raw_pieces(fleet, i, t, cap_wh, raw)
+        n, begin = raw_pieces(site, t, cap_wh, raw)
         after = edges[k, 0], edges[k, 1], slopes[first[k] : first[k + 1]], lengths[first[k] : first[k + 1]]
         if split_at(raw, n) == 0:
             y = _walk(start, after, begin.change, raw, n)
         else:
-            m, own = step_pieces(fleet, i, t, cap_wh, side, room.pieces)
+            m, own = step_pieces(site, t, cap_wh, side, room.pieces)
             y = _walk(start, after, own.change, room.pieces, m)
             gap = cost_of(y - start, n, begin, raw) - cost_of(y - start, m, own, room.pieces)
             if gap > SAME and side == BOTH:
                 if gap > widest:
                     worst, widest = t, gap
-                y = _better_side(fleet, i, t, cap_wh, start, after, room.pieces)
+                y = _better_side(site, t, cap_wh, start, after, room.pieces)
         total += cost_of(y - start, n, begin, raw)
         stored_wh[t + 1] = y
-    return total - fleet.end_price[i] / 1000 * (stored_wh[n_steps] - floors[-1]), bound, worst
+    return total - site.end_worth * (stored_wh[n_steps] - floors[-1]), bound, worst

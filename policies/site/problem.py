@@ -18,10 +18,10 @@ from policies.site.cap_search import (
     INFEASIBLE_CAP,
     INFEASIBLE_FLOOR,
     OK,
-    effective_floors,
     status_at_cap,
 )
 from policies.site.sides import best_plan
+from policies.site.site_terms import site_terms
 from policies.site.value_function import cost_at_cap, new_room
 
 __all__ = ["INFEASIBLE_CAP", "INFEASIBLE_FLOOR", "OK", "STATUS_WORDS", "Fleet", "Plans"]
@@ -156,25 +156,21 @@ def _plan_sites(fleet, stored_wh, cap_wh, status):  # type: ignore[no-untyped-de
 @njit(cache=True)
 def plan_site(fleet, i, stored_wh, cap_wh, status):  # type: ignore[no-untyped-def]
     """Write the plan of one site: the energy stored (T + 1,), the cap it keeps, and its status."""
-    n_steps = fleet.load_w.shape[1]
-    floors = np.empty(n_steps + 1)
-    effective_floors(fleet, i, floors)
-    status[i] = status_at_cap(fleet, i, np.inf, floors)
-    if status[i] != OK:
-        return
-    cap_wh[i] = best_plan(fleet, i, floors, new_room(n_steps), stored_wh)
+    site = site_terms(fleet, i)
+    status[i] = status_at_cap(site, np.inf)
+    if status[i] == OK:
+        cap_wh[i] = best_plan(site, new_room(len(site.steps)), stored_wh)
 
 
 @njit(parallel=True, cache=True)
 def _cost_sites(fleet, caps_wh, costs):  # type: ignore[no-untyped-def]
     for i in prange(len(costs)):
-        floors = np.empty(fleet.load_w.shape[1] + 1)
-        effective_floors(fleet, i, floors)
-        room = new_room(fleet.load_w.shape[1])
+        site = site_terms(fleet, i)
+        room = new_room(len(site.steps))
         for k in range(caps_wh.shape[1]):
             costs[i, k] = np.inf
-            if status_at_cap(fleet, i, caps_wh[i, k], floors) == OK:
-                costs[i, k] = cost_at_cap(fleet, i, caps_wh[i, k], floors, room)[0]
+            if status_at_cap(site, caps_wh[i, k]) == OK:
+                costs[i, k] = cost_at_cap(site, caps_wh[i, k], room)[0]
 
 
 def checked(fleet: Fleet) -> Fleet:

@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 from scipy.sparse import csr_array, diags_array, eye_array, hstack, vstack
 
-from policies.site.cap_search import effective_floors, status_at_cap
+from policies.site.cap_search import status_at_cap
 from policies.site.problem import INFEASIBLE_CAP, Fleet
+from policies.site.site_terms import effective_floors, site_terms
 
 CHARGE, DISCHARGE, STORED, IMPORT, EXPORT, USED_PV, CHARGES, IMPORTS, LOSS, OVER, N_BLOCKS = range(11)
 
@@ -55,7 +56,7 @@ def plan_reference(fleet: Fleet, i: int, *, losses: Losses | None = None, gap: f
     cost, integral, bounds, rows = program(fleet, i, floors, losses)
     result = milp(cost, integrality=integral, bounds=bounds, constraints=rows, options={"mip_rel_gap": gap})
     if result.status == 2:
-        status = int(status_at_cap(fleet, i, np.inf, floors)) or INFEASIBLE_CAP
+        status = int(status_at_cap(site_terms(fleet, i), np.inf)) or INFEASIBLE_CAP
         nothing = np.full(n_steps, np.nan)
         return ReferencePlan(np.nan, np.nan, nothing, np.append(nothing, np.nan), nothing, status)
     if result.x is None:

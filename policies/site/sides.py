@@ -11,8 +11,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from policies.site.cap_search import best_cap, demand_rate
+from policies.site.cap_search import best_cap
 from policies.site.path import best_path, side_of
+from policies.site.site_terms import LOAD, PRICE
 from policies.site.step_cost import BOTH, LEFT_SIDE, RIGHT_SIDE
 
 MAX_CHOICES = 3  # steps, of two passes each
@@ -20,25 +21,25 @@ GAP_SHARE = 2e-5  # of the turnover, at which the search ends
 
 
 @njit(cache=True)
-def _turnover(fleet, i):  # type: ignore[no-untyped-def]
+def _turnover(site):  # type: ignore[no-untyped-def]
     """What the load costs at prices without their sign. [currency]"""
     total = 0.0
-    for t in range(fleet.load_w.shape[1]):
-        total += abs(fleet.import_price[i, t]) * fleet.load_w[i, t]
-    return total * fleet.step_h / 1000
+    for t in range(len(site.steps)):
+        total += abs(site.steps[t, PRICE]) * site.steps[t, LOAD]
+    return total
 
 
 @njit(cache=True)
-def _choose(fleet, i, cap_wh, floors, room, stored_wh, cost, worst, gap):  # type: ignore[no-untyped-def]
+def _choose(site, cap_wh, room, stored_wh, cost, worst, gap):  # type: ignore[no-untyped-def]
     """Better the plan ``stored_wh`` of ``cost`` at a cap; returns its cost. Sides are free before and after."""
     trial = np.empty(len(stored_wh))
     for _ in range(MAX_CHOICES):
-        here = side_of(fleet, i, worst, cap_wh, stored_wh[worst + 1] - stored_wh[worst], room)
+        here = side_of(site, worst, cap_wh, stored_wh[worst + 1] - stored_wh[worst], room)
         room.sides[worst] = LEFT_SIDE + RIGHT_SIDE - here
-        found, bound, after = best_path(fleet, i, cap_wh, floors, room, trial)
+        found, bound, after = best_path(site, cap_wh, room, trial)
         if found >= cost:
             room.sides[worst] = here
-            found, bound, after = best_path(fleet, i, cap_wh, floors, room, trial)
+            found, bound, after = best_path(site, cap_wh, room, trial)
         if found < cost:
             cost = found
             stored_wh[:] = trial
@@ -50,22 +51,22 @@ def _choose(fleet, i, cap_wh, floors, room, stored_wh, cost, worst, gap):  # typ
 
 
 @njit(cache=True)
-def best_plan(fleet, i, floors, room, stored_wh):  # type: ignore[no-untyped-def]
-    """Write the energy stored (T + 1,) of the cheapest plan of site i; returns the cap that it keeps. [Wh per step]"""
-    cap_wh = best_cap(fleet, i, floors, room)
-    cost, bound, worst = best_path(fleet, i, cap_wh, floors, room, stored_wh)
-    gap = GAP_SHARE * _turnover(fleet, i)
+def best_plan(site, room, stored_wh):  # type: ignore[no-untyped-def]
+    """Write the energy stored (T + 1,) of the cheapest plan; returns the cap that it keeps. [Wh per step]"""
+    cap_wh = best_cap(site, room)
+    cost, bound, worst = best_path(site, cap_wh, room, stored_wh)
+    gap = GAP_SHARE * _turnover(site)
     if worst < 0 or cost - bound <= gap:
         return cap_wh
-    cost = _choose(fleet, i, cap_wh, floors, room, stored_wh, cost, worst, gap)
-    rate, paid = demand_rate(fleet, i), fleet.peak_w[i] * fleet.step_h
+    cost = _choose(site, cap_wh, room, stored_wh, cost, worst, gap)
+    rate, paid = site.demand_rate, site.paid_wh
     if rate <= 0:
         return cap_wh
-    for t in range(fleet.load_w.shape[1]):
-        room.sides[t] = side_of(fleet, i, t, cap_wh, stored_wh[t + 1] - stored_wh[t], room)
+    for t in range(len(site.steps)):
+        room.sides[t] = side_of(site, t, cap_wh, stored_wh[t + 1] - stored_wh[t], room)
     trial = np.empty(len(stored_wh))
-    other_wh = best_cap(fleet, i, floors, room)
-    found, _, _ = best_path(fleet, i, other_wh, floors, room, trial)
+    other_wh = best_cap(site, room)
+    found, _, _ = best_path(site, other_wh, room, trial)
     room.sides[:] = BOTH
     if found + rate * max(other_wh, paid) < cost + rate * max(cap_wh, paid):
         cap_wh = other_wh

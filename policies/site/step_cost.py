@@ -17,6 +17,21 @@ from typing import NamedTuple
 
 from numba import njit
 
+from policies.site.site_terms import (
+    EVENT,
+    FEED_IN,
+    HARD,
+    KINK,
+    LEAST,
+    LOAD,
+    MORE,
+    MOST,
+    NET,
+    PRICE,
+    SOLD,
+    SURPLUS,
+)
+
 MAX_PIECES = 6
 # Rows of (4, MAX_PIECES) pieces, from the left: currency per Wh stored, Wh stored, and how much longer and steeper a
 # piece gets per Wh of a higher import limit.
@@ -35,13 +50,10 @@ class Begin(NamedTuple):
 
 
 @njit(cache=True)
-def room_at_meter(fleet, i, t, cap_wh):  # type: ignore[no-untyped-def]
-    """Least and most that the battery of site i may add to the meter in step t, and d(most) / d(cap). [Wh]"""
-    hard_wh = fleet.cap_w[i, t] * fleet.step_h
-    net_wh = (fleet.load_w[i, t] - fleet.pv_w[i, t]) * fleet.step_h
-    room_wh = min(hard_wh, cap_wh) - net_wh
-    most_wh = fleet.charge_max_w[i, t] * fleet.step_h
-    least_wh = -min(fleet.discharge_max_w[i, t] * fleet.step_h, max(net_wh, 0.0))
+def room_at_meter(step, cap_wh):  # type: ignore[no-untyped-def]
+    """Least and most that the battery may add to the meter in a step (site_terms), and d(most) / d(cap). [Wh]"""
+    hard_wh, least_wh, most_wh = step[HARD], step[LEAST], step[MOST]
+    room_wh = min(hard_wh, cap_wh) - step[NET]
     if room_wh >= most_wh:
         return least_wh, most_wh, 0.0
     if least_wh > room_wh > least_wh - SLACK_WH:
@@ -50,22 +62,11 @@ def room_at_meter(fleet, i, t, cap_wh):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def store_change(fleet, i, meter_wh):  # type: ignore[no-untyped-def]
+def store_change(site, meter_wh):  # type: ignore[no-untyped-def]
     """Change of stored energy from what the battery adds to the meter. [Wh]"""
     if meter_wh > 0:
-        return meter_wh * fleet.charge_efficiency[i]
-    return meter_wh / fleet.discharge_efficiency[i]
-
-
-@njit(cache=True)
-def _event_kink(fleet, i, t):  # type: ignore[no-untyped-def]
-    """What the battery adds to the meter where the event's limit is reached [Wh], and what a Wh beyond it costs more.
-
-    Counted from zero where the price is below it: the load takes no more than the limit for its own sake.
-    """
-    price, more = fleet.import_price[i, t], fleet.event_price[i, t]
-    at = (fleet.event_w[i, t] + fleet.pv_w[i, t] - fleet.load_w[i, t]) * fleet.step_h
-    return at, (more if price >= 0 else max(price + more, 0.0)) / 1000
+        return meter_wh * site.charge_efficiency
+    return meter_wh / site.discharge_efficiency
 
 
 @njit(cache=True)
@@ -101,31 +102,28 @@ def _feed_in_ends(price, feed_in, sold, surplus, load, limit):  # type: ignore[n
 
 
 @njit(cache=True)
-def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
-    """Write the cost of step t of site i at an import limit into ``pieces``; the slope may fall once.
+def raw_pieces(site, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
+    """Write the cost of step t at an import limit into ``pieces``; the slope may fall once.
 
     Returns their number and where they begin. A step whose limit cannot be kept at all gets no piece.
     """
-    least, most, most_moved = room_at_meter(fleet, i, t, cap_wh)
+    step = site.steps[t]
+    least, most, most_moved = room_at_meter(step, cap_wh)
     if most < least:
         return 0, Begin(0.0, 0.0, 0.0, 0.0)
-    load, pv = fleet.load_w[i, t] * fleet.step_h, fleet.pv_w[i, t] * fleet.step_h
-    surplus = max(pv - load, 0.0)
-    price, wear = fleet.import_price[i, t] / 1000, fleet.wear_price[i] / 1000
-    feed_in = max(fleet.export_price[i, t], 0.0) / 1000
-    sold = min(surplus, fleet.export_cap_w[i] * fleet.step_h) if feed_in > 0 else 0.0
-    store, draw = fleet.charge_efficiency[i], 1 / fleet.discharge_efficiency[i]
+    load, surplus, sold = step[LOAD], step[SURPLUS], step[SOLD]
+    price, feed_in, wear = step[PRICE], step[FEED_IN], site.wear
+    store, draw = site.charge_efficiency, 1 / site.discharge_efficiency
     at, ends, zero = (least, 0.0), (most, most_moved), (0.0, 0.0)
-    n, cost_moved, kink = 0, 0.0, _event_kink(fleet, i, t)
+    n, cost_moved, kink = 0, 0.0, (step[KINK], step[MORE])
     if price >= 0:
-        cost = price * max(load - pv, 0.0) - feed_in * sold + (price - wear) * least
+        cost = price * max(step[NET], 0.0) - feed_in * sold + (price - wear) * least
         n, at = _add(pieces, n, at, zero, ends, kink, price - wear, draw)
         n, at = _add(pieces, n, at, (surplus - sold, 0.0), ends, kink, 0.0, store)
         n, at = _add(pieces, n, at, (surplus, 0.0), ends, kink, feed_in, store)
         n, at = _add(pieces, n, at, ends, ends, kink, price, store)
     else:
-        hard = min(fleet.cap_w[i, t], fleet.event_w[i, t]) * fleet.step_h
-        limit = (cap_wh, 1.0) if cap_wh < hard else (hard, 0.0)
+        limit = (cap_wh, 1.0) if cap_wh < step[EVENT] else (step[EVENT], 0.0)
         full = (limit[0] - load, limit[1])  # import at its limit
         cost = price * min(load + least, limit[0]) - wear * least
         if full[0] < least:
@@ -149,7 +147,7 @@ def raw_pieces(fleet, i, t, cap_wh, pieces):  # type: ignore[no-untyped-def]
     if n == 0:  # no room at all: one piece of no length keeps the step possible
         pieces[SLOPE, 0], pieces[LENGTH, 0], pieces[MOVED, 0], pieces[TURNED, 0] = 0.0, 0.0, 0.0, 0.0
         n = 1
-    return n, Begin(store_change(fleet, i, least), 0.0, cost, cost_moved)
+    return n, Begin(store_change(site, least), 0.0, cost, cost_moved)
 
 
 @njit(cache=True)
@@ -183,9 +181,9 @@ def _level(pieces, n):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def step_pieces(fleet, i, t, cap_wh, side, pieces):  # type: ignore[no-untyped-def]
+def step_pieces(site, t, cap_wh, side, pieces):  # type: ignore[no-untyped-def]
     """The convex cost of step t on one side of its split, or the hull over both; as ``raw_pieces`` returns it."""
-    n, begin = raw_pieces(fleet, i, t, cap_wh, pieces)
+    n, begin = raw_pieces(site, t, cap_wh, pieces)
     split = split_at(pieces, n)
     if split == 0:
         return n, begin

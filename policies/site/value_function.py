@@ -97,14 +97,14 @@ def _clip(slope, piece, parts, span, ends, least, most):  # type: ignore[no-unty
 
 
 @njit(cache=True)
-def step_back(fleet, i, t, cap_wh, room, least, most):  # type: ignore[no-untyped-def]
+def step_back(site, t, cap_wh, room, least, most):  # type: ignore[no-untyped-def]
     """Add the cost of step t to the cost from its end on, for stored energy between ``least`` and ``most``.
 
     What is taken out of the store in the step lowers its cost: slopes change sign. Returns False where the limits
     cannot be kept.
     """
     sides, step, _, slope, piece, parts, span, ends = room
-    n, begin = step_pieces(fleet, i, t, cap_wh, sides[t], step)
+    n, begin = step_pieces(site, t, cap_wh, sides[t], step)
     if n == 0:
         return False
     total, total_moved, cost, cost_moved = 0.0, 0.0, begin.cost, begin.cost_moved
@@ -129,16 +129,16 @@ def step_back(fleet, i, t, cap_wh, room, least, most):  # type: ignore[no-untype
 
 
 @njit(cache=True)
-def begin_list(fleet, i, floors, room):  # type: ignore[no-untyped-def]
+def begin_list(site, room):  # type: ignore[no-untyped-def]
     """The cost after the last step, between the floor and the capacity: less by what is stored above the floor."""
     ends, span = room.ends, room.span
     middle = len(room.slope) // 2
     span[0], span[1], span[2] = middle, middle + 1, 1
-    room.slope[middle], room.piece[middle] = -fleet.end_price[i] / 1000, 0
+    room.slope[middle], room.piece[middle] = -site.end_worth, 0
     room.parts[:, 0] = 0.0
-    room.parts[LENGTH, 0] = fleet.capacity_wh[i] - floors[-1]
+    room.parts[LENGTH, 0] = site.capacity_wh - site.floors_wh[-1]
     ends[:] = 0.0
-    ends[LEFT], ends[RIGHT] = floors[-1], fleet.capacity_wh[i]
+    ends[LEFT], ends[RIGHT] = site.floors_wh[-1], site.capacity_wh
 
 
 @njit(cache=True)
@@ -152,17 +152,16 @@ def new_room(n_steps):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def cost_at_cap(fleet, i, cap_wh, floors, room):  # type: ignore[no-untyped-def]
-    """Least cost of site i with its import at or below ``cap_wh`` [Wh per step], and its slope over the cap.
+def cost_at_cap(site, cap_wh, room):  # type: ignore[no-untyped-def]
+    """Least cost of a site with its import at or below ``cap_wh`` [Wh per step], and its slope over the cap.
 
-    ``floors`` (T + 1,) can be met by charging. Infinite where the limits cannot be kept, on the sides that steps are
-    held to.
+    Infinite where the limits cannot be kept, on the sides that steps are held to.
     """
-    begin_list(fleet, i, floors, room)
-    for t in range(fleet.load_w.shape[1] - 1, -1, -1):
-        most = fleet.capacity_wh[i] if t else np.inf
-        if not step_back(fleet, i, t, cap_wh, room, floors[t], most):
+    begin_list(site, room)
+    for t in range(len(site.steps) - 1, -1, -1):
+        most = site.capacity_wh if t else np.inf
+        if not step_back(site, t, cap_wh, room, site.floors_wh[t], most):
             return np.inf, 0.0
-    if room.ends[LEFT] > floors[0] + SLACK_WH:
+    if room.ends[LEFT] > site.floors_wh[0] + SLACK_WH:
         return np.inf, 0.0
     return room.ends[VALUE], room.ends[VALUE_MOVED]

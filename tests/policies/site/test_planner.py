@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policies.site.cap_search import effective_floors
 from policies.site.problem import INFEASIBLE_CAP, OK, Fleet, cost_at_caps, plan_fleet
 from policies.site.reference import Losses, plan_reference
+from policies.site.site_terms import site_terms
 from policies.site.value_function import cost_at_cap, new_room
 from tests.policies.site.fleets import bill, broken_limits, one_site, random_fleet
 from tests.policies.site.naive_plan import grid_cost
@@ -128,11 +128,11 @@ def test_plans_at_negative_prices_come_close_to_the_bound_of_all_sides() -> None
 
 def test_the_slope_over_the_cap_is_that_of_the_cost_where_the_hull_turns_with_it() -> None:
     fleet = random_fleet(np.random.default_rng(77), 30, 24, negative=True, feed_in_above=True)
-    floors, room, compared = np.empty(25), new_room(24), 0
+    room, compared = new_room(24), 0
     for i in range(30):
-        effective_floors(fleet, i, floors)
+        site = site_terms(fleet, i)
         for cap_wh in np.linspace(500, 1500, 7):
-            costs = [cost_at_cap(fleet, i, cap_wh + by, floors, room) for by in (-1e-3, 0, 1e-3)]
+            costs = [cost_at_cap(site, cap_wh + by, room) for by in (-1e-3, 0, 1e-3)]
             if not np.isfinite(costs[0][0]) or abs(costs[0][1] - costs[2][1]) > 1e-7:
                 continue  # a kink has two slopes
             compared += 1
