@@ -10,6 +10,7 @@ from controller.report.words import (
     applicable,
     level_label,
     level_meaning,
+    levels_used,
     number,
     percent,
     small_share,
@@ -136,7 +137,7 @@ def _service(report: Report) -> Iterator[str]:
 
 def _levels(report: Report) -> Iterator[str]:
     ran = applicable(report)
-    for name in dict.fromkeys(level for policy in ran.values() for level in policy.get("level_share") or {}):
+    for name in levels_used(report):
         wake_s = _parameter(report, name, "wake_s")
         wake = "" if wake_s is None else f"; wakes in {step_text(wake_s)}"
         yield f"{level_label(name)}: {level_meaning(name)}{wake}."

@@ -17,6 +17,7 @@ from controller.report.words import (
     flat,
     headline_policy,
     level_label,
+    levels_used,
     limits_missed,
     not_applicable,
     percent,
@@ -166,9 +167,7 @@ def energy(report: Report) -> str:
 def level_shares(report: Report) -> str:
     """Share of scored cell-time at each level, as a table."""
     ran = applicable(report)
-    levels = list(
-        dict.fromkeys(level for policy in ran.values() for level in policy.get("level_share") or {})
-    )
+    levels = levels_used(report)
     head = "".join(f'<th scope="col">{escape(level_label(level))}</th>' for level in levels)
     rows = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'

@@ -128,6 +128,8 @@ POLICY_MEANING = {
 }
 
 RF_CHANNEL = "rf_channel_"  # followed by the transceivers that stay on
+OWN_LEVEL = "night_shutdown"  # of an operator; other levels that only one world has are as deep
+DEPTH = ("full", "symbol", RF_CHANNEL, OWN_LEVEL, "carrier_shutdown", "deep_dormancy")
 LEVEL_MEANING = {
     "full": "awake, empty symbols at active idle power",
     "symbol": "awake, empty symbols in micro sleep; no loss of service",
@@ -140,15 +142,33 @@ LEVEL_MEANING = {
 def level_label(level: str) -> str:
     """The level in plain words; an unknown level keeps its own name."""
     if level.startswith(RF_CHANNEL):
-        return f"{level.removeprefix(RF_CHANNEL)} RF channels"
+        return _counted(level.removeprefix(RF_CHANNEL), "RF channel")
     return "symbol shutdown" if level == "symbol" else level.replace("_", " ")
 
 
 def level_meaning(level: str) -> str:
     """What a cell does at the level."""
     if level.startswith(RF_CHANNEL):
-        return f"{level.removeprefix(RF_CHANNEL)} transceivers stay on; less rate"
+        kept = level.removeprefix(RF_CHANNEL)
+        return f"{_counted(kept, 'transceiver')} {'stays' if kept == '1' else 'stay'} on; less rate"
     return LEVEL_MEANING.get(level, "a level of this world")
+
+
+def _counted(number: str, thing: str) -> str:
+    return f"{number} {thing}" if number == "1" else f"{number} {thing}s"
+
+
+def levels_used(report: Report) -> list[str]:
+    """The levels at which any policy was, the shallowest first."""
+    used = {level for policy in applicable(report).values() for level in policy.get("level_share") or {}}
+    return sorted(used, key=_depth)
+
+
+def _depth(level: str) -> tuple[int, int, str]:
+    """Place of a level from shallow to deep; one of a world's own is between RF channels and the carrier."""
+    if level.startswith(RF_CHANNEL):
+        return DEPTH.index(RF_CHANNEL), -int(level.removeprefix(RF_CHANNEL)), level
+    return DEPTH.index(level if level in DEPTH else OWN_LEVEL), 0, level
 
 
 def figure_text(policy: Report, name: str) -> str:

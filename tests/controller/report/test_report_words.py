@@ -17,6 +17,8 @@ from controller.report.words import (
     gain,
     headline_policy,
     level_label,
+    level_meaning,
+    levels_used,
     limits_missed,
     number,
     percent,
@@ -111,6 +113,21 @@ def test_level_names_become_words() -> None:
         "deep dormancy",
         "a new one",
     ]
+
+
+def test_levels_are_told_from_shallow_to_deep() -> None:
+    at = ("deep_dormancy", "rf_channel_1", "carrier_shutdown", "full", "rf_channel_16", "a_new_one", "symbol")
+    report = {"policies": {"oracle": {"level_share": dict.fromkeys(at, 0.1)}, "none": {}}}
+    assert [level_label(name) for name in levels_used(report)] == [
+        "full",
+        "symbol shutdown",
+        "16 RF channels",
+        "1 RF channel",
+        "a new one",
+        "carrier shutdown",
+        "deep dormancy",
+    ]
+    assert level_meaning("rf_channel_1") == "1 transceiver stays on; less rate"
 
 
 def test_parameters_are_flattened() -> None:
