@@ -14,6 +14,9 @@ from controller.live.kpi_file import RowFile, rows_path
 from controller.live.power.building import make_cores
 from controller.live.telling import Tell
 from controller.live.watchdog import starting
+from controller.site.sites_file import SitesFile
+
+NAMED = ("cells", "trace", "world", "profile", "model", "history", "sites")  # fields of the configuration
 
 
 async def opened(config: LiveConfig, epoch: int, unix_us: int, tell: Tell) -> tuple[Journal, Cores, RowFile]:
@@ -36,12 +39,16 @@ async def opened(config: LiveConfig, epoch: int, unix_us: int, tell: Tell) -> tu
 
 
 def _identity(config: LiveConfig) -> Identity:
-    named = {
-        name: getattr(config, name)
-        for name in ("cells", "trace", "world", "profile", "model", "history", "sites")
-    }
-    files = [Path(value).absolute() for value in named.values() if value is not None]
-    return identify(config.model_dump_json(by_alias=True), files, config.seed)
+    return identify(config.model_dump_json(by_alias=True), named_files(config), config.seed)
+
+
+def named_files(config: LiveConfig) -> list[Path]:
+    """The files and folders that decisions follow from: those of the configuration, and those of its sites file."""
+    named = (getattr(config, name) for name in NAMED)
+    files = [Path(value).absolute() for value in named if value is not None]
+    if config.sites is not None:
+        files += SitesFile(Path(config.sites).absolute()).named_files()
+    return files
 
 
 def _made(config: LiveConfig, journal: Journal) -> tuple[Cores, RowFile]:

@@ -182,6 +182,16 @@ class SitesFile:
         """A path as the file means it."""
         return self.path.parent / name
 
+    def named_files(self) -> list[Path]:
+        """The files and folders that it names and that are there: what is planned depends on them, too."""
+        spec = self.spec
+        names = [spec.tariff, spec.grid_events, spec.co2.average, spec.co2.marginal]
+        names += [part.path for part in (spec.prices, spec.weather, spec.outages) if part is not None]
+        for fields in (spec.defaults, *spec.sites):
+            names += [fields.plant, fields.cooling, fields.backup_class]
+        found = {self.beside(name) for name in names if name is not None}
+        return sorted(path for path in found if path.exists())
+
     def with_power(self, site_ids: list[str]) -> list[str]:
         """Of some sites those that an entry names, or all where ``defaults`` state a plant."""
         if self.spec.defaults.plant is not None:
