@@ -141,9 +141,10 @@ class Telemetry:
     def report(self, plant: Plant, state: State, before_wh: Floats) -> Report:
         """What the packs say after a step."""
         rng, n = self._rng, len(before_wh)
+        unheard = self._late > 0  # until now
         self._late = np.where(rng.random(n) < 0.001, rng.integers(3, 30, n), np.maximum(self._late - 1, 0))
         soc = state.stored_wh / (plant.rated_wh * state.health)
-        begins = (rng.random(n) < 0.0003) & (self._late == 0)
+        begins = (rng.random(n) < 0.0003) & (self._late == 0) & ~unheard
         self._lie[begins] = np.where(soc[begins] < 0.6, 0.3, -0.3)
         # one that outlasts a spell without reports could not be told from the truth by any of these sensors
         self._lie[(rng.random(n) < 0.1) | (self._late > 0)] = 0.0

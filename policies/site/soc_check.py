@@ -13,6 +13,10 @@ and is cut by what the voltage excludes and by each report that is believed. A r
 
 After a refusal it takes several good reports in a row until the state of charge is trusted again. Without a
 measurement the interval widens at what the pack could give and take.
+
+A sensor that was outside stays suspect and no longer cuts the interval, even where its reports come to lie in it: one
+that says too much by a constant does so once the pack is full, at the end of its scale. It is itself again when it
+jumps back, or agrees, and not from the end of its scale, with a voltage that only a full or an empty cell has.
 """
 
 from __future__ import annotations
@@ -93,6 +97,7 @@ class ChargeState(NamedTuple):
     high: Floats
     last_soc: Floats  # NaN before the first report
     good: NDArray[np.int64]  # good reports in a row
+    suspect: Bools  # was outside and has not shown since that it is itself again
 
 
 class Checked(NamedTuple):
@@ -106,7 +111,9 @@ class Checked(NamedTuple):
 
 def unknown_charge(n: int) -> ChargeState:
     """n sites of which nothing was heard yet."""
-    return ChargeState(np.zeros(n), np.ones(n), np.full(n, np.nan), np.zeros(n, np.int64))
+    return ChargeState(
+        np.zeros(n), np.ones(n), np.full(n, np.nan), np.zeros(n, np.int64), np.zeros(n, np.bool_)
+    )
 
 
 @njit(inline="always")
@@ -132,6 +139,14 @@ def _by_voltage(cell_v, current_a, resistance_ohm, tolerance_v):  # type: ignore
     return low, _soc_at(cell_v + max(drop_v, 0.0) + tolerance_v, True)
 
 
+@njit(inline="always")
+def _on_scale(soc):  # type: ignore[no-untyped-def]
+    """A state of charge as a sensor can show it; NaN stays."""
+    if soc > 1:
+        return 1.0
+    return 0.0 if soc < 0 else soc
+
+
 @njit(cache=True)
 def _site(state, report, cells, allowed, i, elapsed_h):  # type: ignore[no-untyped-def]
     """Take in one report; returns what was found."""
@@ -151,23 +166,28 @@ def _site(state, report, cells, allowed, i, elapsed_h):  # type: ignore[no-untyp
     off = allowed.current_gain * abs(moved) + allowed.current_offset_per_h * elapsed_h
     low, high = max(0.0, state.low[i] + moved - off), min(1.0, state.high[i] + moved + off)
     by_low, by_high = _by_voltage(report.cell_v[i], current_a, cells.resistance_ohm[i], allowed.voltage_v)
-    jumped = abs(soc - state.last_soc[i] - moved) > allowed.soc + off  # never for NaN
+    expected = _on_scale(state.last_soc[i] + moved)
+    jumped = abs(soc - expected) > allowed.soc + off  # never for NaN
+    fits = by_low - allowed.soc <= soc <= by_high + allowed.soc
     counted = low - allowed.soc <= soc <= high + allowed.soc
+    came_back = jumped and not low - allowed.soc <= expected <= high + allowed.soc
+    if not (fits and counted):
+        state.suspect[i] = True
+    elif came_back or (0 < soc < 1 and by_high - by_low <= 2 * allowed.soc):
+        state.suspect[i] = False
     low, high = max(low, by_low), min(high, by_high)
     if low > high:  # the count has lost its way: begin again with what the voltage allows
         low, high = by_low, by_high
-    if not by_low - allowed.soc <= soc <= by_high + allowed.soc:
-        reason = _VOLTAGE
-    elif jumped:
-        reason = _JUMP
-    elif not counted:
-        reason = _COULOMB
-    else:
+    if fits and counted and not jumped and not state.suspect[i]:
         low, high = max(low, soc - allowed.soc), min(high, soc + allowed.soc)
         if low > high:  # both touch within the tolerance of the report
             low = high = (low + high) / 2
     state.low[i], state.high[i], state.last_soc[i] = low, high, soc
-    return reason
+    if not fits:
+        return _VOLTAGE
+    if jumped:
+        return _JUMP
+    return _GOOD if counted else _COULOMB
 
 
 @njit(cache=True)

@@ -130,6 +130,42 @@ def test_a_jump_is_refused_and_what_follows_it_too() -> None:
         assert (checked.low <= soc + within_reach(found, t)).all()
 
 
+def told_too_much(truth: NDArray[np.float64], lie: Callable[[int], float]) -> list[tuple[float, Checked]]:
+    """Truth and findings of a pack whose sensor adds ``lie`` in each step, up to the end of its scale."""
+    state, pack, found = unknown_charge(1), cells(1), []
+    for t, soc in enumerate(truth):
+        current_a = (truth[t - 1] - soc) * 200 * 3600 / STEP_S if t else 0.0
+        volts = float(np.interp(soc, LFP_SOC, LFP_REST_V)) - 0.0005 * current_a
+        told = min(max(soc + lie(t), 0.0), 1.0)
+        report = Report(np.array([told]), np.array([volts]), np.array([current_a]), np.zeros(1))
+        found.append((float(soc), check_charge(state, report, pack, STEP_S)))
+    return found
+
+
+def test_a_lie_that_reaches_the_end_of_the_scale_is_not_taken_for_a_full_pack() -> None:
+    up, down = np.linspace(0.4, 0.93, 60), np.linspace(1.0, 0.7, 40)
+    for truth in (up, np.concatenate([np.linspace(0.4, 1.0, 60), down])):
+        found = told_too_much(truth, lambda t: 0.3 if t >= 10 else 0.0)
+        for soc, checked in found:
+            assert checked.low[0] <= soc + 1e-9
+    assert found[59][1].low[0] > 0.97  # full by its voltage, whatever the sensor says
+    assert found[-1][0] - found[-1][1].low[0] < 0.06  # and counted from there
+
+
+def test_a_sensor_that_jumps_back_is_itself_again() -> None:
+    found = told_too_much(np.linspace(0.4, 0.8, 60), lambda t: 0.3 if 10 <= t < 40 else 0.0)
+    assert [ChargeReason(int(checked.reason[0])) for _, checked in found[38:44]] == [
+        ChargeReason.COULOMB,
+        ChargeReason.COULOMB,
+        ChargeReason.JUMP,
+        ChargeReason.PROVING,
+        ChargeReason.PROVING,
+        ChargeReason.GOOD,
+    ]
+    soc, checked = found[-1]
+    assert soc - checked.low[0] == pytest.approx(ALLOWED.soc, abs=1e-6)
+
+
 def test_a_frozen_state_of_charge_shows_once_charge_has_passed() -> None:
     frozen: dict[str, NDArray[np.float64]] = {}
 
