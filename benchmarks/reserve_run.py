@@ -22,6 +22,7 @@ from benchmarks.reserve_world import (
     on_battery_program,
     temperature_c,
 )
+from hw.power import flows as f
 from hw.power.plant import Command, Inputs, Plant, State, step
 from hw.power.view import meter_load_w
 from policies.site.guard import Facts, GuardReason, Verdict, Wanted, guard
@@ -35,7 +36,6 @@ from policies.site.soc_check import Cells, check_charge, unknown_charge
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 RECTIFIER_EFFICIENCY, ROOM_RATIO = 0.9, 0.9  # that the controller relies on
-BEST_RECTIFIER = 0.97  # that the judge grants
 WORSE_SHARE, WORSE_BY = 0.02, 1.1  # packs that are worse than declared, and by how much
 KNOWN_WITHIN_C = 2.0
 SPREAD_S, WITHIN_S = 1800.0, 12 * 3600.0
@@ -218,13 +218,15 @@ class Run:
         self.before_wh = self.state.stored_wh.copy()
         inputs = Inputs(radio_w, world.transport_w, world.ac_load_w, np.zeros(n), cells_c, mains)
         command = Command(verdict.battery_w, verdict.import_cap_w, np.zeros(n))
-        flows = step(self.plant, self.state, inputs, command, STEP_S)
-        dc_w = radio_w + world.transport_w
-        most_w = charging_w(self.plant, cells_c[:, None], dc_w[:, None], soc=0.5)[:, 0]  # no taper: the most
-        left_w = np.maximum(world.hard_cap_w - meter_load_w(self.plant, dc_w, world.ac_load_w), 0)
-        gained_w = np.minimum(most_w, left_w * BEST_RECTIFIER) * self.terms.charge_efficiency
-        self.watch.gained += np.where(mains, (gained_w - self.terms.self_discharge_w) * STEP_S / 3600, 0)
-        return flows
+        self.watch.gained += np.where(mains, self.most_wh(inputs), 0)
+        return step(self.plant, self.state, inputs, command, STEP_S)
+
+    def most_wh(self, inputs: Inputs) -> Floats:
+        """What each plant would store in this step if it charged with all that its connection leaves. (n,)"""
+        as_it_is = State(*(array.copy() for array in self.state))
+        command = Command(-self.terms.charge_max_w, self.world.hard_cap_w, np.zeros(len(self.declared)))
+        flows = step(self.plant, as_it_is, inputs, command, STEP_S)
+        return np.asarray(flows[:, f.STORED_AFTER] - flows[:, f.STORED_BEFORE])
 
 
 def run(
